@@ -1,0 +1,35 @@
+# make reproduce [SCALE=tiny|laptop] [CORES=2]: set everything up, run, print where the report is.
+# make test: set everything up, run the tests.
+SCALE ?= laptop
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+PYTHON ?= python3.11
+VENV ?= .venv
+STAMP = $(VENV)/installed-$(shell sha256sum pyproject.toml 2>/dev/null | cut -c1-16)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export HF_HUB_OFFLINE = 1
+
+.PHONY: setup reproduce test lint clean
+
+setup: $(STAMP)
+
+$(STAMP):
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+reproduce: setup
+	snakemake --cores $(CORES) --config scale=$(SCALE) --rerun-incomplete --show-failed-logs $(TARGETS)
+	@echo "The report is $(abspath results/$(SCALE)/report.html)"
+
+test: setup
+	ruff check .
+	OMP_NUM_THREADS=1 pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+
+clean:
+	rm -rf results/$(SCALE)/work

@@ -1,0 +1,39 @@
+"""The modality gap, stage by stage: `snakemake` makes the report of one scale.
+
+    make reproduce                  the scale `laptop`
+    make reproduce SCALE=tiny       a quick look at everything
+    snakemake -n                    what would run
+    snakemake table_1               one thing
+"""
+
+
+configfile: "config/default.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/encoder.smk"
+include: "workflow/rules/embed.smk"
+include: "workflow/rules/align.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        # The scores lie in the working folder, so a clone that carries committed results runs all the same.
+        expand(WORK + "/scores/seed{seed}.parquet", seed=config["seeds"]),
+        RESULTS + "/report.html",
+
+
+rule figure_3:
+    input:
+        FIGURES["figure_3"],
+
+
+rule table_1:
+    input:
+        TABLES["table_1"],

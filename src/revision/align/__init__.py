@@ -1,0 +1,47 @@
+"""Aligners: methods that move one modality's embeddings onto another's, one file a method (section 4, appendix F)."""
+
+from typing import Any
+
+from revision.align.aniso import AnisoAlign
+from revision.align.artefact import load_aligner, save_aligner
+from revision.align.base import Aligner, Engine
+from revision.align.blockwise import BlockwiseCovariance
+from revision.align.c3 import C3, C3Centred
+from revision.align.gaussian_ot import GaussianOT
+from revision.align.oracles import Procrustes, Ridge
+from revision.align.realign import ReAlign, ReAlignIterated
+from revision.align.simple import Identity, MeanShift
+from revision.errors import ConfigError
+
+ALIGNERS: dict[str, type[Aligner]] = {
+    cls.name: cls
+    for cls in (
+        Identity,
+        MeanShift,
+        ReAlign,
+        ReAlignIterated,
+        C3,
+        C3Centred,
+        BlockwiseCovariance,
+        GaussianOT,
+        AnisoAlign,
+        Procrustes,
+        Ridge,
+    )
+}
+
+
+def make_aligner(name: str, **params: Any) -> Aligner:
+    """The aligner called `name` with its parameters; raises ConfigError that lists what exists."""
+    if name not in ALIGNERS:
+        raise ConfigError(f"aligner {name!r} does not exist; the aligners are {', '.join(sorted(ALIGNERS))}")
+    known = sorted(ALIGNERS[name]().get_params())
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"aligner {name!r}: unknown parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}"
+        )
+    return ALIGNERS[name](**params)
+
+
+__all__ = ["ALIGNERS", "Aligner", "Engine", "load_aligner", "make_aligner", "save_aligner"]

@@ -1,0 +1,194 @@
+"""The contract of every aligner: scikit-learn's fit / transform on arrays, fit_stream / transform_stream on
+embedding sets.
+
+Statistics come from unpaired samples of both modalities, taken to unit length and accumulated in float64; only the
+source (text) moves. An aligner implements `_fit`, which returns the stages that its `transform` runs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from revision.align.stages import Shift, Stage, run
+from revision.errors import DataError
+from revision.kernels import raw_view, unit_sum
+from revision.statistics import BLOCK_ROWS, ArrayRows, Moments, Rows, bad_row, moments, numbered_blocks, ordered_map
+from revision.store import EmbeddingSet, EmbeddingWriter
+
+CONSTANT = 1e-12  # a trace below this, on unit rows, is rounding: the set has one value
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How passes run: threads, rows a block, and who hears of progress (`advance(rows_done)`)."""
+
+    threads: int = 1
+    block_rows: int = BLOCK_ROWS
+    advance: Callable[[int], Any] | None = field(default=None, compare=False)
+
+    def moments(self, rows: Rows, *, covariance: bool = False, stages: Sequence[Stage] = ()) -> Moments:
+        """Moments of the unit rows after `stages`, in one pass."""
+        if not stages:
+            return moments(
+                rows,
+                unit=True,
+                covariance=covariance,
+                threads=self.threads,
+                block_rows=self.block_rows,
+                advance=self.advance,
+            )
+        merged: Moments | None = None
+        if all(isinstance(stage, Shift) for stage in stages) and not covariance:
+            parts = ordered_map(lambda item: _shifted_moments(rows, stages, item), self._items(rows), self.threads)
+        else:
+            parts = (Moments.of(block, covariance=covariance) for block in self.transformed(rows, stages, "float64"))
+        for part in parts:
+            merged = part if merged is None else merged.merge(part)
+            if self.advance is not None:
+                self.advance(part.count)
+        assert merged is not None
+        return merged
+
+    def transformed(self, rows: Rows, stages: Sequence[Stage], dtype: str) -> Iterator[np.ndarray]:
+        """Blocks [k, d] of the unit rows after `stages`, in order."""
+
+        def work(item: tuple[int, np.ndarray]) -> np.ndarray:
+            start, block = item
+            out = np.empty(block.shape, dtype)
+            bad = run(block, stages, start, out)
+            if bad >= 0:
+                raise bad_row(rows, start + bad, block, bad)
+            return out
+
+        return ordered_map(work, self._items(rows), self.threads)
+
+    def _items(self, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
+        return numbered_blocks(rows, self.block_rows)
+
+
+def _shifted_moments(rows: Rows, stages: Sequence[Shift], item: tuple[int, np.ndarray]) -> Moments:
+    start, block = item
+    total = np.zeros(rows.dim)
+    scales, shifts = np.array([stage.scale for stage in stages]), np.array([stage.shift for stage in stages])
+    bad = unit_sum(raw_view(block), scales, shifts, total)
+    if bad >= 0:
+        raise bad_row(rows, start + bad, block, bad)
+    mean = total / len(block)
+    return Moments(len(block), mean, max(len(block) * (1.0 - float(mean @ mean)), 0.0))
+
+
+def array_rows(array: Any, name: str) -> ArrayRows:
+    """A [n, d] array of numbers as rows; raises DataError for another shape or kind."""
+    try:
+        table = check_array(
+            array, dtype=[np.float64, np.float32, np.float16], ensure_all_finite=False, ensure_min_samples=0
+        )
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{name}: {error}") from error
+    return ArrayRows(table, name)
+
+
+class Aligner(TransformerMixin, BaseEstimator):
+    """Base of all aligners; subclasses set `name` and implement `_fit`.
+
+    Fitted attributes: `stages_` (what a source row goes through), `target_stages_` (the same for a target row; mostly
+    empty) and `n_features_in_`.
+    """
+
+    name: ClassVar[str]
+    paired: ClassVar[bool] = False  # True: row i of the source belongs to row i of the target
+    least_rows: ClassVar[int] = 2
+
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
+        raise NotImplementedError
+
+    def fit(self, source: Any, target: Any) -> Self:
+        """Fit on two arrays [n, d] and [m, d] (not paired, unless the aligner says so)."""
+        return self.fit_stream(array_rows(source, "source"), array_rows(target, "target"))
+
+    def fit_stream(self, source: Rows, target: Rows, engine: Engine | None = None) -> Self:
+        """Fit on two embedding sets of any size with flat memory."""
+        if source.dim != target.dim:
+            raise DataError(
+                f"{source.place(0)} has dimension {source.dim}, {target.place(0)} has {target.dim}; "
+                "both modalities need embeddings of one space: use one dual encoder"
+            )
+        for rows in (source, target):
+            if rows.count < self.least_rows:
+                found = "the set is empty" if rows.count == 0 else f"only {rows.count} row"
+                raise DataError(
+                    f"{rows.place(0)}: {found}; {self.name} needs at least {self.least_rows} rows of each modality"
+                )
+        if self.paired and source.count != target.count:
+            raise DataError(
+                f"{source.place(0)}: {source.count} rows against {target.count}; {self.name} needs pairs, row by row"
+            )
+        self.n_features_in_ = source.dim
+        self.target_stages_: list[Stage] = []
+        self.stages_ = self._fit(source, target, engine or Engine())
+        return self
+
+    def transform(self, source: Any) -> np.ndarray:
+        """Aligned rows, float32 [n, d], each of length 1."""
+        return self._transform(array_rows(source, "source"), "stages_")
+
+    def transform_target(self, target: Any) -> np.ndarray:
+        """Target rows as this aligner wants them beside aligned source rows: float32 [n, d], each of length 1."""
+        return self._transform(array_rows(target, "target"), "target_stages_")
+
+    def _transform(self, rows: ArrayRows, stages: str) -> np.ndarray:
+        self._check(rows)
+        blocks = list(Engine().transformed(rows, getattr(self, stages), "float32"))
+        return np.concatenate(blocks) if blocks else np.empty((0, rows.dim), np.float32)
+
+    def transform_stream(
+        self,
+        source: EmbeddingSet,
+        folder: str | Path,
+        *,
+        dtype: str | None = None,
+        engine: Engine | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> EmbeddingSet:
+        """Write the aligned rows of `source` to `folder`, ids kept, in the source's dtype or in `dtype`."""
+        self._check(source)
+        engine = engine or Engine()
+        dtype = dtype or source.dtype
+        blocks = replace(engine, advance=None).transformed(source, self.stages_, dtype)
+        shard_rows = max(1, source.shards[0].rows) if source.shards else None
+        facts = {"aligner": self.name, "params": self.get_params()} | (about or {})
+        with EmbeddingWriter(folder, source.dim, dtype, shard_rows=shard_rows, about=facts, checked=False) as writer:
+            for ids, block in zip(_id_slices(source, engine.block_rows), blocks, strict=True):
+                writer.append(ids, block)
+                if engine.advance is not None:
+                    engine.advance(len(block))
+        assert writer.result is not None
+        return writer.result
+
+    def _check(self, rows: Rows) -> None:
+        check_is_fitted(self, "stages_")
+        if rows.dim != self.n_features_in_:
+            raise DataError(
+                f"{rows.place(0)}: X has {rows.dim} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input; use the encoder that it was fitted on"
+            )
+
+
+def _id_slices(source: EmbeddingSet, rows: int) -> Iterator[Any]:
+    for batch in source.batches():
+        for start in range(0, batch.num_rows, rows):
+            yield batch.column("id")[start : start + rows]
+
+
+def spread(rows: Rows, found: Moments, name: str) -> float:
+    """The trace of a set; raises DataError where every row is the same, so that no scale exists."""
+    if found.trace <= CONSTANT:
+        raise DataError(
+            f"{rows.place(0)}: all {found.count} rows are equal (T = 0), so {name} has no scale; check the encoder"
+        )
+    return found.trace

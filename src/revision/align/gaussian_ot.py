@@ -1,0 +1,32 @@
+"""Optimal transport between the Gaussians of both modalities: the closed-form Bures-Wasserstein map."""
+
+from revision.align.base import Aligner, Engine, spread
+from revision.align.blockwise import centroid_step
+from revision.align.covariance import power, shrink
+from revision.align.stages import Linear, Stage
+from revision.statistics import Rows
+
+
+class GaussianOT(Aligner):
+    """mu_x + A (e - mu_y), A = S_y^-1/2 (S_y^1/2 S_x S_y^1/2)^1/2 S_y^-1/2, then unit length and, if asked, the
+    centroid step.
+
+    Both covariances are shrunk by `shrinkage` towards their mean eigenvalue first. Fitted: `matrix_` (A, symmetric).
+    """
+
+    name = "gaussian_ot"
+
+    def __init__(self, shrinkage: float = 0.01, centroid: bool = True) -> None:
+        self.shrinkage = shrinkage
+        self.centroid = centroid
+
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
+        of_source, of_target = engine.moments(source, covariance=True), engine.moments(target, covariance=True)
+        spread(source, of_source, self.name)
+        spread(target, of_target, self.name)
+        source_covariance = shrink(of_source.covariance, self.shrinkage)
+        root, whiten = power(source_covariance, 0.5), power(source_covariance, -0.5)
+        middle = root @ shrink(of_target.covariance, self.shrinkage) @ root
+        self.matrix_ = whiten @ power((middle + middle.T) / 2, 0.5) @ whiten
+        stages: list[Stage] = [Linear(self.matrix_, of_target.mean - of_source.mean @ self.matrix_)]
+        return stages + centroid_step(source, of_target.mean, stages, engine) if self.centroid else stages

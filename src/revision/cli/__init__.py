@@ -1,0 +1,32 @@
+"""The `revision` command: every stage of the workflow by hand, and the tools for anybody's embeddings."""
+
+import os
+import sys
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import typer
+
+from revision import cli_align, cli_gap
+from revision.cli import stages
+from revision.errors import RevisionError
+
+app = typer.Typer(
+    help="Measure the modality gap of an encoder, close it, and see whether closing it trains a better multimodal LLM.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+cli_align.register(app)
+cli_gap.register(app)
+stages.register(app)
+
+
+def main() -> None:
+    """Run the command; an error that the user can mend is printed without a traceback, with exit code 2."""
+    try:
+        app()
+    except RevisionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,229 @@
+"""The commands `import`, `stats` and `align`, mounted on the `revision` command by `register`."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from revision.errors import ConfigError, DataError, RevisionError
+
+if TYPE_CHECKING:
+    from revision.store import EmbeddingSet
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table; no progress bar.")]
+ForceFlag = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
+Threads = Annotated[int, typer.Option(min=1, help="Worker threads; the result does not depend on it.")]
+BlockRows = Annotated[int, typer.Option(min=1, help="Rows a block; memory grows with it, the result does not change.")]
+SetFolder = Annotated[Path, typer.Argument(help="Folder of an embedding set.")]
+EXIT_BAD_INPUT = 1
+DEFAULT_BLOCK_ROWS = 2048
+PROCESSORS = os.cpu_count() or 1
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} rows/s" if task.speed else "- rows/s", style="progress.data.speed")
+
+
+@contextmanager
+def _reported(as_json: bool) -> Iterator[None]:
+    """Turn a RevisionError into a message and exit code 1."""
+    try:
+        yield
+    except RevisionError as error:
+        if as_json:
+            print(json.dumps({"error": str(error)}))
+        else:
+            Console(stderr=True, soft_wrap=True).print(f"Error: {error}", style="red", markup=False)
+        raise typer.Exit(EXIT_BAD_INPUT) from error
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
+    """Yield `begin(what, rows)`, which opens a bar on stderr and returns its `advance`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as bars:
+
+        def begin(what: str, rows: int | None) -> Callable[[int], None]:
+            task = bars.add_task(what, total=rows)
+            return lambda done: bars.advance(task, done)
+
+        yield begin
+
+
+def _show(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows[0] if len(rows) == 1 else rows))
+        return
+    table = Table(title=title)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console().print(table)
+
+
+def _refuse_existing(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise DataError(f"{path}: exists; name another output, or add --force to replace it")
+
+
+def _opened(folder: Path, verify: bool) -> "EmbeddingSet":
+    from revision.store import open_embeddings
+
+    found = open_embeddings(folder)
+    if verify:
+        found.verify()
+    return found
+
+
+def _parameters(pairs: list[str]) -> dict[str, Any]:
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--param {pair!r}: write name=value, for example --param steps=2")
+        try:
+            values[name] = json.loads(text)
+        except json.JSONDecodeError:
+            values[name] = text
+    return values
+
+
+def import_command(
+    source: Annotated[
+        Path, typer.Argument(help="A .pkl, .npy, .npz, .parquet or .safetensors file, or a folder of them.")
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder of the new embedding set.")],
+    dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float32",
+    ids: Annotated[Path | None, typer.Option(help="Text file with one id a line.")] = None,
+    force: ForceFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Import embeddings of another program. Pickles are read without running anything in them.
+
+    Examples:
+
+      revision import features.npy sets/images --dtype float16
+
+      revision import released_code/text_embeds/ sets/texts
+    """
+    with _reported(as_json):
+        from revision.importers import import_embeddings
+
+        _refuse_existing(out, force)
+        if ids is not None and not ids.is_file():
+            raise DataError(f"{ids}: does not exist; give a text file with one id a line")
+        names = ids.read_text(encoding="utf-8").splitlines() if ids else None
+        start = time.perf_counter()
+        with _progress(as_json) as begin:
+            found = import_embeddings(source, out, dtype=dtype, ids=names, advance=begin("import", None))
+        _show("Imported", [_facts(found) | _speed(found.count, start)], as_json)
+
+
+def stats_command(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of embedding sets.")],
+    threads: Threads = PROCESSORS,
+    block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
+    verify: Annotated[bool, typer.Option(help="Compare checksums first.")] = True,
+    as_json: JsonFlag = False,
+) -> None:
+    """Count, dimension, length of the mean and trace of the unit rows of embedding sets, in one pass each.
+
+    Examples:
+
+      revision stats sets/images sets/texts
+
+      revision stats sets/images --json
+    """
+    with _reported(as_json):
+        from revision.statistics import moments
+
+        rows = []
+        with _progress(as_json) as begin:
+            for folder in folders:
+                found = _opened(folder, verify)
+                advance, start = begin(folder.name, found.count), time.perf_counter()
+                result = moments(found, unit=True, threads=threads, block_rows=block_rows, advance=advance)
+                length = float((result.mean @ result.mean) ** 0.5)
+                facts = {"mean_length": length, "trace": result.trace}
+                rows.append(_facts(found) | facts | _speed(found.count, start))
+        _show("Moments of the unit rows", rows, as_json)
+
+
+def align_command(
+    source: Annotated[Path, typer.Argument(help="Embedding set to move (texts).")],
+    out: Annotated[Path, typer.Argument(help="Folder of the aligned set.")],
+    target: Annotated[
+        Path | None, typer.Option(help="Embedding set to move to (images); not needed with --fitted.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="Name of the aligner.")] = "realign",
+    param: Annotated[list[str] | None, typer.Option(help="Parameter of the aligner as name=value; repeatable.")] = None,
+    fitted: Annotated[Path | None, typer.Option(help="Apply this saved aligner instead of fitting one.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Save the fitted aligner to this folder.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float16 or float32; default: as the source.")] = None,
+    threads: Threads = PROCESSORS,
+    block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
+    verify: Annotated[bool, typer.Option(help="Compare checksums of the inputs first.")] = True,
+    force: ForceFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fit an aligner on two embedding sets and write the aligned source; only the source moves.
+
+    Examples:
+
+      revision align sets/texts sets/texts_aligned --target sets/images
+
+      revision align sets/texts out --target sets/images --method realign --param steps=2 --save fitted/realign
+
+      revision align sets/queries out --fitted fitted/realign --json
+    """
+    with _reported(as_json):
+        from threadpoolctl import threadpool_limits
+
+        from revision.align import Engine, load_aligner, make_aligner, save_aligner
+
+        for path in (out, save):
+            if path is not None:
+                _refuse_existing(path, force)
+        if (target is None) == (fitted is None):
+            raise ConfigError("give either --target (to fit) or --fitted (to apply a saved aligner)")
+        if fitted is not None and (param or save):
+            raise ConfigError("--param and --save belong to a fit; leave them out with --fitted")
+        aligner = load_aligner(fitted) if fitted is not None else make_aligner(method, **_parameters(param or []))
+        rows, start = _opened(source, verify), time.perf_counter()
+        with _progress(as_json) as begin, threadpool_limits(threads, user_api="blas"):
+            if target is not None:
+                engine = Engine(threads, block_rows, begin("fit", None))
+                aligner.fit_stream(rows, _opened(target, verify), engine)
+                if save is not None:
+                    save_aligner(aligner, save)
+            engine = Engine(threads, block_rows, begin("write", rows.count))
+            written = aligner.transform_stream(rows, out, dtype=dtype, engine=engine)
+        _show("Aligned", [{"aligner": aligner.name} | _facts(written) | _speed(rows.count, start)], as_json)
+
+
+def _facts(found: "EmbeddingSet") -> dict[str, Any]:
+    return {"set": str(found.folder), "count": found.count, "dim": found.dim, "dtype": found.dtype}
+
+
+def _speed(rows: int, start: float) -> dict[str, float]:
+    seconds = time.perf_counter() - start
+    return {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds, 1)}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands `import`, `stats` and `align` to `app`."""
+    app.command("import", no_args_is_help=True)(import_command)
+    app.command("stats", no_args_is_help=True)(stats_command)
+    app.command("align", no_args_is_help=True)(align_command)

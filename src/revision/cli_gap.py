@@ -1,0 +1,174 @@
+"""Commands `revision gap` and `revision audit`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from revision.errors import ConfigError, DataError, RevisionError
+
+PUBLISHED = Path("config/published.yaml")
+LEAST_WIDTH, LABEL_WIDTH, CELL_WIDTH = 100, 50, 13
+
+
+def read_set(path: Path) -> Any:
+    """An embedding set folder or a .npy file [n, d] (mapped, never unpickled); DataError says what else was found."""
+    from revision.store import open_embeddings
+
+    if path.is_dir():
+        return open_embeddings(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file or folder; give an embedding folder or a .npy file")
+    if path.suffix != ".npy":
+        raise DataError(f"{path}: not an embedding folder and not a .npy file; convert it with `revision import`")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        mend = "convert it with `revision import`"
+        raise DataError(f"{path}: not readable as a plain .npy array ({error}); {mend}") from error
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
+        raise DataError(f"{path}: expected floats [rows, dimensions], got {array.dtype} {array.shape}")
+    return np.asarray(array)
+
+
+def pair_up(image: Any, text: Any, unpaired: bool) -> tuple[Any, Any, bool, str]:
+    """Image and text as given to the suite, whether they are paired, and why.
+
+    Sets on disk are paired where their ids are the same, in whatever order; arrays where they have as many rows.
+    """
+    counts = (getattr(image, "count", None) or len(image), getattr(text, "count", None) or len(text))
+    if unpaired:
+        return image, text, False, "Taken as unpaired, as asked."
+    if counts[0] != counts[1]:
+        return image, text, False, f"Not paired: {counts[0]} images and {counts[1]} texts."
+    if isinstance(image, np.ndarray) or isinstance(text, np.ndarray):
+        return image, text, True, "Paired row by row, as both have the same number of rows; --unpaired says otherwise."
+    first, second = (np.asarray(found.ids().to_pylist()) for found in (image, text))
+    if np.array_equal(first, second):
+        return image, text, True, "Paired by equal ids."
+    order, other = np.argsort(first, kind="stable"), np.argsort(second, kind="stable")
+    if not np.array_equal(first[order], second[other]):
+        shared = len(np.intersect1d(first, second))
+        return image, text, False, f"Not paired: {shared} of {counts[0]} ids are in both sets."
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = other
+    return image, text.array()[place], True, "Paired by ids; the texts were put in the order of the images."
+
+
+def gap(
+    image: Annotated[Path, typer.Option(help="Image embeddings: a folder of shards or a .npy file.")],
+    text: Annotated[Path, typer.Option(help="Text embeddings, likewise.")],
+    aligner: Annotated[list[str] | None, typer.Option(help="Aligner to measure; repeatable; or 'all'.")] = None,
+    unpaired: Annotated[bool, typer.Option("--unpaired", help="Row i of one set does not belong to row i.")] = False,
+    rows: Annotated[int, typer.Option(min=64, help="At most this many rows of each set.")] = 100_000,
+    sample: Annotated[int, typer.Option(min=32, help="Rows for neighbours, cosines and retrieval.")] = 10_000,
+    fit_share: Annotated[float, typer.Option(help="Share of rows to fit on; 1: fit and measure on the same.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of rows.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Also write a one-page report to this file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the report.")] = False,
+) -> None:
+    """Measure the modality gap of two embedding sets, before and after alignment.
+
+    Example: revision gap --image images/ --text texts/ --aligner all --html gap.html
+    """
+    from revision.files import write_text
+    from revision.geometry.page import render
+    from revision.geometry.suite import SuiteSettings, run_suite
+
+    def work() -> None:
+        if html is not None and html.exists() and not force:
+            raise ConfigError(f"{html}: exists already; pass --force to overwrite it, or name another file")
+        images, texts, paired, why = pair_up(read_set(image), read_set(text), unpaired)
+        settings = SuiteSettings(seed=seed, rows=rows, sample=sample, fit_share=fit_share)
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("reading", total=None)
+            suite = run_suite(
+                images,
+                texts,
+                aligner or [],
+                paired=paired,
+                settings=settings,
+                tell=lambda stage: progress.update(task, description=f"measuring: {stage}"),
+            )
+        suite.notes.insert(0, why)
+        if as_json:
+            typer.echo(json.dumps(suite.to_dict(), indent=2, sort_keys=True, allow_nan=False))
+        else:
+            _print_suite(suite)
+        if html is not None:
+            write_text(html, render(suite, f"{image.name} and {text.name}"))
+            Console(stderr=True).print(f"Report: {html}", soft_wrap=True)
+
+    _guarded(work)
+
+
+def audit(
+    published: Annotated[Path, typer.Option(help="YAML of the published numbers.")] = PUBLISHED,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+) -> None:
+    """Recompute the published averages and costs, and say where they do not add up.
+
+    Example: revision audit --json
+    """
+    from revision.audit import audit as run
+    from revision.audit import read_published
+
+    def work() -> None:
+        found = run(read_published(published))
+        if as_json:
+            typer.echo(json.dumps(found.to_dict(), indent=2, sort_keys=True, allow_nan=False))
+            return
+        console = Console()
+        console.print(f"{len(found.checks)} published numbers recomputed, {len(found.slips)} do not add up.")
+        table = Table("place", "published", "recomputed", "rounding explains", "what follows")
+        for slip in found.slips:
+            check = slip.check
+            numbers = f"{check.published:.2f}", f"{check.recomputed:.2f}", f"{check.tolerance:.2f}"
+            table.add_row(check.place, *numbers, slip.consequence)
+        console.print(table)
+        for one in found.disagreements:
+            values = ", ".join(f"{value} in the {place}" for place, value in one.values.items())
+            console.print(f"Printed twice, differently (nothing to recompute): {one.place}: {values}.")
+
+    _guarded(work)
+
+
+def _print_suite(suite: Any) -> None:
+    from revision.geometry.page import label
+    from revision.geometry.page import table as rows_of
+
+    console = Console(width=max(Console().width, LEAST_WIDTH))
+    heads, rows = ["images", *(label(name) for name in suite.methods)], rows_of(suite)
+    fitting = max(1, (console.width - LABEL_WIDTH) // CELL_WIDTH)
+    for start in range(0, len(heads), fitting):
+        table = Table()
+        table.add_column("metric (* needs pairs)", no_wrap=True, min_width=LABEL_WIDTH - 4)
+        for head in heads[start : start + fitting]:
+            table.add_column(head, justify="right", min_width=CELL_WIDTH - 3)
+        for row in rows:
+            table.add_row(row["label"] + (" *" if row["needs_pairs"] else ""), *row["cells"][start : start + fitting])
+        console.print(table)
+    for words in (*suite.notes, *suite.choices.values()):
+        console.print(f"- {words}", soft_wrap=True, markup=False)
+
+
+def _guarded(work: Any) -> None:
+    """Run `work`; an error of this package is one line on stderr and exit code 1."""
+    try:
+        work()
+    except RevisionError as error:
+        Console(stderr=True).print(f"Error: {error}", soft_wrap=True, markup=False, highlight=False)
+        raise typer.Exit(1) from error
+
+
+def register(app: typer.Typer) -> None:
+    """Add both commands to `app`."""
+    app.command("gap")(gap)
+    app.command("audit")(audit)

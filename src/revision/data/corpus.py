@@ -1,0 +1,107 @@
+"""Corpus tables on disk: Parquet with one row an example; the rest of the harness knows the world only through them.
+
+Columns by kind: captions (id, short, long, image), instructions (id, suite, question, answer, image) and reading
+(id, context, question, answer, short). `image` holds an encoded picture.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image, UnidentifiedImageError
+
+from revision.data.scenes import World
+from revision.errors import ConfigError, DataError
+from revision.files import atomic_file
+
+BLOCK = 4096
+KINDS = ("captions", "instructions", "reading")
+
+
+def encode_image(image: Image.Image) -> bytes:
+    """PNG bytes of a picture."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def decode_image(data: bytes, where: str) -> Image.Image:
+    """The RGB picture in `data`. Raises DataError that says `where` if it can't be read or is a decompression bomb."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or 0):
+                raise DataError(
+                    f"{where}: {image.width} x {image.height} pixels is too many; remove the row or shrink it"
+                )
+            return image.convert("RGB")
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise DataError(f"{where}: not a readable picture ({error}); remove the row or replace the picture") from error
+
+
+def _rows(world: World, kind: str, split: str, start: int, count: int) -> dict[str, list]:
+    ids = [f"{split}-{index:09d}" for index in range(start, start + count)]
+    if kind == "captions":
+        scenes = world.scenes(split, start, count)
+        return {
+            "id": ids,
+            "short": world.captions(scenes, "short"),
+            "long": world.captions(scenes, "long"),
+            "image": [encode_image(world.image(scene)) for scene in scenes],
+        }
+    if kind == "instructions":
+        questions = world.instructions(split, start, count)
+        return {
+            "id": ids,
+            "suite": [q.suite for q in questions],
+            "question": [q.question for q in questions],
+            "answer": [q.answer for q in questions],
+            "image": [encode_image(world.image(q.scene)) for q in questions],
+        }
+    if kind == "reading":
+        context, question, answer = zip(*world.reading(split, start, count), strict=True)
+        short = world.captions(world.scenes(split, start, count), "short")
+        return {"id": ids, "context": context, "question": question, "answer": answer, "short": short}
+    raise ConfigError(f"corpus kind {kind!r} does not exist; the kinds are {', '.join(KINDS)}")
+
+
+def write_corpus(world: World, kind: str, split: str, count: int, path: str | Path) -> None:
+    """Write `count` rows of `split` to the Parquet file `path`, atomically, block by block."""
+    if count < 1:
+        raise ConfigError(f"corpus {path}: {count} rows asked for; ask for at least 1")
+    with atomic_file(path) as temporary:
+        writer = None
+        for start in range(0, count, BLOCK):
+            table = pa.table(_rows(world, kind, split, start, min(BLOCK, count - start)))
+            writer = writer or pq.ParquetWriter(temporary, table.schema)
+            writer.write_table(table)
+        writer.close()
+
+
+def open_corpus(path: str | Path, columns: Sequence[str]) -> pq.ParquetFile:
+    """Open a corpus table. Raises DataError if the file can't be read or lacks one of `columns`."""
+    try:
+        table = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({error}); make it again") from error
+    missing = [name for name in columns if name not in table.schema_arrow.names]
+    if missing:
+        raise DataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.schema_arrow.names)}")
+    return table
+
+
+def read_columns(path: str | Path, columns: Sequence[str], rows: int | None = None) -> dict[str, list]:
+    """The named columns as lists, the first `rows` rows or all. Raises DataError on null values, naming the row."""
+    table = open_corpus(path, columns).read(columns=list(columns)).slice(0, rows)
+    for name in columns:
+        if table[name].null_count:
+            row = table[name].is_null().to_pylist().index(True)
+            raise DataError(f"{path}: row {row}: column {name} is empty; fill it or remove the row")
+    return {name: table[name].to_pylist() for name in columns}
+
+
+def stream(path: str | Path, columns: Sequence[str], rows: int = 512) -> Iterator[dict[str, list]]:
+    """Blocks of at most `rows` rows as lists by column name; memory does not grow with the table."""
+    for batch in open_corpus(path, columns).iter_batches(rows, columns=list(columns)):
+        yield batch.to_pydict()

@@ -1,0 +1,93 @@
+"""Pictures of scenes, drawn with Pillow from cached backgrounds and masks."""
+
+from functools import lru_cache
+from math import cos, pi, sin
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from revision.data.scenes.lexicon import DOMAINS
+from revision.data.scenes.scene import Scene
+
+SUPERSAMPLING = 8
+SCALE = (0.62, 0.98)
+JITTER = 3
+
+
+def _outline(shape: int, draw: ImageDraw.ImageDraw, side: int) -> None:
+    """Fill shape number `shape` into a square of `side` pixels."""
+    end = side - 1
+    if shape == 0:
+        draw.ellipse((0, 0, end, end), fill=255)
+    elif shape == 1:
+        draw.rectangle((side * 0.08, side * 0.08, side * 0.92, side * 0.92), fill=255)
+    elif shape == 2:
+        draw.polygon(((side / 2, 0), (end, end), (0, end)), fill=255)
+    elif shape == 3:
+        radii = (0.52, 0.2)
+        draw.polygon(
+            [
+                (side * (0.5 + radii[k % 2] * sin(k * pi / 5)), side * (0.52 - radii[k % 2] * cos(k * pi / 5)))
+                for k in range(10)
+            ],
+            fill=255,
+        )
+    elif shape == 4:
+        draw.rectangle((side * 0.36, 0, side * 0.64, end), fill=255)
+        draw.rectangle((0, side * 0.36, end, side * 0.64), fill=255)
+    elif shape == 5:
+        draw.ellipse((0, 0, end, end), fill=255)
+        draw.ellipse((side * 0.27, side * 0.27, side * 0.73, side * 0.73), fill=0)
+    elif shape == 6:
+        draw.ellipse((0, side * 0.05, side * 0.52, side * 0.55), fill=255)
+        draw.ellipse((side * 0.48, side * 0.05, end, side * 0.55), fill=255)
+        draw.polygon(((side * 0.04, side * 0.42), (side * 0.96, side * 0.42), (side / 2, end)), fill=255)
+    else:
+        draw.ellipse((0, 0, end, end), fill=255)
+        draw.ellipse((side * 0.35, -side * 0.1, side * 1.25, side * 0.8), fill=0)
+
+
+@lru_cache(maxsize=256)
+def _mask(shape: int, side: int) -> Image.Image:
+    large = Image.new("L", (side * SUPERSAMPLING,) * 2)
+    _outline(shape, ImageDraw.Draw(large), side * SUPERSAMPLING)
+    return large.resize((side, side), Image.Resampling.BOX)
+
+
+@lru_cache(maxsize=64)
+def _background(domain: str, place: int, size: int) -> Image.Image:
+    """The place's ground colour under a faint pattern of its own."""
+    base = np.array(DOMAINS[domain].ground[place], dtype=np.int16)
+    row, column = np.mgrid[0:size, 0:size]
+    if domain == "general":
+        patterns = (row % 4 * column % 4, column % 3, row % 4, (row + column) % 5, (row - column) % 4)
+        pattern = patterns[place % len(patterns)] == 0
+        shade = np.where(pattern, -14, 0)
+    else:
+        half = (size - 1) / 2
+        angle = np.hypot((row - half) * (1 + 0.15 * (place % 3)), (column - half) * (1 + 0.2 * (place // 3)))
+        shade = np.where(angle < half * 0.92, 34, -24) + 8 * (column % (place + 2) == 0)
+    return Image.fromarray(np.clip(base + shade[..., None], 0, 255).astype(np.uint8))
+
+
+def draw(scene: Scene, size: int) -> Image.Image:
+    """Draw `scene` as an RGB picture of `size` x `size` pixels."""
+    picture = _background(scene.domain, scene.place, size).copy()
+    paint = DOMAINS[scene.domain].paint
+    half, jitter = size // 2, scene.key
+    for thing in scene.objects:
+        mask = _mask(thing.shape, round((half - JITTER) * SCALE[thing.size]))
+        jitter, x = divmod(jitter, JITTER)
+        jitter, y = divmod(jitter, JITTER)
+        row, column = divmod(thing.cell, 2)
+        slack = (half - JITTER - mask.width) // 2
+        picture.paste(paint[thing.colour], (column * half + slack + x, row * half + slack + y), mask)
+    return picture
+
+
+def draw_all(scenes: list[Scene], size: int) -> np.ndarray:
+    """Draw all scenes: uint8 [n, size, size, 3]."""
+    pictures = np.empty((len(scenes), size, size, 3), dtype=np.uint8)
+    for index, scene in enumerate(scenes):
+        pictures[index] = draw(scene, size)
+    return pictures

@@ -1,0 +1,210 @@
+"""Score many checkpoints in one process through lmms-eval, whose import alone takes many seconds."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from revision.errors import ConfigError
+from revision.evaluation.images import ImageEmbeddings, ImageEncoder
+from revision.evaluation.suites import ALL, Suite, read_suites, task_name
+from revision.files import atomic_file
+
+EVERY = "all"
+"""Stands for every suite (of a group) or every group in the column of that name."""
+_LABELS = {"method": pa.string(), "seed": pa.int64(), "suite": pa.string(), "group": pa.string()}
+SCORES = pa.schema({**_LABELS, "metric": pa.string(), "value": pa.float64(), "n": pa.int64()})
+ANSWERS = pa.schema({**_LABELS, "question": pa.string(), "correct": pa.int8(), "prediction": pa.string()})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One model to score: the folder of a ReVisionModel and what it is called in the tables."""
+
+    method: str
+    seed: int
+    folder: Path
+    blind: bool = False
+
+
+def evaluate(
+    checkpoints: Sequence[Checkpoint],
+    tasks: str | Path,
+    encoder: ImageEncoder | str | Path | None,
+    scores: str | Path,
+    answers: str | Path,
+    *,
+    suites: Sequence[str] | None = None,
+    limit: int | None = None,
+    batch_size: int = 512,
+    device: str = "cpu",
+    progress: Callable[[str], None] | None = None,
+) -> pa.Table:
+    """Score every checkpoint on the suites of the folder `tasks` and write two parquet tables, atomically.
+
+    `scores` has one row a number: method, seed, suite, group, metric, value, n (questions). Rows with suite "all" are
+    lmms-eval's unweighted means of accuracy over the suites of a group, and of all suites where the group is "all" too;
+    they are left out if `suites` picks some suites.
+    `answers` has one row a question: method, seed, suite, group, question, correct (0 or 1), prediction.
+    `encoder` may be None if all checkpoints are blind; `limit` takes the first questions of every suite only.
+    Returns the table of scores. Raises ConfigError or DataError for settings or data that do not fit, before any
+    model is loaded, and DataError naming file and row for a picture that can't be read.
+    """
+    chosen = read_suites(tasks, suites)
+    _check(checkpoints, encoder, limit)
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("LMMS_EVAL_DATASETS_CACHE", _dataset_cache().name)
+    images = None if encoder is None else ImageEmbeddings(encoder)
+    score_rows: list[dict[str, Any]] = []
+    answer_rows: list[dict[str, Any]] = []
+    with _quiet():
+        task_tree = _load_tasks(Path(tasks), chosen, suites is None)
+        for checkpoint in checkpoints:
+            results = _score(checkpoint, task_tree, images, limit, batch_size, device)
+            labels = {"method": checkpoint.method, "seed": checkpoint.seed}
+            score_rows += [{**labels, **row} for row in _score_rows(results, chosen)]
+            answer_rows += [{**labels, **row} for row in _answer_rows(results, chosen)]
+            if progress:
+                progress(f"{checkpoint.method}, seed {checkpoint.seed}: {len(answer_rows)} answers so far")
+    table = pa.Table.from_pylist(score_rows, schema=SCORES)
+    for path, content in ((answers, pa.Table.from_pylist(answer_rows, schema=ANSWERS)), (scores, table)):
+        with atomic_file(path) as temporary:
+            pq.write_table(content, temporary)
+    return table
+
+
+def _check(checkpoints: Sequence[Checkpoint], encoder: Any, limit: int | None) -> None:
+    if not checkpoints:
+        raise ConfigError("evaluate: no checkpoints given; name at least one")
+    names = [(checkpoint.method, checkpoint.seed) for checkpoint in checkpoints]
+    twice = sorted({f"{method} (seed {seed})" for method, seed in names if names.count((method, seed)) > 1})
+    if twice:
+        raise ConfigError(f"evaluate: {', '.join(twice)} is given twice; method and seed must identify a checkpoint")
+    seeing = [checkpoint.method for checkpoint in checkpoints if not checkpoint.blind]
+    if encoder is None and seeing:
+        raise ConfigError(f"evaluate: {seeing[0]} reads pictures but there is no encoder; give one, or set blind")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"evaluate: limit is {limit}; it must be at least 1, or None for all questions")
+
+
+def _load_tasks(folder: Path, suites: Sequence[Suite], groups: bool) -> dict[Any, Any]:
+    """Make lmms-eval's task objects once: the tree of groups, or bare tasks if only some suites are wanted."""
+    from lmms_eval.tasks import TaskManager, get_task_dict
+
+    manager = TaskManager(include_path=str(folder), include_defaults=False)
+    wanted: list[Any] = [ALL] if groups else [suite.task for suite in suites]
+    tree = get_task_dict(wanted, manager)
+    for _, task in _leaves(tree):
+        # lmms-eval walks over these rows twice a checkpoint; plain dictionaries make that cheap.
+        task.dataset_no_image = {split: rows.to_list() for split, rows in task.dataset_no_image.items()}
+    return tree
+
+
+def _score(
+    checkpoint: Checkpoint,
+    task_tree: Mapping[Any, Any],
+    images: ImageEmbeddings | None,
+    limit: int | None,
+    batch_size: int,
+    device: str,
+) -> dict[str, Any]:
+    from lmms_eval.evaluator import evaluate as lmms_evaluate
+
+    from revision.evaluation.lmms_model import ReVisionLmms
+
+    model = ReVisionLmms(checkpoint.folder, batch_size=batch_size, blind=checkpoint.blind, device=device, images=images)
+    model.task_dict = {name: task.dataset for name, task in _leaves(task_tree)}
+    # Scoring reads no pictures (process_with_media), needs no bootstrap, and one thread is faster than four here.
+    return lmms_evaluate(
+        model,
+        task_tree,
+        limit=limit,
+        bootstrap_iters=0,
+        log_samples=True,
+        cli_args=SimpleNamespace(process_with_media=False),
+        process_docs_parallel=1,
+    )
+
+
+def _leaves(tree: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value)
+        else:
+            yield name, value
+
+
+def _score_rows(results: Mapping[str, Any], suites: Sequence[Suite]) -> Iterator[dict[str, Any]]:
+    n = {suite.name: results["n-samples"][suite.task]["effective"] for suite in suites}
+    for suite in suites:
+        place = {"suite": suite.name, "group": suite.group}
+        yield from _numbers(results["results"][suite.task], place, n[suite.name])
+    groups = list(dict.fromkeys(suite.group for suite in suites))
+    for group, task in [*((group, task_name(group)) for group in groups), (EVERY, ALL)]:
+        if task in results.get("groups", {}):
+            total = sum(n[suite.name] for suite in suites if group in (suite.group, EVERY))
+            yield from _numbers(results["groups"][task], {"suite": EVERY, "group": group}, total)
+
+
+def _numbers(found: Mapping[str, Any], place: dict[str, str], n: int) -> Iterator[dict[str, Any]]:
+    for key, value in sorted(found.items()):
+        metric = key.split(",")[0]
+        if "," in key and "_stderr" not in metric:
+            yield {**place, "metric": metric, "value": float(value), "n": n}
+
+
+def _answer_rows(results: Mapping[str, Any], suites: Sequence[Suite]) -> Iterator[dict[str, Any]]:
+    for suite in suites:
+        for sample in results["samples"][suite.task]:
+            yield {
+                "suite": suite.name,
+                "group": suite.group,
+                "question": sample["doc"]["id"],
+                "correct": int(sample["accuracy"]),
+                "prediction": sample["filtered_resps"][0],
+            }
+
+
+@cache
+def _dataset_cache() -> tempfile.TemporaryDirectory[str]:
+    """Folder for the Arrow copies that `datasets` makes of the tasks; it goes when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="revision-evaluation-")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Switch the progress bars of datasets, transformers and lmms-eval off: two a suite and checkpoint otherwise."""
+    import datasets
+    import lmms_eval.api.task
+    import lmms_eval.evaluator
+    from transformers.utils import logging as transformers_logging
+
+    modules = (lmms_eval.api.task, lmms_eval.evaluator)
+    bars = [module.tqdm for module in modules]
+    datasets_shown = not datasets.are_progress_bars_disabled()
+    transformers_shown = transformers_logging.is_progress_bar_enabled()
+    try:
+        datasets.disable_progress_bars()
+        transformers_logging.disable_progress_bar()
+        for module, bar in zip(modules, bars, strict=True):
+            module.tqdm = partial(_hidden, bar)
+        yield
+    finally:
+        for module, bar in zip(modules, bars, strict=True):
+            module.tqdm = bar
+        if transformers_shown:
+            transformers_logging.enable_progress_bar()
+        if datasets_shown:
+            datasets.enable_progress_bars()
+
+
+def _hidden(bar: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
+    return bar(*arguments, **{**settings, "disable": True})

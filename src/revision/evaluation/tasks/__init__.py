@@ -1,0 +1,1 @@
+"""Templates of the lmms-eval tasks and the functions that they name."""

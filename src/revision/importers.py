@@ -1,0 +1,229 @@
+"""Embeddings of other programs as embedding sets: .npy, .npz, Parquet, safetensors, and the released code's .pkl
+folders.
+
+The released code stores lists of {id, embed, caption or image_path} with pickle, a format that can run any program
+when read. `read_pickle` builds numpy arrays and plain containers and refuses, by name, whatever else a file asks for.
+"""
+
+import pickle
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from revision.errors import DataError
+from revision.store import EmbeddingSet, EmbeddingWriter
+
+ALLOWED = {
+    (module, name)
+    for package in ("numpy.core", "numpy._core")
+    for module, name in (
+        (f"{package}.multiarray", "_reconstruct"),
+        (f"{package}.multiarray", "scalar"),
+        (f"{package}.numeric", "_frombuffer"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+        ("collections", "OrderedDict"),
+    )
+}
+VECTORS = ("embedding", "embeddings", "embed", "embeds", "vector", "features")
+NAMES = ("id", "ids", "name", "names")
+BLOCK_ROWS = 8192
+Block = tuple[Path, int, Sequence[str] | None, np.ndarray]  # file, its first row in that file, ids, [k, d]
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data and was not run")
+        return super().find_class(module, name)
+
+
+def read_pickle(path: str | Path) -> Any:
+    """The plain data in a pickle file; raises DataError that names what it refused. Nothing in the file is ever
+    run.
+    """
+    try:
+        with open(path, "rb") as handle:
+            return _PlainUnpickler(handle).load()
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle raises almost anything
+        mend = "do not open it elsewhere unless you trust it; export the arrays as .npy or .safetensors instead"
+        raise DataError(f"{path}: not a pickle of plain arrays ({type(error).__name__}: {error}); {mend}") from error
+
+
+def _pickles(path: Path) -> Iterator[Block]:
+    rows = read_pickle(path)
+    if not isinstance(rows, list):
+        raise DataError(f"{path}: holds {type(rows).__name__}, expected a list of {{id, embed, ...}}")
+    for start in range(0, len(rows), BLOCK_ROWS):
+        ids, vectors = [], []
+        for row, entry in enumerate(rows[start : start + BLOCK_ROWS], start):
+            if not isinstance(entry, dict) or "id" not in entry or "embed" not in entry:
+                raise DataError(
+                    f"{path}, row {row}: expected a dictionary with 'id' and 'embed'; export this file again"
+                )
+            try:
+                vector = np.asarray(entry["embed"], dtype=np.float32).reshape(-1)
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{path}, row {row}: 'embed' is not a vector of numbers ({error})") from error
+            if vectors and vector.size != vectors[0].size:
+                raise _other_dimension(path, row, vector.size, vectors[0].size)
+            ids.append(str(entry["id"]))
+            vectors.append(vector)
+        yield path, start, ids, np.stack(vectors)
+
+
+def _npy(path: Path) -> Iterator[Block]:
+    yield from _table(path, np.load(path, mmap_mode="r", allow_pickle=False), None)
+
+
+def _npz(path: Path) -> Iterator[Block]:
+    with np.load(path, allow_pickle=False) as archive:
+        yield from _named(path, archive.files, archive.__getitem__)
+
+
+def _safetensors(path: Path) -> Iterator[Block]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as archive:
+        yield from _named(path, list(archive.keys()), archive.get_tensor)
+
+
+def _parquet(path: Path) -> Iterator[Block]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        columns = file.schema_arrow.names
+        vector, name = _pick(path, columns, VECTORS), next((column for column in columns if column in NAMES), None)
+        start = 0
+        for batch in file.iter_batches(BLOCK_ROWS, columns=[vector, *([name] if name else [])]):
+            lists = batch.column(vector)
+            lengths = {len(row) for row in lists}
+            if len(lengths) != 1 or not hasattr(lists, "flatten"):
+                raise DataError(
+                    f"{path}, rows {start} on: column {vector!r} holds vectors of lengths {sorted(lengths)}"
+                )
+            block = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
+            yield path, start, [str(i) for i in batch.column(name).to_pylist()] if name else None, block
+            start += len(block)
+
+
+def _named(path: Path, keys: list[str], get: Callable[[str], np.ndarray]) -> Iterator[Block]:
+    names = next((key for key in keys if key in NAMES), None)
+    vectors = _pick(path, [key for key in keys if key != names], VECTORS)
+    yield from _table(path, get(vectors), [str(name) for name in get(names)] if names else None)
+
+
+def _pick(path: Path, keys: list[str], known: Sequence[str]) -> str:
+    found = [key for key in keys if key in known] or (keys if len(keys) == 1 else [])
+    if len(found) != 1:
+        raise DataError(f"{path}: holds {', '.join(keys) or 'nothing'}; name one of them {known[0]!r}")
+    return found[0]
+
+
+def _table(path: Path, array: np.ndarray, ids: Sequence[str] | None) -> Iterator[Block]:
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise DataError(
+            f"{path}: {array.dtype} of shape {array.shape}; expected a table [n, d] of floating-point numbers"
+        )
+    if ids is not None and len(ids) != len(array):
+        raise DataError(f"{path}: {len(ids)} ids for {len(array)} rows")
+    for start in range(0, len(array), BLOCK_ROWS):
+        stop = start + BLOCK_ROWS
+        yield path, start, ids[start:stop] if ids is not None else None, array[start:stop]
+
+
+READERS: dict[str, Callable[[Path], Iterator[Block]]] = {
+    ".pkl": _pickles,
+    ".npy": _npy,
+    ".npz": _npz,
+    ".parquet": _parquet,
+    ".safetensors": _safetensors,
+}
+
+
+def _natural(path: Path) -> list[tuple[bool, int, str]]:
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def source_files(path: str | Path) -> list[Path]:
+    """The readable files at `path`: itself, or all in that folder, numbers in their names in numeric order."""
+    path = Path(path)
+    known = ", ".join(READERS)
+    if path.is_dir():
+        files = sorted((file for file in path.iterdir() if file.suffix in READERS), key=_natural)
+        if not files:
+            raise DataError(f"{path}: holds no file of the kinds {known}")
+        return files
+    if not path.is_file():
+        raise DataError(f"{path}: does not exist; name a file or a folder of {known}")
+    if path.suffix not in READERS:
+        raise DataError(f"{path}: files ending in {path.suffix!r} are not read; convert to one of {known}")
+    return [path]
+
+
+def _other_dimension(path: Path, row: int, found: int, expected: int) -> DataError:
+    mend = "embed all shards with one encoder, or import them apart"
+    return DataError(f"{path}, row {row}: dimension {found} where the rows before have {expected}; {mend}")
+
+
+def _check(path: Path, start: int, block: np.ndarray) -> None:
+    finite = np.isfinite(block).all(axis=1)
+    usable = finite & block.any(axis=1)
+    if not usable.all():
+        row = int(np.argmin(usable))
+        fault = "a zero vector" if finite[row] else "NaN" if np.isnan(block[row]).any() else "infinity"
+        raise DataError(f"{path}, row {start + row}: {fault}; drop the row or embed it again")
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    try:
+        yield from READERS[path.suffix](path)
+    except DataError:
+        raise
+    except Exception as error:  # each format's library has its own errors for damaged files
+        mend = "check the file, or export it again"
+        raise DataError(f"{path}: cannot be read ({type(error).__name__}: {error}); {mend}") from error
+
+
+def import_embeddings(
+    path: str | Path,
+    folder: str | Path,
+    *,
+    dtype: str = "float32",
+    ids: Sequence[str] | None = None,
+    advance: Callable[[int], Any] | None = None,
+) -> EmbeddingSet:
+    """Write the embeddings at `path` (a file or a folder of files) to the embedding set `folder`.
+
+    Rows keep their order. Ids come from `ids`, else from the files, else are "file-stem:row". Raises DataError that
+    names file and row for NaN, infinity, a zero vector or another dimension, and for duplicate ids and an empty set.
+    """
+    stream = chain.from_iterable(map(_blocks, source_files(path)))
+    first = next(stream, None)
+    if first is None:
+        raise DataError(f"{path}: holds no rows; an embedding set needs at least one")
+    dim = first[3].shape[1]
+    with EmbeddingWriter(folder, dim, dtype, about={"imported_from": Path(path).name}) as writer:
+        for file, start, names, block in chain([first], stream):
+            if block.shape[1] != dim:
+                raise _other_dimension(file, start, block.shape[1], dim)
+            _check(file, start, block)
+            rows = range(writer.count, writer.count + len(block))
+            if ids is not None:
+                if rows.stop > len(ids):
+                    raise DataError(f"{file}, row {start}: only {len(ids)} ids were given; give one id a row")
+                names = ids[rows.start : rows.stop]
+            writer.append(names or [f"{file.stem}:{row}" for row in range(start, start + len(block))], block)
+            if advance is not None:
+                advance(len(block))
+        if ids is not None and writer.count != len(ids):
+            raise DataError(f"{path}: {writer.count} rows for {len(ids)} ids; give one id a row")
+    assert writer.result is not None
+    return writer.result

@@ -1,0 +1,54 @@
+"""A small Llama-architecture LLM, trained from scratch on text of the world: it knows no pictures."""
+
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from revision.mllm.prompts import question_prompt
+
+SPECIAL = ("<unk>", "<bos>", "<eos>")
+
+
+@dataclass(frozen=True)
+class LanguageModelSettings:
+    """Size of the LLM; the number of heads divides `hidden_size`."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    max_positions: int = 256
+
+
+def word_tokenizer(vocabulary: list[str]) -> PreTrainedTokenizerFast:
+    """Word-level tokenizer over `vocabulary` and the words of the prompt format."""
+    words = sorted(set(vocabulary) | set(question_prompt("").split()))
+    tokens = {token: number for number, token in enumerate([*SPECIAL, *words])}
+    tokenizer = Tokenizer(WordLevel(tokens, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<bos>", eos_token="<eos>", pad_token="<eos>"
+    )
+
+
+def new_llm(settings: LanguageModelSettings, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
+    """Llama with random weights drawn from `seed`."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.hidden_size,
+        intermediate_size=settings.hidden_size * 3,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads,
+        max_position_embeddings=settings.max_positions,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)

@@ -1,0 +1,114 @@
+"""The multimodal LLM: a transformers causal LM that reads one visual token after `<bos>` (section 5)."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from revision.errors import DataError
+from revision.files import atomic_folder
+from revision.mllm.projector import Projector
+from revision.mllm.prompts import IGNORE, question_prompt
+
+
+class ReVisionModel(nn.Module):
+    """LLM, tokenizer and projector; `embedding_dim` is the encoder's d, or None for a model without eyes (Blind)."""
+
+    def __init__(
+        self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, embedding_dim: int | None, *, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.llm = llm
+        self.tokenizer = tokenizer
+        self.embedding_dim = embedding_dim
+        self.projector: Projector | None = None
+        if embedding_dim is not None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                self.projector = Projector(embedding_dim, llm.get_input_embeddings().embedding_dim)
+
+    def input_embeddings(self, ids: Tensor, embeddings: Tensor | None) -> Tensor:
+        """Token embeddings [b, t, h] of ids [b, t], the visual tokens of embeddings [b, d] at position 1."""
+        tokens = self.llm.get_input_embeddings()(ids)
+        if embeddings is None:
+            return tokens
+        if self.projector is None:
+            raise DataError("this model has no projector: it was trained blind and can't read embeddings")
+        visual = self.projector(embeddings).to(tokens.dtype).unsqueeze(1)
+        return torch.cat([tokens[:, :1], visual, tokens[:, 1:]], dim=1)
+
+    def forward(self, ids: Tensor, labels: Tensor, embeddings: Tensor | None) -> Tensor:
+        """Mean next-token loss in nats over the labels that are not -100; rows are right-padded: no mask is needed."""
+        inputs = self.input_embeddings(ids, embeddings)
+        hidden = self.llm.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state
+        if embeddings is not None:
+            hidden = hidden[:, 1:]
+            # Position 0 now holds the visual token, from which the first target token is predicted.
+        kept = labels[:, 1:] != IGNORE
+        logits = self.llm.get_output_embeddings()(hidden[:, :-1][kept])
+        return nn.functional.cross_entropy(logits.float(), labels[:, 1:][kept])
+
+    @torch.inference_mode()
+    def generate(self, prompts: list[str], embeddings: Tensor | None, max_new_tokens: int = 4) -> list[str]:
+        """Greedy answers to bare questions; embeddings [n, d] or None (no visual token).
+
+        Questions of equal length are answered together without padding, so an answer does not depend on its batch.
+        """
+        if embeddings is not None and len(embeddings) != len(prompts):
+            raise DataError(f"{len(prompts)} prompts but {len(embeddings)} embeddings; give one embedding a prompt")
+        tokenizer, device = self.tokenizer, next(self.parameters()).device
+        encoded = tokenizer([question_prompt(p) for p in prompts], add_special_tokens=False)["input_ids"]
+        groups: dict[int, list[int]] = defaultdict(list)
+        for row, ids in enumerate(encoded):
+            groups[len(ids)].append(row)
+        answers = [""] * len(prompts)
+        self.eval()
+        for rows in groups.values():
+            ids = torch.tensor([[tokenizer.bos_token_id, *encoded[row]] for row in rows], device=device)
+            visual = None if embeddings is None else embeddings[rows].to(device)
+            inputs = self.input_embeddings(ids, visual)
+            output = self.llm.generate(
+                inputs_embeds=inputs,
+                attention_mask=torch.ones(inputs.shape[:2], dtype=torch.long, device=device),
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.eos_token_id,
+            )
+            for row, text in zip(rows, tokenizer.batch_decode(output, skip_special_tokens=True), strict=True):
+                answers[row] = text.strip()
+        return answers
+
+    def save(self, folder: str | Path) -> None:
+        """Write LLM, tokenizer and projector to `folder`, atomically."""
+        with atomic_folder(folder) as temporary:
+            self.llm.save_pretrained(temporary / "llm")
+            self.tokenizer.save_pretrained(temporary / "llm")
+            if self.projector is not None:
+                save_file(self.projector.state_dict(), temporary / "projector.safetensors")
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu") -> "ReVisionModel":
+        """Load what `save` wrote. Raises DataError if `folder` holds no checkpoint."""
+        folder = Path(folder)
+        llm, tokenizer = load_llm(folder / "llm")
+        weights = folder / "projector.safetensors"
+        state = load_file(weights) if weights.exists() else None
+        model = cls(llm, tokenizer, None if state is None else state["layers.0.weight"].shape[1])
+        if state is not None:
+            model.projector.load_state_dict(state)
+        return model.to(device)
+
+
+def load_llm(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal LM and its tokenizer from a local folder in the transformers layout.
+
+    Raises DataError if the folder holds no model.
+    """
+    if not (Path(source) / "config.json").exists():
+        raise DataError(f"{source}: no language model there (config.json is missing); run the rule that makes it")
+    llm = AutoModelForCausalLM.from_pretrained(source, local_files_only=True, dtype=torch.float32)
+    return llm, AutoTokenizer.from_pretrained(source, local_files_only=True)

@@ -1,0 +1,208 @@
+"""Language training and the two stages of ReVision (section 5, appendix H): each one call, tables to checkpoint."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from revision.data.corpus import read_columns
+from revision.errors import ConfigError, DataError
+from revision.files import atomic_file, write_json
+from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+from revision.mllm.loop import Batch, LoopSettings, run_loop
+from revision.mllm.model import ReVisionModel, load_llm
+from revision.mllm.prompts import Examples, question_prompt, tokenise
+from revision.provenance import versions
+from revision.store import open_embeddings
+
+VALIDATION_BATCH = 256
+BLIND = "none"
+
+
+def load_embeddings(folder: str | Path, ids: list[str]) -> torch.Tensor:
+    """Embeddings float32 [n, d] of the first n rows of a set; raises DataError where a row's id is not the table's."""
+    stored = open_embeddings(folder)
+    if stored.count < len(ids):
+        raise DataError(f"{folder}: {stored.count} rows, but the table asks for {len(ids)}; embed the whole table")
+    names = stored.ids().slice(0, len(ids)).to_pylist()
+    wrong = next((row for row, (a, b) in enumerate(zip(names, ids, strict=True)) if a != b), None)
+    if wrong is not None:
+        raise DataError(
+            f"{folder}: row {wrong} is {names[wrong]!r}, the table has {ids[wrong]!r}; embed this table again"
+        )
+    return torch.from_numpy(np.asarray(stored.array()[: len(ids)], dtype=np.float32))
+
+
+def batch_maker(examples: Examples, embeddings: torch.Tensor | None) -> Callable[[np.ndarray], Batch]:
+    """A function from row indices to the model's arguments (ids, labels, embeddings or None)."""
+
+    def make(rows: np.ndarray) -> Batch:
+        ids, labels = examples.batch(rows)
+        return ids, labels, None if embeddings is None else embeddings[torch.from_numpy(rows)]
+
+    return make
+
+
+@torch.inference_mode()
+def mean_loss(model: ReVisionModel, examples: Examples, embeddings: torch.Tensor | None) -> float:
+    """Mean next-token loss in nats over all target tokens of `examples`."""
+    model.eval()
+    make = batch_maker(examples, embeddings)
+    order = np.argsort(examples.lengths, kind="stable")
+    total, tokens = 0.0, 0
+    for start in range(0, len(order), VALIDATION_BATCH):
+        ids, labels, visual = make(order[start : start + VALIDATION_BATCH])
+        count = int((labels[:, 1:] != -100).sum())
+        total += float(model(ids, labels, visual)) * count
+        tokens += count
+    return total / tokens
+
+
+def train_language_model(
+    table: str | Path,
+    validation_rows: int,
+    vocabulary: list[str],
+    size: LanguageModelSettings,
+    loop: LoopSettings,
+    *,
+    seed: int,
+    out: str | Path,
+) -> None:
+    """Train a small LLM from scratch on captions and on reading comprehension; write it in the transformers layout.
+
+    Every other row is a caption of its own; the rest are `context question answer`. The last `validation_rows` rows
+    are held out.
+    """
+    out = Path(out)
+    columns = read_columns(table, ("context", "question", "answer", "short"))
+    tokenizer = word_tokenizer(vocabulary)
+    reading = [
+        f"{context} {question_prompt(question)} {answer}"
+        for context, question, answer in zip(columns["context"], columns["question"], columns["answer"], strict=True)
+    ]
+    held = len(reading) - validation_rows
+    if held <= 0:
+        raise ConfigError(f"{validation_rows} validation rows leave nothing of {len(reading)} to train on")
+    texts = [text for pair in zip(reading[:held], columns["short"][:held], strict=True) for text in pair]
+    examples = tokenise(tokenizer, [""] * len(texts), texts)
+    prompts = [
+        f"{context} {question_prompt(question)}"
+        for context, question in zip(columns["context"][held:], columns["question"][held:], strict=True)
+    ]
+    answers = tokenise(tokenizer, prompts, columns["answer"][held:])
+    model = ReVisionModel(new_llm(size, tokenizer, seed), tokenizer, None)
+    history = run_loop(
+        model,
+        list(model.parameters()),
+        examples.lengths,
+        batch_maker(examples, None),
+        loop,
+        seed=seed,
+        state_file=out.with_name(f"{out.name}.state.pt"),
+        validate=lambda: mean_loss(model, answers, None),
+        title="language model",
+    )
+    model.save(out)
+    _finish(out, history, {"stage": "language", "seed": seed, "size": asdict(size), "loop": asdict(loop)})
+
+
+def train_stage1(
+    llm: str | Path,
+    embeddings: str | Path,
+    captions: str | Path,
+    column: str,
+    validation: tuple[str | Path, str | Path],
+    loop: LoopSettings,
+    *,
+    rows: int | None,
+    seed: int,
+    out: str | Path,
+) -> None:
+    """Modality substitution pretraining: the visual token of row i predicts caption i; only the projector is trained.
+
+    `validation` is (image embeddings, captions table); the caption loss there, on real images, is the zero-shot one.
+    """
+    out = Path(out)
+    table = read_columns(captions, ("id", column), rows)
+    visual = load_embeddings(embeddings, table["id"])
+    language, tokenizer = load_llm(Path(llm) / "llm")
+    model = ReVisionModel(language, tokenizer, visual.shape[1], seed=seed)
+    model.llm.requires_grad_(False)
+    examples = tokenise(tokenizer, [""] * len(table["id"]), table[column])
+    held = read_columns(validation[1], ("id", column))
+    held_visual = load_embeddings(validation[0], held["id"])
+    held_examples = tokenise(tokenizer, [""] * len(held["id"]), held[column])
+    history = run_loop(
+        model,
+        list(model.projector.parameters()),
+        examples.lengths,
+        batch_maker(examples, visual),
+        loop,
+        seed=seed,
+        state_file=out.with_name(f"{out.name}.state.pt"),
+        validate=lambda: mean_loss(model, held_examples, held_visual),
+        title="stage 1",
+    )
+    model.save(out)
+    _finish(out, history, {"stage": "stage1", "seed": seed, "rows": len(table["id"]), "loop": asdict(loop)})
+
+
+def train_stage2(
+    start: str | Path,
+    embeddings: str | Path,
+    instructions: str | Path,
+    validation: tuple[str | Path, str | Path],
+    loop: LoopSettings,
+    *,
+    share: float,
+    seed: int,
+    out: str | Path,
+    embedding_dim: int | None = None,
+) -> None:
+    """Visual instruction tuning on real images: projector and LLM are trained, loss on the answers.
+
+    `start` is a Stage-1 checkpoint, or a language model (then the projector is new, with `embedding_dim` inputs, or
+    there is none at all if `embeddings` is "none": the Blind row). `share` of the instructions is used, the first rows.
+    """
+    out = Path(out)
+    if not 0 < share <= 1:
+        raise ConfigError(f"share of the Stage-2 data: {share} is not in (0, 1]")
+    table = read_columns(instructions, ("id", "question", "answer"))
+    rows = max(1, round(share * len(table["id"])))
+    table = {name: values[:rows] for name, values in table.items()}
+    held = read_columns(validation[1], ("id", "question", "answer"))
+    blind = str(embeddings) == BLIND
+    visual = None if blind else load_embeddings(embeddings, table["id"])
+    held_visual = None if blind else load_embeddings(validation[0], held["id"])
+    model = ReVisionModel.load(start)
+    if model.projector is None and visual is not None:
+        model = ReVisionModel(model.llm, model.tokenizer, embedding_dim or visual.shape[1], seed=seed)
+
+    def examples_of(columns: dict[str, list]) -> Examples:
+        return tokenise(model.tokenizer, [question_prompt(q) for q in columns["question"]], columns["answer"])
+
+    examples, held_examples = examples_of(table), examples_of(held)
+    history = run_loop(
+        model,
+        list(model.parameters()),
+        examples.lengths,
+        batch_maker(examples, visual),
+        loop,
+        seed=seed,
+        state_file=out.with_name(f"{out.name}.state.pt"),
+        validate=lambda: mean_loss(model, held_examples, held_visual),
+        title="stage 2",
+    )
+    model.save(out)
+    _finish(out, history, {"stage": "stage2", "seed": seed, "rows": rows, "share": share, "loop": asdict(loop)})
+
+
+def _finish(out: Path, history: list[dict[str, Any]], about: dict[str, Any]) -> None:
+    with atomic_file(out / "history.csv") as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+    write_json(out / "manifest.json", json.loads(json.dumps(about)) | {"versions": versions()})

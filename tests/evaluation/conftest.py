@@ -1,0 +1,50 @@
+"""One task folder and one scored run, shared by the tests of this package: importing lmms-eval costs many seconds."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fakes import FakeEncoder, FakeModel, FakeWorld
+
+COUNT = 48
+
+
+@pytest.fixture(autouse=True, scope="session")
+def fake_model():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setattr("revision.mllm.model.ReVisionModel", FakeModel)
+        yield
+
+
+@pytest.fixture(scope="session")
+def tasks(tmp_path_factory):
+    from revision.evaluation.suites import write_tasks
+
+    return write_tasks(FakeWorld(), tmp_path_factory.mktemp("evaluation") / "tasks", COUNT)
+
+
+@pytest.fixture(scope="session")
+def run(tasks, tmp_path_factory):
+    from revision.evaluation.run import Checkpoint, evaluate
+
+    folder = tmp_path_factory.mktemp("run")
+    encoder = FakeEncoder()
+    checkpoints = [
+        Checkpoint("perfect", 0, Path("perfect")),
+        Checkpoint("perfect", 1, Path("perfect")),
+        Checkpoint("yes", 0, Path("yes")),
+        Checkpoint("blind", 0, Path("perfect"), blind=True),
+    ]
+    evaluate(checkpoints, tasks, encoder, folder / "scores.parquet", folder / "answers.parquet", batch_size=7)
+    return SimpleNamespace(
+        scores=pq.read_table(folder / "scores.parquet").to_pandas(),
+        answers=pq.read_table(folder / "answers.parquet").to_pandas(),
+        encoder=encoder,
+        folder=folder,
+    )

@@ -1,0 +1,145 @@
+"""The task folder: what is written, and what is said when it can't be used."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import COUNT
+from fakes import ANSWERS, SUITES, FakeWorld
+from PIL import Image
+
+from revision.errors import ConfigError, DataError
+from revision.evaluation.images import decode_image
+from revision.evaluation.suites import COLUMNS, read_suites, write_tasks
+from revision.evaluation.tasks.utils import f1, normalise, precision, recall, score, score_yes_no
+
+
+def test_parquet_holds_questions_and_lossless_pictures(tasks):
+    table = pq.read_table(tasks / "count.parquet")
+    assert tuple(table.column_names) == COLUMNS and table.num_rows == COUNT
+    row = table.slice(5, 1).to_pylist()[0]
+    assert (row["id"], row["answer"], row["group"]) == ("count-000005", ANSWERS["count"][5 % 4], "general")
+    pixels = np.asarray(Image.open(io.BytesIO(row["image"]["bytes"])))
+    np.testing.assert_array_equal(pixels, FakeWorld().images([5])[0])
+
+
+def test_groups_and_task_kinds(tasks):
+    group = yaml.safe_load((tasks / "group_revision_general.yaml").read_text())
+    assert group["task"] == ["revision_colour", "revision_count"]
+    assert yaml.safe_load((tasks / "existence.yaml").read_text())["include"] == "_yes_no_yaml"
+    assert yaml.safe_load((tasks / "relation.yaml").read_text())["include"] == "_suite_yaml"
+    assert [(s.name, s.group, s.rows) for s in read_suites(tasks)] == [(n, SUITES[n], COUNT) for n in sorted(SUITES)]
+
+
+def test_same_world_gives_the_same_bytes_and_replaces_the_folder(tasks, tmp_path):
+    folder = tmp_path / "tasks"
+    write_tasks(FakeWorld(), folder, 3, suites=["colour"])
+    write_tasks(FakeWorld(), folder, COUNT)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in tasks.iterdir())
+    assert all((folder / name).read_bytes() == (tasks / name).read_bytes() for name in names)
+
+
+def test_no_path_of_this_machine_is_written(tasks):
+    assert not any(str(tasks.parent).encode() in path.read_bytes() for path in tasks.iterdir())
+
+
+def test_refusals_to_write(tmp_path):
+    with pytest.raises(ConfigError, match="unknown suite smell; the suites are colour, count"):
+        write_tasks(FakeWorld(), tmp_path / "t", 4, suites=["colour", "smell"])
+    with pytest.raises(DataError, match="suite colour: no questions for count 0"):
+        write_tasks(FakeWorld(), tmp_path / "t", 0)
+    with pytest.raises(ConfigError, match="general is the name of a suite and of a group"):
+        write_tasks(FakeWorld({"general": "reasoning"}), tmp_path / "t", 4)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refusals_to_read(tasks, tmp_path):
+    with pytest.raises(DataError, match="no evaluation tasks there"):
+        read_suites(tmp_path / "nowhere")
+    table = pq.read_table(tasks / "count.parquet")
+    pq.write_table(table.drop_columns(["answer", "image"]), tmp_path / "count.parquet")
+    with pytest.raises(DataError, match=r"count\.parquet: missing column image, answer; the columns are id, image"):
+        read_suites(tmp_path)
+    pq.write_table(table, tmp_path / "count.parquet")
+    with pytest.raises(DataError, match=r"count\.yaml: missing task"):
+        read_suites(tmp_path)
+    (tmp_path / "count.yaml").write_text("task: revision_count")
+    pq.write_table(table.slice(0, 0), tmp_path / "count.parquet")
+    with pytest.raises(DataError, match="no questions"):
+        read_suites(tmp_path)
+    (tmp_path / "count.parquet").write_bytes(b"not parquet")
+    with pytest.raises(DataError, match=r"count\.parquet: not a readable parquet file"):
+        read_suites(tmp_path)
+
+
+def png(size: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "red").save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", None, b"not a picture", png((8, 8))[:50], png((8, 8))[:-12]])
+def test_broken_pictures_name_their_row(content):
+    with pytest.raises(DataError, match=r"x\.parquet, row 3: "):
+        decode_image(content, "x.parquet, row 3")
+
+
+def test_truncated_pictures_are_refused_though_lmms_eval_accepts_them(monkeypatch):
+    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
+    rows = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(rows).save(buffer, format="PNG")
+    with pytest.raises(DataError, match="not a readable picture"):
+        decode_image(buffer.getvalue()[:1500], "here")
+    np.testing.assert_array_equal(np.asarray(decode_image(buffer.getvalue(), "here")), rows)
+
+
+@pytest.mark.parametrize("side", [12, 40])
+def test_decompression_bombs_are_refused(monkeypatch, side):
+    # Pillow warns above its limit (12 x 12 > 100) and raises above twice its limit (40 x 40 > 200); both are refused.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match="here: the picture has more than 100 pixels"):
+        decode_image(png((side, side)), "here")
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "right"),
+    [
+        ("Yes.", "yes", 1),
+        ("  the Red  circle ", "red circle", 1),
+        ("left, right", "left right", 1),
+        ("a an the", "", 1),
+        ("reddish", "red", 0),
+        ("area", "rea", 0),
+        ("", "no", 0),
+    ],
+)
+def test_exact_match_after_normalisation(said, answer, right):
+    assert score({"answer": answer}, [said]) == {"accuracy": float(right)}
+    assert normalise(normalise(said)) == normalise(said)
+
+
+def test_yes_no_numbers_against_the_confusion_table():
+    says = ["yes"] * 5 + ["no"] * 3 + ["maybe"] * 2
+    true = ["yes"] * 3 + ["no"] * 2 + ["yes"] * 2 + ["no"] + ["yes", "no"]
+    numbers = [score_yes_no({"answer": t}, [s]) for t, s in zip(true, says, strict=True)]
+    pairs = [n["f1"] for n in numbers]
+    # 3 true positives, 2 false positives, 3 of 6 yes questions missed; "maybe" is neither answer and never right.
+    assert precision(pairs) == pytest.approx(3 / 5)
+    assert recall(pairs) == pytest.approx(3 / 6)
+    assert f1(pairs) == pytest.approx(2 * 3 / (2 * 3 + 2 + 3))
+    assert sum(n["accuracy"] for n in numbers) == 3 + 1
+    assert sum(n["yes_rate"] for n in numbers) == 5
+    assert f1([(True, False)]) == 0.0 and precision([]) == 0.0
+
+
+def test_the_table_of_features_is_what_datasets_reads(tasks):
+    import datasets
+
+    dataset = datasets.Dataset(pq.read_table(tasks / "colour.parquet"))
+    assert isinstance(dataset.features["image"], datasets.Image)
+    assert pa.types.is_struct(pq.read_schema(tasks / "colour.parquet").field("image").type)

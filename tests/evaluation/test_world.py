@@ -1,0 +1,63 @@
+"""The real world's suites: an oracle that knows every picture is always right, a constant answer is at chance."""
+
+import numpy as np
+import pytest
+
+from revision.data.scenes import World, WorldSettings
+from revision.evaluation.run import Checkpoint, evaluate
+from revision.evaluation.suites import read_suites, write_tasks
+
+COUNT = 24
+
+
+class Memory:
+    """Numbers the pictures that it sees by their content."""
+
+    def __init__(self):
+        self.pictures = {}
+
+    def encode_images(self, images):
+        numbers = [self.pictures.setdefault(picture.tobytes(), len(self.pictures)) for picture in images]
+        return np.array(numbers, dtype=np.float32)[:, None]
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    world = World(WorldSettings(seed=5, image_size=24))
+    memory = Memory()
+    answers = {}
+    for name in world.suites():
+        for question in world.suite(name, COUNT):
+            (number,) = memory.encode_images([world.image(question.scene)])[0]
+            answers[question.question, number] = question.answer
+
+    class Oracle:
+        def generate(self, prompts, embeddings, max_new_tokens):
+            if embeddings is None:
+                return ["yes"] * len(prompts)
+            return [answers[key] for key in zip(prompts, embeddings[:, 0].tolist(), strict=True)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("revision.mllm.model.ReVisionModel.load", lambda folder, device: Oracle())
+        tasks = write_tasks(world, folder / "tasks", COUNT)
+        checkpoints = [Checkpoint("oracle", 0, folder), Checkpoint("yes", 0, folder, blind=True)]
+        table = evaluate(checkpoints, tasks, memory, folder / "scores", folder / "answers").to_pandas()
+    assert {(suite.name, suite.group) for suite in read_suites(tasks)} == {
+        (name, world.suite_group(name)) for name in world.suites()
+    }
+    return table.set_index(["method", "metric", "suite", "group"]).value.sort_index()
+
+
+def test_the_oracle_is_right_everywhere_and_all_three_groups_are_there(scores):
+    right = scores["oracle", "accuracy"]
+    assert (right == 1.0).all()
+    assert set(right["all"].index) == {"general", "reasoning", "hallucination", "all"}
+
+
+def test_yes_to_everything_is_at_chance_on_existence(scores):
+    yes = scores["yes", "accuracy"]
+    existence = [name for name in yes.index.get_level_values("suite") if name.startswith("existence")]
+    assert len(existence) == 3
+    assert all(yes[name].item() == 0.5 for name in existence)
+    assert scores["oracle", "yes_rate"][existence].eq(0.5).all()

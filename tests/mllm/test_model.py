@@ -1,0 +1,148 @@
+"""The multimodal LLM: where the visual token goes, what is trained, and that a killed run ends with the same bytes."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from revision.errors import DataError
+from revision.mllm import loop
+from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+from revision.mllm.loop import LoopSettings, run_loop, schedule
+from revision.mllm.model import ReVisionModel
+from revision.mllm.prompts import batch_plan, question_prompt, tokenise
+
+WORDS = ["red", "blue", "square", "circle", "what", "?", "is", "it"]
+
+
+@pytest.fixture
+def model():
+    tokenizer = word_tokenizer(WORDS)
+    return ReVisionModel(new_llm(LanguageModelSettings(16, 2, 2), tokenizer, seed=0), tokenizer, 8, seed=0)
+
+
+def test_loss_is_the_cross_entropy_of_the_target_after_the_visual_token(model):
+    examples = tokenise(model.tokenizer, ["what is it ?"], ["red square"])
+    embedding = torch.nn.functional.normalize(torch.randn(1, 8, generator=torch.Generator().manual_seed(0)))
+    ids, labels = examples.batch(np.array([0]))
+    tokens = model.llm.get_input_embeddings()(ids)
+    visual = model.projector(embedding)[:, None]
+    logits = model.llm(inputs_embeds=torch.cat([tokens[:, :1], visual, tokens[:, 1:]], 1)).logits[0]
+    target = ids[0, 5:]  # red square <eos>, after <bos> and four words of the prompt
+    expected = cross_entropy(logits[5:8], target)
+    assert model(ids, labels, embedding).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_padding_does_not_change_the_loss(model):
+    examples = tokenise(model.tokenizer, ["", ""], ["red", "blue circle is it red square"])
+    make = examples.batch
+    alone = [model(*make(np.array([row])), None).item() for row in (0, 1)]
+    tokens = np.array([2, 7])
+    both = model(*make(np.array([0, 1])), None).item()
+    assert both == pytest.approx((alone * tokens).sum() / tokens.sum(), rel=1e-5)
+
+
+def test_answers_do_not_depend_on_the_batch(model):
+    prompts = ["what is it ?", "is it red ?", "what ?"]
+    embeddings = torch.nn.functional.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(1)))
+    together = model.generate(prompts, embeddings)
+    alone = [model.generate([p], embeddings[k : k + 1])[0] for k, p in enumerate(prompts)]
+    assert together == alone
+
+
+def test_save_and_load_give_the_same_answers(model, tmp_path):
+    embeddings = torch.nn.functional.normalize(torch.randn(2, 8, generator=torch.Generator().manual_seed(2)))
+    model.save(tmp_path / "m")
+    loaded = ReVisionModel.load(tmp_path / "m")
+    examples = tokenise(model.tokenizer, ["what ?", "is ?"], ["red", "blue"])
+    batch = examples.batch(np.array([0, 1]))
+    assert loaded(*batch, embeddings).item() == model(*batch, embeddings).item()
+
+
+def test_a_blind_model_refuses_embeddings_and_an_empty_target_is_named(model):
+    blind = ReVisionModel(model.llm, model.tokenizer, None)
+    with pytest.raises(DataError, match="trained blind"):
+        blind.generate(["what ?"], torch.ones(1, 8))
+    with pytest.raises(DataError, match="row 1: the target text is empty"):
+        tokenise(model.tokenizer, ["", ""], ["red", " "])
+    with pytest.raises(DataError, match=r"config.json is missing"):
+        ReVisionModel.load("/nonexistent")
+
+
+def test_prompt_format_is_one():
+    assert question_prompt("what ?") == "question : what ? answer :"
+
+
+def test_batch_plan_is_a_permutation_padded_by_length():
+    lengths = np.random.default_rng(0).integers(3, 40, 1000)
+    plan = batch_plan(lengths, 50, seed=1)
+    rows = np.concatenate(plan)
+    assert sorted(rows) == list(range(1000))
+    padded = sum(len(b) * lengths[b].max() for b in plan)
+    assert padded < 1.15 * lengths.sum()
+    assert all(np.array_equal(a, b) for a, b in zip(plan, batch_plan(lengths, 50, seed=1), strict=True))
+
+
+def test_schedule_warms_up_and_ends_near_zero():
+    rates = [schedule(step, 100, 0.1) for step in range(100)]
+    assert rates[9] == pytest.approx(1) and max(rates) == pytest.approx(1) and rates[-1] < 0.001
+
+
+class Killed(Exception):
+    pass
+
+
+def train(folder, kill_at=None):
+    """Fit a small linear model; optionally die after a checkpoint."""
+    torch.manual_seed(0)
+    net = torch.nn.Linear(4, 1)
+    data = torch.randn(64, 4, generator=torch.Generator().manual_seed(3))
+    model = _Loss(net)
+    seen = 0
+
+    def make(rows):
+        nonlocal seen
+        seen += 1
+        if kill_at is not None and seen == kill_at:
+            raise Killed
+        return (data[torch.from_numpy(rows)],)
+
+    settings = LoopSettings(epochs=2, batch_size=8, learning_rate=0.1, checkpoint_every=3, validate_every=5)
+    history = run_loop(
+        model, list(net.parameters()), np.ones(64, dtype=int), make, settings, seed=0,
+        state_file=folder / "state.pt", validate=lambda: 0.0,
+    )  # fmt: skip
+    return net.weight.detach().clone(), history
+
+
+class _Loss(torch.nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, rows):
+        return (self.net(rows) - rows.sum(1, keepdim=True)).square().mean()
+
+
+def test_a_killed_training_resumes_and_ends_with_the_same_numbers(tmp_path):
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    whole, history = train(tmp_path / "a")
+    with pytest.raises(Killed):
+        train(tmp_path / "b", kill_at=12)
+    assert (tmp_path / "b/state.pt").exists()
+    resumed, resumed_history = train(tmp_path / "b")
+    assert torch.equal(whole, resumed)
+    assert history == resumed_history
+    assert not (tmp_path / "b/state.pt").exists()
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_state_is_written_whole_and_read_back(tmp_path):
+    parameter = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.AdamW([parameter])
+    loop._store(tmp_path / "s.pt", 3, [parameter], optimizer, [{"step": 2}], [torch.tensor(0.5)])
+    assert [p.name for p in tmp_path.iterdir()] == ["s.pt"]
+    other = torch.nn.Parameter(torch.zeros(2))
+    step, history, losses = loop._restore(tmp_path / "s.pt", [other], torch.optim.AdamW([other]))
+    assert (step, history, losses) == (3, [{"step": 2}], [torch.tensor(0.5)])
+    assert torch.equal(other, parameter)

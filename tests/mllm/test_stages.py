@@ -1,0 +1,103 @@
+"""The stages on a world where the answer is in the embedding: Stage 1 trains the projector alone, Stage 2 both."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from revision.errors import ConfigError, DataError
+from revision.mllm.language import LanguageModelSettings
+from revision.mllm.loop import LoopSettings
+from revision.mllm.model import ReVisionModel
+from revision.mllm.stages import train_language_model, train_stage1, train_stage2
+from revision.store import write_embeddings
+
+COLOURS = ["red", "blue", "green", "white"]
+ROWS = 256
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Embeddings that are noisy one-hot colours, captions that name them, and a fresh LLM."""
+    generator = np.random.default_rng(0)
+    picked = generator.integers(0, 4, ROWS)
+    rows = np.eye(8, dtype=np.float32)[picked] + 0.05 * generator.standard_normal((ROWS, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    ids = [f"a-{k}" for k in range(ROWS)]
+    write_embeddings(tmp_path / "e", ids, rows)
+    colours = [COLOURS[k] for k in picked]
+    columns = {"id": ids, "short": colours, "context": colours, "question": ["what colour ?"] * ROWS, "answer": colours}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    size, vocabulary = LanguageModelSettings(32, 2, 2), [*COLOURS, "what", "colour", "?"]
+    train_language_model(tmp_path / "t.parquet", 56, vocabulary, size, READING, seed=0, out=tmp_path / "llm")
+    return tmp_path
+
+
+READING = LoopSettings(epochs=60, batch_size=32, learning_rate=0.01, validate_every=200)
+LOOP = LoopSettings(epochs=16, batch_size=32, learning_rate=0.01, validate_every=20)
+
+
+def stage1(world, **changes):
+    validation = (world / "e", world / "t.parquet")
+    options = {"rows": None, "seed": 0, "out": world / "s1"} | changes
+    train_stage1(world / "llm", world / "e", world / "t.parquet", "short", validation, LOOP, **options)
+
+
+def stage2(world, start="s1", embeddings="e", **changes):
+    validation = (world / "e", world / "t.parquet")
+    options = {"share": 1.0, "seed": 0, "out": world / "s2"} | changes
+    source = world / embeddings if embeddings != "none" else "none"
+    train_stage2(world / start, source, world / "t.parquet", validation, LOOP, **options)
+
+
+def test_the_language_model_learns_to_answer_from_text(world):
+    history = pd.read_csv(world / "llm/history.csv")
+    assert history.validation_loss.iloc[-1] < 0.7 * np.log(4) / 2  # chance: two tokens, the colour and a sure <eos>
+    with pytest.raises(ConfigError, match="256 validation rows leave nothing of 256"):
+        train_language_model(world / "t.parquet", ROWS, COLOURS, LanguageModelSettings(16, 1, 2), LOOP, seed=0,
+                             out=world / "x")  # fmt: skip
+
+
+def test_stage1_trains_the_projector_and_leaves_the_llm(world):
+    stage1(world)
+    before, after = ReVisionModel.load(world / "llm"), ReVisionModel.load(world / "s1")
+    for name, weight in before.llm.state_dict().items():
+        assert torch.equal(weight, after.llm.state_dict()[name]), name
+    history = pd.read_csv(world / "s1/history.csv")
+    assert history.validation_loss.iloc[-1] < 0.9 * history.validation_loss.iloc[0]
+
+
+def test_stage2_reads_the_picture_and_blind_cannot(world):
+    stage1(world)
+    stage2(world)
+    stage2(world, start="llm", embeddings="none", out=world / "blind")
+    seeing = pd.read_csv(world / "s2/history.csv").validation_loss.iloc[-1]
+    blind = pd.read_csv(world / "blind/history.csv").validation_loss.iloc[-1]
+    assert seeing < 0.1
+    assert blind == pytest.approx(np.log(4) / 2, abs=0.05)  # two target tokens: the colour, and a sure <eos>
+    model = ReVisionModel.load(world / "s2")
+    answers = model.generate(["what colour ?"] * 4, torch.eye(8)[:4])
+    assert answers == COLOURS
+
+
+def test_same_seed_same_bytes(world):
+    stage1(world, out=world / "one")
+    stage1(world, out=world / "two")
+    assert (world / "one/projector.safetensors").read_bytes() == (world / "two/projector.safetensors").read_bytes()
+
+
+def test_bad_input_is_named(world):
+    with pytest.raises(ConfigError, match=r"share of the Stage-2 data: 0 is not in"):
+        stage2(world, start="llm", share=0)
+    write_embeddings(world / "few", ["a-0", "a-1"], np.eye(8, dtype=np.float32)[:2])
+    with pytest.raises(DataError, match="2 rows, but the table asks for 256"):
+        stage2(world, start="llm", embeddings="few")
+    write_embeddings(world / "other", [f"b-{k}" for k in range(ROWS)], np.tile(np.eye(8, dtype=np.float32), (32, 1)))
+    with pytest.raises(DataError, match="row 0 is 'b-0', the table has 'a-0'"):
+        stage2(world, start="llm", embeddings="other")
+    pq.write_table(pa.table({"id": ["a"]}), world / "bare.parquet")
+    with pytest.raises(DataError, match=r"bare.parquet: no column short"):
+        train_stage1(world / "llm", world / "e", world / "bare.parquet", "short", (world / "e", world / "t.parquet"),
+                     LOOP, rows=None, seed=0, out=world / "x")  # fmt: skip

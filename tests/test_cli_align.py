@@ -1,0 +1,120 @@
+"""The commands import, stats and align: what they print, write, refuse and return."""
+
+import json
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from revision.align import make_aligner
+from revision.cli_align import register
+from revision.store import open_embeddings, write_embeddings
+
+app = typer.Typer()
+register(app)
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def sets(tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"n{i}" for i in range(200)]
+    source, target = (rng.standard_normal((200, 8)) + rng.standard_normal(8) for _ in range(2))
+    write_embeddings(tmp_path / "texts", names, source, shard_rows=60)
+    write_embeddings(tmp_path / "images", names, target)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["import", "stats", "align"])
+def test_help_has_examples(command):
+    text = call(command, "--help").output
+    assert "Examples" in text
+    assert f"revision {command}" in text
+    assert "--json" in text
+
+
+def test_import_writes_a_set_and_reports_it(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    np.save(tmp_path / "e.npy", rows)
+    (tmp_path / "ids.txt").write_text("\n".join(f"x{i}" for i in range(20)) + "\n")
+    arguments = ("import", tmp_path / "e.npy", tmp_path / "set", "--ids", tmp_path / "ids.txt", "--json")
+    report = json.loads(call(*arguments).stdout)
+    assert (report["count"], report["dim"], report["dtype"]) == (20, 3, "float32")
+    assert report["rows_per_second"] > 0
+    assert open_embeddings(tmp_path / "set").ids().to_pylist() == [f"x{i}" for i in range(20)]
+    assert "exists" in json.loads(call(*arguments, code=1).stdout)["error"]
+    call(*arguments, "--force")
+
+
+def test_stats_equal_numpy(sets):
+    reports = json.loads(call("stats", sets / "texts", sets / "images", "--json").stdout)
+    for report, name in zip(reports, ("texts", "images"), strict=True):
+        rows = open_embeddings(sets / name).array().astype(np.float64)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        assert report["trace"] == pytest.approx(np.var(rows, axis=0).sum())
+        assert report["mean_length"] == pytest.approx(np.linalg.norm(rows.mean(axis=0)))
+    assert "trace" in call("stats", sets / "texts").output
+
+
+def test_align_equals_the_library_and_a_saved_aligner_repeats_it(sets):
+    arguments = ("align", sets / "texts", sets / "out", "--target", sets / "images", "--param", "steps=2")
+    report = json.loads(call(*arguments, "--save", sets / "fitted", "--threads", 2, "--json").stdout)
+    assert (report["aligner"], report["count"], report["dtype"]) == ("realign", 200, "float32")
+    source, target = open_embeddings(sets / "texts"), open_embeddings(sets / "images")
+    expected = make_aligner("realign", steps=2).fit(source.array(), target.array()).transform(source.array())
+    written = open_embeddings(sets / "out")
+    assert np.abs(written.array() - expected).max() < 1e-6
+    assert written.ids().equals(source.ids())
+    assert written.about == {"aligner": "realign", "params": {"epsilon": 1e-12, "steps": 2}}
+    call("align", sets / "texts", sets / "again", "--fitted", sets / "fitted", "--dtype", "float16")
+    assert np.array_equal(
+        open_embeddings(sets / "again").array(), written.array().astype(np.float16).astype(np.float32)
+    )
+
+
+def test_align_does_not_overwrite_without_force(sets):
+    arguments = ("align", sets / "texts", sets / "images", "--target", sets / "images")
+    result = call(*arguments, code=1)
+    assert "--force" in result.stderr
+    assert "Traceback" not in result.output
+    assert open_embeddings(sets / "images").about == {}
+
+
+def test_altered_input_stops_align_unless_told_otherwise(sets):
+    shard = sets / "texts" / "shard-00001.arrow"
+    data = bytearray(shard.read_bytes())
+    position = data.index(b"n60") + 2
+    data[position] ^= 1
+    shard.write_bytes(data)
+    arguments = ("align", sets / "texts", sets / "out", "--target", sets / "images")
+    assert "shard-00001.arrow: altered" in call(*arguments, code=1).stderr
+    assert not (sets / "out").exists()
+    call(*arguments, "--no-verify")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give either --target"),
+        (("--target", "images", "--method", "nothing"), "the aligners are"),
+        (("--target", "images", "--param", "steps"), "write name=value"),
+        (("--target", "images", "--param", "step=1"), "unknown parameter step"),
+        (("--target", "nowhere"), "no embedding set here"),
+        (("--fitted", "nowhere"), "no saved aligner here"),
+        (("--fitted", "nowhere", "--param", "steps=1"), "belong to a fit"),
+    ],
+)
+def test_wrong_arguments_exit_with_1_and_say_what_to_do(sets, arguments, message, monkeypatch):
+    monkeypatch.chdir(sets)
+    assert message in json.loads(call("align", "texts", "out", *arguments, "--json", code=1).stdout)["error"]
+    assert not (sets / "out").exists()
+
+
+def test_unknown_option_exits_with_2():
+    call("align", "a", "b", "--nonsense", code=2)

@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from revision.cli_gap import register
+from revision.store import write_embeddings
+
+PUBLISHED = Path(__file__).parents[1] / "config" / "published.yaml"
+
+
+@pytest.fixture(scope="module")
+def run():
+    app = typer.Typer()
+    register(app)
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Pairs [120, 8] as .npy and as shards, the texts also in reverse order."""
+    folder = tmp_path_factory.mktemp("sets")
+    rng = np.random.default_rng(0)
+    content = rng.standard_normal((120, 8))
+    ids = [f"p{i}" for i in range(120)]
+    for name, rows in (("image", content + 1), ("text", content + 0.3 * rng.standard_normal((120, 8)) - 1)):
+        rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        np.save(folder / f"{name}.npy", rows)
+        write_embeddings(folder / name, ids, rows, about={})
+        write_embeddings(folder / f"{name}-reversed", ids[::-1], rows[::-1], about={})
+        write_embeddings(folder / f"{name}-renamed", [f"q{i}" for i in ids], rows, about={})
+    return folder
+
+
+def test_arrays_shards_and_reordered_shards_give_the_same_numbers(run, sets):
+    results = []
+    for image, text in (("image.npy", "text.npy"), ("image", "text"), ("image", "text-reversed")):
+        result = run("gap", "--image", sets / image, "--text", sets / text, "--aligner", "realign", "--json")
+        assert result.exit_code == 0, result.output
+        results.append(json.loads(result.stdout))
+    assert results[0]["paired"] and results[0]["methods"]["realign"]["text_to_image_at_1"] > 0.3
+    assert all(other["methods"] == results[0]["methods"] for other in results[1:])
+    assert "order of the images" in results[2]["notes"][0]
+
+
+def test_sets_with_other_ids_are_not_paired(run, sets):
+    result = run("gap", "--image", sets / "image", "--text", sets / "text-renamed", "--json")
+    found = json.loads(result.stdout)
+    assert not found["paired"] and "0 of 120 ids" in found["notes"][0]
+    assert found["methods"]["identity"]["pair_cosine"] is None and "pair_cosine" in found["needs_pairs"]
+
+
+def test_table_and_page(run, sets, tmp_path):
+    words = "gap", "--image", sets / "image", "--text", sets / "text", "--aligner", "realign", "--html"
+    result = run(*words, tmp_path / "gap.html")
+    assert result.exit_code == 0, result.output
+    assert "centroid gap" in result.stdout and "realign" in result.stdout and "k = 20" in result.stdout
+    assert (tmp_path / "gap.html").read_text().startswith("<!doctype html>")
+    again = run(*words, tmp_path / "gap.html")
+    assert again.exit_code == 1 and "--force" in again.output
+    assert run(*words, tmp_path / "gap.html", "--force").exit_code == 0
+
+
+def test_bad_input_is_one_line_and_exit_code_1(run, sets, tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "flat.npy", np.zeros(3))
+    (tmp_path / "text.csv").write_text("1,2")
+    for name, words in (
+        ("absent.npy", "no such file"),
+        ("objects.npy", "not readable as a plain .npy"),
+        ("flat.npy", "expected floats [rows, dimensions]"),
+        ("text.csv", "revision import"),
+    ):
+        result = run("gap", "--image", sets / "image.npy", "--text", tmp_path / name)
+        assert result.exit_code == 1 and words in result.output and "Traceback" not in result.output
+    unknown = run("gap", "--image", sets / "image", "--text", sets / "text", "--aligner", "nonsense")
+    assert unknown.exit_code == 1 and "realign" in unknown.output
+
+
+def test_audit_prints_the_slips(run):
+    result = run("audit", "--published", PUBLISHED)
+    assert result.exit_code == 0 and "2 do not add up" in result.stdout and "438.55" in result.stdout
+    found = json.loads(run("audit", "--published", PUBLISHED, "--json").stdout)
+    assert len(found["slips"]) == 2 and sum(not check["holds"] for check in found["checks"]) == 2
+    assert run("audit", "--published", "absent.yaml").exit_code == 1

@@ -1,0 +1,39 @@
+"""Atomic writes: no half file under the final name, and the old content survives an error."""
+
+import hashlib
+
+import pytest
+
+from revision.files import atomic_file, atomic_folder, sha256, write_json
+
+
+def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "set"
+    with pytest.raises(RuntimeError), atomic_folder(path) as temporary:
+        (temporary / "a").write_text("half")
+        raise RuntimeError
+    assert not path.exists()
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("whole")
+    assert (path / "a").read_text() == "whole"
+
+
+def test_json_refuses_nan(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_checksum(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()

@@ -1,0 +1,27 @@
+# An aligner is fitted on the unpaired texts and the reference pictures, and moves the texts.
+
+
+rule align:
+    input:
+        source=WORK + "/embeddings/text_{column}/manifest.json",
+        target=embeddings("reference", "image"),
+    output:
+        aligned=WORK + "/aligned/{aligner}_{column}/manifest.json",
+        fitted=directory(WORK + "/aligners/{aligner}_{column}"),
+    params:
+        source=lambda w, input: folder(input.source),
+        target=lambda w, input: folder(input.target),
+        folder=WORK + "/aligned/{aligner}_{column}",
+        method=lambda w: config["aligners"][w.aligner]["method"],
+        params=lambda w: " ".join(
+            f"--param {name}={json.dumps(value)}"
+            for name, value in config["aligners"][w.aligner].get("params", {}).items()
+        ),
+    priority: 50
+    log:
+        WORK + "/logs/align/{aligner}_{column}.log",
+    benchmark:
+        WORK + "/benchmarks/align/{aligner}_{column}.tsv"
+    shell:
+        "revision align {params.source} {params.folder} --target {params.target} --method {params.method}"
+        " {params.params} --save {output.fitted} --threads {threads} --force > {log} 2>&1"

@@ -1,0 +1,20 @@
+# Pictures and texts of a corpus table to embedding shards.
+
+
+rule embed:
+    input:
+        table=WORK + "/data/{table}.parquet",
+        encoder=WORK + "/encoder/manifest.json",
+    output:
+        WORK + "/embeddings/{table}_{column}/manifest.json",
+    params:
+        encoder=WORK + "/encoder",
+        folder=WORK + "/embeddings/{table}_{column}",
+    priority: 50
+    log:
+        WORK + "/logs/embed/{table}_{column}.log",
+    benchmark:
+        WORK + "/benchmarks/embed/{table}_{column}.tsv"
+    shell:
+        "revision embed {input.table} --encoder {params.encoder} --column {wildcards.column}"
+        " --out {params.folder} > {log} 2>&1"

@@ -1,0 +1,42 @@
+# The dual encoder, trained from scratch, and the language models.
+
+
+rule encoder:
+    output:
+        WORK + "/encoder/manifest.json",
+    params:
+        folder=WORK + "/encoder",
+        settings=settings("encoder"),
+        world=settings("world"),
+        seed=0,
+    priority: 100
+    log:
+        WORK + "/logs/encoder.log",
+    benchmark:
+        WORK + "/benchmarks/encoder.tsv"
+    shell:
+        "revision train-encoder --settings {params.settings:q} --world {params.world:q} --seed {params.seed}"
+        " --out {params.folder} > {log} 2>&1"
+
+
+rule language_model:
+    input:
+        WORK + "/data/reading.parquet",
+    output:
+        WORK + "/llm/{size}/manifest.json",
+    params:
+        folder=WORK + "/llm/{size}",
+        size=lambda w: settings("llm", "sizes", w.size),
+        settings=settings("llm", "training"),
+        held=config["llm"]["validation_rows"],
+        world=settings("world"),
+        seed=0,
+    priority: 100
+    log:
+        WORK + "/logs/llm/{size}.log",
+    benchmark:
+        WORK + "/benchmarks/llm/{size}.tsv"
+    shell:
+        "revision train-language {input} --size {params.size:q} --settings {params.settings:q}"
+        " --validation-rows {params.held} --world {params.world:q} --seed {params.seed}"
+        " --out {params.folder} > {log} 2>&1"

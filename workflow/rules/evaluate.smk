@@ -1,0 +1,40 @@
+# lmms-eval scores every checkpoint of one seed in one process, after Stage 1 (zero-shot) and after Stage 2.
+
+
+def checkpoints(wildcards):
+    stage2 = [f"{WORK}/stage2/{name}/seed{wildcards.seed}/manifest.json" for name in config["variants"]]
+    stage1 = [
+        f"{WORK}/stage1/{name}/seed{wildcards.seed}/manifest.json"
+        for name in config["variants"]
+        if variant(config, name)["source"] != "none"
+    ]
+    return stage1 + stage2
+
+
+def named_checkpoints(wildcards, input):
+    words = []
+    for path in input.checkpoints:
+        stage, name = path.split("/")[-4:-2]
+        blind = "" if variant(config, name)["visual"] else "blind:"
+        words.append(f"{blind}{stage}/{name}={folder(path)}")
+    return words
+
+
+rule evaluate:
+    input:
+        checkpoints=checkpoints,
+        tasks=WORK + "/tasks",
+        encoder=WORK + "/encoder/manifest.json",
+    output:
+        scores=WORK + "/scores/seed{seed}.parquet",
+        answers=WORK + "/answers/seed{seed}.parquet",
+    params:
+        checkpoints=named_checkpoints,
+        encoder=WORK + "/encoder",
+    log:
+        WORK + "/logs/evaluate/seed{seed}.log",
+    benchmark:
+        WORK + "/benchmarks/evaluate/seed{seed}.tsv"
+    shell:
+        "revision evaluate {params.checkpoints} --tasks {input.tasks} --encoder {params.encoder}"
+        " --scores {output.scores} --answers {output.answers} --seed {wildcards.seed} > {log} 2>&1"

@@ -1,0 +1,35 @@
+# Stage 1, modality substitution pretraining: the projector learns to read aligned texts (or, for `paired`, pictures).
+
+
+def stage1_embeddings(wildcards):
+    chosen = variant(config, wildcards.variant)
+    if chosen["source"] == "image":
+        return embeddings("text", "image")
+    return f"{WORK}/aligned/{chosen['aligner']}_{chosen['caption']}/manifest.json"
+
+
+rule pretrain:
+    input:
+        llm=lambda w: f"{WORK}/llm/{variant(config, w.variant)['llm']}/manifest.json",
+        embeddings=stage1_embeddings,
+        captions=WORK + "/data/text.parquet",
+        validation_embeddings=embeddings("validation", "image"),
+        validation=WORK + "/data/validation.parquet",
+    output:
+        WORK + "/stage1/{variant}/seed{seed}/manifest.json",
+    params:
+        folder=WORK + "/stage1/{variant}/seed{seed}",
+        llm=lambda w, input: folder(input.llm),
+        embeddings=lambda w, input: folder(input.embeddings),
+        validation=lambda w, input: folder(input.validation_embeddings),
+        column=lambda w: variant(config, w.variant)["caption"],
+        settings=settings("stage1"),
+    log:
+        WORK + "/logs/stage1/{variant}_seed{seed}.log",
+    benchmark:
+        WORK + "/benchmarks/stage1/{variant}_seed{seed}.tsv"
+    shell:
+        "revision pretrain --llm {params.llm} --embeddings {params.embeddings} --captions {input.captions}"
+        " --column {params.column} --validation-embeddings {params.validation}"
+        " --validation-captions {input.validation} --settings {params.settings:q} --seed {wildcards.seed}"
+        " --out {params.folder} > {log} 2>&1"
