@@ -15,6 +15,8 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/encoder.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/align.smk"
+include: "workflow/rules/gap.smk"
+include: "workflow/rules/dynamics.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/evaluate.smk"
@@ -27,11 +29,6 @@ rule all:
         # The scores lie in the working folder, so a clone that carries committed results runs all the same.
         expand(WORK + "/scores/seed{seed}.parquet", seed=config["seeds"]),
         RESULTS + "/report.html",
-
-
-rule figure_3:
-    input:
-        FIGURES["figure_3"],
 
 
 rule table_1:

@@ -6,9 +6,10 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from revision.files import atomic_file
+from revision.files import atomic_file, write_json
 
 COLOURS = {
     "blind": "#999999",
@@ -16,7 +17,20 @@ COLOURS = {
     "no_align": "#E69F00",
     "original": "#E69F00",
     "c3": "#56B4E9",
+    "realign_1": "#8FD3BF",
+    "realign_12": "#47B99A",
     "realign": "#009E73",
+    "realign_iterated": "#00543D",
+    "c3_centred": "#0072B2",
+    "centred": "#56A0D3",
+    "bc_align": "#D55E00",
+    "gaussian_ot": "#8C564B",
+    "aniso_align": "#882255",
+    "procrustes": "#CC79A7",
+    "ridge": "#CC79A7",
+    "image": "#000000",
+    "short": "#E69F00",
+    "long": "#0072B2",
     "revision": "#009E73",
     "paired": "#CC79A7",
 }
@@ -24,8 +38,20 @@ NAMES = {
     "blind": "Blind",
     "no_align": "No Align",
     "identity": "No Align",
+    "image": "Pictures",
     "c3": "C3",
+    "realign_1": "ReAlign step 1",
+    "realign_12": "ReAlign steps 1+2",
     "realign": "ReAlign",
+    "realign_iterated": "ReAlign iterated",
+    "mean_shift": "Mean shift",
+    "c3_centred": "C3 centred",
+    "centred": "Centred, no noise",
+    "bc_align": "BC Align",
+    "gaussian_ot": "Gaussian OT",
+    "aniso_align": "AnisoAlign",
+    "procrustes": "Procrustes (pairs)",
+    "ridge": "Ridge (pairs)",
     "revision": "ReVision",
     "paired": "Paired (oracle)",
 }
@@ -71,3 +97,38 @@ def save_table(frame, path: Path) -> None:  # type: ignore[no-untyped-def]
     """Write the tidy table behind a figure as CSV."""
     with atomic_file(path) as temporary:
         frame.to_csv(temporary, index=False)
+
+
+def dots(axes: Axes, values: dict[str, float], published: dict[str, float] | None = None) -> None:
+    """One row a method, its value as a dot with the number beside it; the paper's value as a black diamond."""
+    published = published or {}
+    for place, (name, value) in enumerate(values.items()):
+        axes.plot(value, place, "o", color=colour_of(name), markersize=6)
+        axes.annotate(f"{value:.3g}", (value, place), (6, 3), textcoords="offset points", fontsize=7)
+        if published.get(name) is not None:
+            axes.plot(published[name], place, **PAPER | {"label": None})
+    axes.set_yticks(range(len(values)), [name_of(name) for name in values])
+    axes.set_ylim(len(values) - 0.4, -0.6)
+    axes.margins(x=0.16)
+    axes.grid(axis="x", alpha=0.3)
+
+
+def describe(
+    path: Path,
+    title: str,
+    place: str,
+    caption: str,
+    alt: str,
+    comparisons: list[tuple[str, float | None, float | None]] = (),  # type: ignore[assignment]
+) -> None:
+    """Write the sidecar of the figure behind the CSV file `path`: what a report says beside the picture.
+
+    `place` is where the paper has it, "figure 4a"; `caption` states every choice that the paper leaves open; `alt`
+    says what is to be seen; `comparisons` are (what, the paper's number or None, ours or None).
+    """
+    rows = [
+        {"what": what, "paper": None if paper is None else float(paper), "ours": None if ours is None else float(ours)}
+        for what, paper, ours in comparisons
+    ]
+    text = {"title": title, "place": place, "caption": caption, "alt": alt, "comparisons": rows}
+    write_json(path.with_suffix(".json"), text)

@@ -1,166 +1,177 @@
-"""Time and memory of ReAlign, disk to disk, against N: this package, plain torch, and the bare reading and writing
+"""Time and memory of ReAlign, disk to disk, against N: this package, other ways, and the bare reading and writing
 (figure 7).
 
-    python benchmarks/alignment.py --sizes 10000 50000 100000 --runs 3
+    python benchmarks/alignment.py --sizes 10000 50000 100000 1000000
 
-Every measurement is a process of its own: it imports, compiles on a few rows, says "ready", does the work, says the
-seconds. The parent samples its resident memory from "ready" on; the peak is counted above the memory at "ready".
-Methods take turns, so that a busy machine hurts all alike; ratios are of the medians. The page cache is warm. `bare`
-reads the target once and the source three times, as the three steps need, and writes the output, without looking at a
-number.
+Every measurement is a process of its own: it imports, compiles on a few rows, says "ready", does the work, and says
+its seconds, its CPU seconds and its peak resident memory above that at "ready" (mapped shards count). Before each, the
+inputs are read (the page cache is warm) and unwritten pages are flushed. Methods take turns, so that a busy machine
+hurts all alike; ratios are of the medians, and a competitor counts with its better number of threads. The methods are
+described in alignment_methods.py; before anything is measured, all must write the same rows.
 """
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-MEMORY_INTERVAL = 0.01
-BLOCK_ROWS = 2048
-GENERATED_ROWS = 10_000
+sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
+import alignment_methods as methods
+
+WARM_ROWS = 100
+RUNS_FEW_FROM = 500_000  # at this many rows 3 runs do
+SLOW = {"torch", "pickle"}
+FLOAT16_STEP = 1e-3
+QUOTED = {"released_script_seconds": 10.45, "released_script_gb": 1.89, "torch_streaming_seconds": 1.99}
+COLUMNS = ["rows", "dim", "dtype", "method", "threads", "run", "seconds", "cpu_seconds", "peak_mib"]
+LABELS = {
+    "engine": "revision",
+    "engine_verified": "revision, checksums first",
+    "torch": "plain torch streaming",
+    "pickle": "plain pickle pipeline",
+    "bare": "bare reading and writing",
+}
+COLOURS = {
+    "engine": "#009E73",
+    "engine_verified": "#00543D",
+    "torch": "#E69F00",
+    "pickle": "#882255",
+    "bare": "#000000",
+}
 
 
-def make_set(folder: Path, rows: int, dim: int, seed: int) -> None:
-    """Random float16 unit rows around a mean of their own."""
-    from revision.store import EmbeddingWriter
-
-    rng = np.random.default_rng(seed)
-    mean = rng.standard_normal(dim, dtype=np.float32)
-    with EmbeddingWriter(folder, dim, "float16", checked=False) as writer:
-        for start in range(0, rows, GENERATED_ROWS):
-            block = rng.standard_normal((min(GENERATED_ROWS, rows - start), dim), dtype=np.float32) + mean
-            block /= np.linalg.norm(block, axis=1, keepdims=True)
-            writer.append([f"{row:09d}" for row in range(start, start + len(block))], block)
-
-
-def run_engine(source: Path, target: Path, out: Path, threads: int) -> None:
-    from revision.align import Engine, make_aligner
-    from revision.store import open_embeddings
-
-    engine, rows = Engine(threads, BLOCK_ROWS), open_embeddings(source)
-    make_aligner("realign").fit_stream(rows, open_embeddings(target), engine).transform_stream(rows, out, engine=engine)
-
-
-def run_torch(source: Path, target: Path, out: Path, threads: int) -> None:
-    """The same steps with the same files, as one writes them in torch: float32 blocks, float64 sums."""
-    import torch
-
-    from revision.store import EmbeddingSet, EmbeddingWriter, open_embeddings
-
-    torch.set_num_threads(threads)
-    unit = torch.nn.functional.normalize
-
-    def blocks(rows: EmbeddingSet):  # type: ignore[no-untyped-def]
-        return (unit(torch.from_numpy(block.copy()).float()) for block in rows.blocks(BLOCK_ROWS))
-
-    def statistics(rows: EmbeddingSet) -> tuple[torch.Tensor, float]:
-        total, square = torch.zeros(rows.dim, dtype=torch.float64), 0.0
-        for block in blocks(rows):
-            total += block.sum(0, dtype=torch.float64)
-            square += float(block.square().sum(dtype=torch.float64))
-        mean = total / rows.count
-        return mean.float(), square / rows.count - float(mean @ mean)
-
-    texts, images = open_embeddings(source), open_embeddings(target)
-    (mean_y, trace_y), (mean_x, trace_x) = statistics(texts), statistics(images)
-    scale = (trace_x / trace_y) ** 0.5
-    drift = torch.zeros(texts.dim, dtype=torch.float64)
-    for block in blocks(texts):
-        drift += unit(mean_x + scale * (block - mean_y)).sum(0, dtype=torch.float64)
-    shift = mean_x - (drift / texts.count).float()
-    with EmbeddingWriter(out, texts.dim, "float16", checked=False) as writer:
-        start, names = 0, texts.ids()
-        for block in blocks(texts):
-            moved = unit(unit(mean_x + scale * (block - mean_y)) + shift)
-            writer.append(names[start : start + len(moved)], moved.half().numpy())
-            start += len(moved)
-
-
-def run_bare(source: Path, target: Path, out: Path, threads: int) -> None:
-    buffer = bytearray(8 << 20)
-    for folder in (target, source, source, source):
-        for shard in sorted(folder.glob("*.arrow")):
-            with open(shard, "rb", buffering=0) as handle:
-                while handle.readinto(buffer):
-                    pass
-    out.mkdir()
-    for shard in sorted(source.glob("*.arrow")):
-        with open(out / shard.name, "wb", buffering=0) as handle:
-            left = shard.stat().st_size
-            while left:
-                left -= handle.write(memoryview(buffer)[:left])
-
-
-METHODS = {"engine": run_engine, "torch": run_torch, "bare": run_bare}
+def memory(field: str) -> float:
+    """A field of this process' memory in MiB, such as VmRSS."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
 def child(method: str, threads: int, warm: Path, work: Path, out: Path) -> None:
     """What a measured process does."""
-    METHODS[method](warm / "y", warm / "x", out.with_name(f"{out.name}-warm"), threads)
+    methods.METHODS[method](warm / "y", warm / "x", out.with_name(f"{out.name}-warm"), threads)
     print("ready", flush=True)
-    start = time.perf_counter()
-    METHODS[method](work / "y", work / "x", out, threads)
-    print(time.perf_counter() - start, flush=True)
+    base = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    methods.METHODS[method](work / "y", work / "x", out, threads)
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(seconds, cpu, memory("VmHWM") - base, flush=True)
 
 
-def resident(process: int) -> int:
-    """Resident memory of a process in bytes; 0 once it has ended."""
-    try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
-
-
-def measure(method: str, threads: int, warm: Path, work: Path) -> tuple[float, float]:
-    """(seconds, peak MiB above the memory before the work) of one process."""
+def measure(method: str, threads: int, warm: Path, work: Path) -> list[float]:
+    """[seconds, CPU seconds, peak MiB above the memory before the work] of one process."""
+    buffer = memoryview(bytearray(methods.COPY_BYTES))
+    for name in ("y-pickles", "x-pickles") if method == "pickle" else ("y", "x"):
+        methods.read(work / name, buffer)
+    os.sync()
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         command = [sys.executable, __file__, "--child", method, str(threads), str(warm), str(work), f"{scratch}/out"]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": str(threads)}
-        ) as process:
-            assert process.stdout is not None
-            if process.stdout.readline() != b"ready\n":
-                raise SystemExit(f"{method} failed before its measurement")
-            base = peak = resident(process.pid)
-            while process.poll() is None:
-                peak = max(peak, resident(process.pid))
-                time.sleep(MEMORY_INTERVAL)
-            return float(process.stdout.readline()), (peak - base) / 2**20
+        pools = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        done = subprocess.run(command, stdout=subprocess.PIPE, env=os.environ | pools, check=True, text=True)
+        ready, numbers = done.stdout.splitlines()
+        assert ready == "ready"
+        return [float(number) for number in numbers.split()]
+
+
+def check_agreement(warm: Path, chosen: list[str]) -> None:
+    """Every method writes the rows that the first one writes, to the step of float16."""
+    found = {}
+    for method in chosen:
+        if method != "bare":
+            out = warm / f"out-{method}"
+            methods.METHODS[method](warm / "y", warm / "x", out, 1)
+            found[method] = methods.result(method, out)
+    first = next(iter(found.values()))
+    for method, rows in found.items():
+        if not np.abs(rows - first).max() < FLOAT16_STEP:
+            raise SystemExit(f"{method} writes other rows than {next(iter(found))}: nothing was measured")
+
+
+def ratios(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """For each N: median time of the others over the engine's, and the engine's over the bare time."""
+    median = table.groupby(["rows", "method", "threads"])["seconds"].median()
+    cpu = table.groupby(["rows", "method", "threads"])["cpu_seconds"].median()
+    result: dict[str, dict[str, float]] = {}
+    for rows in sorted(table["rows"].unique()):
+        best = median[rows].groupby("method").min()
+        entry = {f"{name}_over_engine": best[name] / best["engine"] for name in SLOW & set(best.index)}
+        for name in {"engine", "engine_verified"} & set(best.index):
+            entry |= {f"{name}_{n}_threads_over_bare": t / best["bare"] for n, t in median[rows, name].items()}
+        entry["engine_cpu_over_bare_cpu"] = cpu[rows, "engine"].min() / cpu[rows, "bare"].min()
+        peaks = table[(table["rows"] == rows) & table["method"].str.startswith("engine")]["peak_mib"]
+        result[str(rows)] = {key: round(float(value), 3) for key, value in entry.items()}
+        result[str(rows)]["engine_peak_mib"] = float(peaks.max())
+    return result
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:
-    """Median time and greatest memory against N."""
-    import matplotlib
+    """Median time and greatest memory against N, both axes logarithmic."""
+    import style
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    figure, (left, right) = style.plt.subplots(1, 2, figsize=(9, 4.2))
     for (method, threads), group in table.groupby(["method", "threads"]):
-        label = f"{method}, {threads} thread" + "s" * (threads > 1)
+        count = "" if method in methods.ONE_THREAD else f", {threads} thread" + "s" * (threads > 1)
+        look = {
+            "color": COLOURS[method],
+            "linestyle": ":" if method == "bare" else "-" if threads == 1 else "--",
+            "marker": "o",
+            "markersize": 4,
+            "label": LABELS[method] + count,
+        }
         by_size = group.groupby("rows")
-        left.plot(by_size["seconds"].median(), "o-", label=label)
-        right.plot(by_size["peak_mib"].max(), "o-", label=label)
+        left.plot(by_size["seconds"].median(), **look)
+        right.plot(by_size["peak_mib"].max(), **look)
     left.set(xscale="log", yscale="log", xlabel="rows of each modality", ylabel="seconds, disk to disk (median)")
-    right.set(xscale="log", xlabel="rows of each modality", ylabel="peak memory above import, MiB", ylim=(0, None))
-    left.legend()
-    for kind in ("png", "pdf"):
-        figure.savefig(path.with_suffix(f".{kind}"), dpi=150)
+    right.set(xscale="log", yscale="log", xlabel="rows of each modality", ylabel="peak memory above import, MiB")
+    right.axhline(200, color="#999999", linewidth=1)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
+    style.save(figure, path)
+
+
+def describe(table: pd.DataFrame, runs: dict[int, int], path: Path) -> dict[str, dict[str, float]]:
+    """Write what was measured, where and how beside the table; returns the ratios."""
+    from revision.files import write_json
+
+    packages = ("numpy", "numba", "pyarrow", "torch", "xxhash")
+    found = ratios(table)
+    facts = {
+        "title": "Time and memory of alignment against N",
+        "place": "figure 7",
+        "caption": "ReAlign disk to disk on float16 shards of random unit rows, d = "
+        f"{table['dim'].iloc[0]}; medians of {min(runs.values())} to {max(runs.values())} runs, warm page cache, "
+        "methods taking turns on a machine that others used at the same time. The dotted line reads the target once "
+        "and the source three times and writes the output, and looks at no number.",
+        "alt": "Two log-log plots against the number of rows: seconds rise in proportion to N; memory of the engine "
+        "stays flat.",
+        "comparisons": [],
+        "quoted_not_measured_here": QUOTED,
+        "ratios": found,
+        "runs": {str(rows): count for rows, count in runs.items()},
+        "machine": {"cores": os.cpu_count()},
+        "versions": {"python": sys.version.split()[0]} | {name: version(name) for name in packages},
+    }
+    write_json(path.with_suffix(".json"), facts)
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 50_000, 100_000])
     parser.add_argument("--dim", type=int, default=1280)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, help=f"default: 5, and 3 from {RUNS_FEW_FROM} rows on")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=list(methods.METHODS), default=list(methods.METHODS))
+    parser.add_argument("--slow-rows", type=int, default=100_000, help="torch and pickle run up to this many rows")
+    parser.add_argument("--scratch", type=Path, help="where the sets are written; default: the system's own place")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/alignment.csv"))
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -168,33 +179,30 @@ def main() -> None:
         method, threads, *paths = options.child
         child(method, int(threads), *map(Path, paths))
         return
-    records = []
-    with tempfile.TemporaryDirectory() as scratch:
+    records, runs = [], {}
+    with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         warm = Path(scratch, "warm")
         for seed, name in enumerate("yx"):
-            make_set(warm / name, 100, options.dim, seed)
+            methods.make_set(warm / name, WARM_ROWS, options.dim, seed, pickles=True)
+        check_agreement(warm, options.methods)
         for rows in options.sizes:
+            chosen = [name for name in options.methods if name not in SLOW or rows <= options.slow_rows]
+            runs[rows] = options.runs or (3 if rows >= RUNS_FEW_FROM else 5)
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 for seed, name in enumerate("yx"):
-                    make_set(Path(folder, name), rows, options.dim, seed)
-                for run in range(options.runs):
-                    for method in options.methods:
-                        for threads in options.threads if method != "bare" else [1]:
-                            seconds, peak = measure(method, threads, warm, Path(folder))
-                            records.append((rows, options.dim, "float16", method, threads, run, seconds, peak))
-                            print(
-                                f"{rows} rows, {method}, {threads} threads: {seconds:.3f} s, {peak:.0f} MiB", flush=True
-                            )
-    columns = ["rows", "dim", "dtype", "method", "threads", "run", "seconds", "peak_mib"]
-    table = pd.DataFrame(records, columns=columns).round({"seconds": 4, "peak_mib": 1})
+                    methods.make_set(Path(folder, name), rows, options.dim, seed, "pickle" in chosen)
+                for run in range(runs[rows]):
+                    for method in chosen:
+                        for threads in [1] if method in methods.ONE_THREAD else options.threads:
+                            numbers = measure(method, threads, warm, Path(folder))
+                            records.append((rows, options.dim, "float16", method, threads, run, *numbers))
+                            print(*records[-1][:1], method, threads, *(f"{n:.3f}" for n in numbers), flush=True)
+    table = pd.DataFrame(records, columns=COLUMNS).round({"seconds": 4, "cpu_seconds": 4, "peak_mib": 1})
     options.out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.out, index=False)
     plot(table, options.out)
-    median = table.groupby(["rows", "method", "threads"])["seconds"].median().unstack(["method", "threads"])
-    print(median.to_string(float_format="{:.3f}".format))
-    if ("bare", 1) in median:
-        print("ratio to bare reading and writing")
-        print(median.div(median[("bare", 1)], axis=0).to_string(float_format="{:.2f}".format))
+    for rows, found in describe(table, runs, options.out).items():
+        print(rows, found)
 
 
 if __name__ == "__main__":

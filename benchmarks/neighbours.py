@@ -1,78 +1,101 @@
-"""Exact k-NN against faiss' flat index, alternating in one run on the same data and threads.
+"""Exact k-NN against faiss' flat index, taking turns in one run on the same data and threads.
 
-    python benchmarks/neighbours.py --rows 100000 --queries 4096 --dim 1280 --k 20 --threads 2
+    python benchmarks/neighbours.py --rows 100000 --queries 4096 --dim 1280 --k 20 --threads 1
 
-Two cases: some queries against all rows, and the first `--within` rows against themselves. Prints JSON: wall and CPU
-seconds of every repeat, the ratio faiss / ours of the medians, the share of equal neighbours.
+Two cases: some queries against all rows, and the first `--within` rows against themselves. Writes wall and CPU seconds
+of every run as CSV with a picture beside it; prints faiss / ours of the medians and the share of equal neighbours.
 """
 
 import argparse
-import json
 import os
-import statistics
 import time
+from pathlib import Path
+
+OUT = Path("results/benchmarks/neighbours.csv")
+DEFAULTS = {"rows": 100_000, "queries": 4096, "within": 20_000, "dim": 1280, "k": 20, "threads": 1, "repeats": 3}
+TITLES = {"queries": "queries against all rows", "within": "a set against itself"}
 
 
-def main() -> None:
-    """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    defaults = {"rows": 100_000, "queries": 4096, "within": 20_000, "dim": 1280, "k": 20, "threads": 2, "repeats": 3}
-    for name, default in defaults.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--json", help="also write the result to this file")
-    options = parser.parse_args()
-    for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[pool] = str(options.threads)
-
+def measure(options: argparse.Namespace):  # type: ignore[no-untyped-def]
+    """One row a run: case, method, run, wall and CPU seconds, equal neighbours, and the settings."""
     import faiss
     import numpy as np
+    import pandas as pd
 
-    from revision.files import write_json
     from revision.geometry.neighbours import nearest, nearest_within
 
     faiss.omp_set_num_threads(options.threads)
-    rng = np.random.default_rng(0)
-    corpus = rng.standard_normal((options.rows, options.dim), dtype=np.float32)
+    corpus = np.random.default_rng(0).standard_normal((options.rows, options.dim), dtype=np.float32)
     corpus /= np.linalg.norm(corpus, axis=1, keepdims=True)
-    queries = corpus[: options.queries].copy()
-    index = faiss.IndexFlatIP(options.dim)
-    index.add(corpus)
-    half = corpus[: options.within]
-    own = faiss.IndexFlatIP(options.dim)
-    own.add(half)
+    queries, part = corpus[: options.queries].copy(), corpus[: options.within]
+    whole, own = faiss.IndexFlatIP(options.dim), faiss.IndexFlatIP(options.dim)
+    whole.add(corpus)
+    own.add(part)
     nearest(queries[:64], corpus[:256], options.k)
     nearest_within(queries[:2048], options.k)
     cases = {
-        "queries_against_corpus": (
-            lambda: nearest(queries, corpus, options.k)[1],
-            lambda: index.search(queries, options.k)[1],
-        ),
-        "set_against_itself": (
-            lambda: nearest_within(half, options.k)[1],
-            lambda: own.search(half, options.k + 1)[1][:, 1:],
-        ),
+        ("queries", "ours"): lambda: nearest(queries, corpus, options.k)[1],
+        ("queries", "faiss"): lambda: whole.search(queries, options.k)[1],
+        ("within", "ours"): lambda: nearest_within(part, options.k)[1],
+        ("within", "faiss"): lambda: own.search(part, options.k + 1)[1][:, 1:],
     }
-    result: dict[str, dict] = {"settings": {k: v for k, v in vars(options).items() if k != "json"}}
-    for case, (ours, theirs) in cases.items():
-        wall: dict[str, list[float]] = {"ours": [], "faiss": []}
-        cpu: dict[str, list[float]] = {"ours": [], "faiss": []}
-        found = {}
-        for _ in range(options.repeats):
-            for name, run in (("ours", ours), ("faiss", theirs)):
-                clocks = time.perf_counter(), time.process_time()
-                found[name] = run()
-                wall[name].append(round(time.perf_counter() - clocks[0], 3))
-                cpu[name].append(round(time.process_time() - clocks[1], 3))
-        result[case] = {
-            "wall_seconds": wall,
-            "cpu_seconds": cpu,
-            "faiss_over_ours_wall": statistics.median(wall["faiss"]) / statistics.median(wall["ours"]),
-            "faiss_over_ours_cpu": statistics.median(cpu["faiss"]) / statistics.median(cpu["ours"]),
-            "equal_neighbours": float((found["ours"] == found["faiss"]).mean()),
-        }
-    print(json.dumps(result, indent=2))
-    if options.json:
-        write_json(options.json, result)
+    found, records = {}, []
+    for run in range(options.repeats):
+        for (case, method), work in cases.items():
+            clocks = time.perf_counter(), time.process_time()
+            found[case, method] = work()
+            seconds = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
+            equal = 1.0 if method == "ours" else float((found[case, "ours"] == found[case, "faiss"]).mean())
+            records.append((case, method, run, *(round(s, 3) for s in seconds), equal))
+            print(f"{TITLES[case]}, {method}, run {run}: {seconds[0]:.1f} s", flush=True)
+    table = pd.DataFrame(records, columns=["case", "method", "run", "wall_seconds", "cpu_seconds", "equal_neighbours"])
+    return table.assign(**{name: getattr(options, name) for name in DEFAULTS if name != "repeats"})
+
+
+def plot(table, path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Every run as a dot, the median as a line."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    settings = table.iloc[0]
+    figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.8), layout="constrained")
+    for panel, (case, title) in zip(panels, TITLES.items(), strict=True):
+        for place, (method, colour) in enumerate((("ours", "#009E73"), ("faiss", "#D55E00"))):
+            part = table[(table.case == case) & (table.method == method)]
+            panel.plot([place] * len(part), part.wall_seconds, "o", color=colour)
+            panel.hlines(part.wall_seconds.median(), place - 0.25, place + 0.25, color=colour)
+        count = settings.queries if case == "queries" else settings.within
+        against = settings.rows if case == "queries" else settings.within
+        panel.set_title(f"{title}: {count} against {against}", fontsize=9)
+        panel.set_xticks([0, 1], ["this package", "faiss flat"])
+        panel.set(ylim=(0, None), xlim=(-0.5, 1.5), ylabel="wall seconds")
+    figure.suptitle(f"d = {settings.dim}, k = {settings.k}, threads: {settings.threads}", fontsize=9)
+    figure.savefig(path.with_suffix(".png"), dpi=150)
+
+
+def main() -> None:
+    """Run the comparison, write and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in DEFAULTS.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[pool] = str(options.threads)
+    table = measure(options)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(options.out, index=False)
+    plot(table, options.out)
+    for case, part in table.groupby("case"):
+        medians = part.groupby("method")[["wall_seconds", "cpu_seconds"]].median()
+        ratio = medians.loc["faiss"] / medians.loc["ours"]
+        equal = part[part.method == "faiss"].equal_neighbours.min()
+        print(
+            f"{TITLES[case]}: faiss / ours {ratio.wall_seconds:.2f} in wall, {ratio.cpu_seconds:.2f} in CPU seconds "
+            f"(medians of {options.repeats}); equal neighbours {equal:.4%}"
+        )
 
 
 if __name__ == "__main__":

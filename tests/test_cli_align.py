@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -31,7 +33,7 @@ def sets(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("command", ["import", "stats", "align"])
+@pytest.mark.parametrize("command", ["import", "embed", "stats", "align"])
 def test_help_has_examples(command):
     text = call(command, "--help").output
     assert "Examples" in text
@@ -50,6 +52,39 @@ def test_import_writes_a_set_and_reports_it(tmp_path):
     assert open_embeddings(tmp_path / "set").ids().to_pylist() == [f"x{i}" for i in range(20)]
     assert "exists" in json.loads(call(*arguments, code=1).stdout)["error"]
     call(*arguments, "--force")
+
+
+class Letters:
+    """An encoder that counts letters."""
+
+    name, revision, dim = "letters", "1", 3
+
+    def encode_texts(self, texts):
+        return np.array([[1 + text.count(letter) for letter in "abc"] for text in texts], np.float32)
+
+
+def test_embed_writes_a_set_and_does_not_overwrite_it(tmp_path, monkeypatch):
+    texts = ["a cab", "bac", "abba"]
+    pq.write_table(pa.table({"id": ["p", "q", "r"], "short": texts}), tmp_path / "text.parquet")
+    monkeypatch.setattr("revision.encoders.load_encoder", lambda folder: Letters())
+    arguments = ("embed", tmp_path / "text.parquet", "--encoder", tmp_path, "--column", "short", "--json")
+    report = json.loads(call(*arguments, "--out", tmp_path / "set").stdout)
+    assert (report["count"], report["dim"]) == (3, 3)
+    assert report["rows_per_second"] > 0
+    found = open_embeddings(tmp_path / "set")
+    assert np.array_equal(found.array(), Letters().encode_texts(texts))
+    assert found.ids().to_pylist() == ["p", "q", "r"]
+    refused = json.loads(call(*arguments, "--out", tmp_path / "set", code=1).stdout)["error"]
+    assert "add --force to replace it" in refused
+    call(*arguments, "--out", tmp_path / "set", "--force")
+
+
+def test_an_error_of_the_system_is_told_without_a_traceback(sets):
+    (sets / "file").write_text("no folder")
+    arguments = ("align", sets / "texts", sets / "file" / "out", "--target", sets / "images")
+    result = call(*arguments, code=1)
+    assert "use another place" in result.stderr
+    assert "Traceback" not in result.output
 
 
 def test_stats_equal_numpy(sets):

@@ -28,6 +28,18 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert (path / "a").read_text() == "whole"
 
 
+def test_an_older_folder_leaves_its_name_whole(tmp_path, monkeypatch):
+    """Whenever something is removed, the name holds the new content already: a kill there leaves no half of the old."""
+    path, removed = tmp_path / "set", {}
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("old")
+    monkeypatch.setattr("shutil.rmtree", lambda folder, **_: removed.update({folder: (path / "a").read_text()}))
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("new")
+    assert set(removed.values()) == {"new"}
+    assert path not in removed
+
+
 def test_json_refuses_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", {"x": float("nan")})

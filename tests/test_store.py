@@ -101,7 +101,7 @@ def test_altered_shard_is_named_by_its_checksum(tmp_path):
     write_embeddings(tmp_path / "set", *table(), shard_rows=20)
     damage(tmp_path / "set" / "shard-00002.arrow", "flip")
     with pytest.raises(DataError, match=r"shard-00002\.arrow: altered since it was written.*restore it from a copy"):
-        open_embeddings(tmp_path / "set").verify()
+        open_embeddings(tmp_path / "set").verify(threads=2)
 
 
 def test_shard_of_another_dimension_or_kind_is_named(tmp_path):
@@ -173,6 +173,19 @@ def test_foreign_folders_are_never_replaced(tmp_path):
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
     with pytest.raises(DataError, match=r"no embedding set here.*revision import"):
         open_embeddings(tmp_path / "mine")
+
+
+def test_a_set_whose_manifest_was_removed_is_written_anew(tmp_path):
+    """A workflow removes the manifest, its output, before it runs the step again; the shards stay."""
+    ids, rows = table()
+    write_embeddings(tmp_path / "set", ids, rows, shard_rows=20)
+    (tmp_path / "set" / "manifest.json").unlink()
+    found = write_embeddings(tmp_path / "set", ids[:5], rows[:5])
+    assert sorted(path.name for path in found.folder.iterdir()) == ["manifest.json", "shard-00000.arrow"]
+    (tmp_path / "set" / "manifest.json").unlink()
+    (tmp_path / "set" / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="exists and is no embedding set"):
+        write_embeddings(tmp_path / "set", ids, rows)
 
 
 def test_an_older_set_is_replaced_only_by_a_whole_one(tmp_path):

@@ -1,4 +1,4 @@
-"""The commands `import`, `stats` and `align`, mounted on the `revision` command by `register`."""
+"""The commands `import`, `embed`, `stats` and `align`, mounted on the `revision` command by `register`."""
 
 import json
 import os
@@ -24,9 +24,8 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object in
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 Threads = Annotated[int, typer.Option(min=1, help="Worker threads; the result does not depend on it.")]
 BlockRows = Annotated[int, typer.Option(min=1, help="Rows a block; memory grows with it, the result does not change.")]
-SetFolder = Annotated[Path, typer.Argument(help="Folder of an embedding set.")]
 EXIT_BAD_INPUT = 1
-DEFAULT_BLOCK_ROWS = 2048
+DEFAULT_BLOCK_ROWS = 512
 PROCESSORS = os.cpu_count() or 1
 
 
@@ -37,14 +36,16 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def _reported(as_json: bool) -> Iterator[None]:
-    """Turn a RevisionError into a message and exit code 1."""
+    """Turn an error of the package or of the system (no permission, say) into a message and exit code 1."""
     try:
         yield
-    except RevisionError as error:
+    except (RevisionError, OSError) as error:
+        of_system = isinstance(error, OSError) and error.filename is not None
+        message = f"{error.filename}: {error.strerror}; use another place" if of_system else str(error)
         if as_json:
-            print(json.dumps({"error": str(error)}))
+            print(json.dumps({"error": message}))
         else:
-            Console(stderr=True, soft_wrap=True).print(f"Error: {error}", style="red", markup=False)
+            Console(stderr=True, soft_wrap=True).print(f"Error: {message}", style="red", markup=False)
         raise typer.Exit(EXIT_BAD_INPUT) from error
 
 
@@ -78,12 +79,12 @@ def _refuse_existing(path: Path, force: bool) -> None:
         raise DataError(f"{path}: exists; name another output, or add --force to replace it")
 
 
-def _opened(folder: Path, verify: bool) -> "EmbeddingSet":
+def _opened(folder: Path, verify: bool, threads: int) -> "EmbeddingSet":
     from revision.store import open_embeddings
 
     found = open_embeddings(folder)
     if verify:
-        found.verify()
+        found.verify(threads)
     return found
 
 
@@ -131,6 +132,38 @@ def import_command(
         _show("Imported", [_facts(found) | _speed(found.count, start)], as_json)
 
 
+def embed_command(
+    table: Annotated[Path, typer.Argument(help="Corpus table (Parquet).")],
+    encoder: Annotated[Path, typer.Option(help="Folder of the encoder.")],
+    column: Annotated[str, typer.Option(help="image, or a column with texts.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new embedding set.")],
+    dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float32",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of the encoder.")] = 1,
+    force: ForceFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Embed the pictures or the texts of a corpus table.
+
+    Examples:
+
+      revision embed text.parquet --encoder encoder --column short --out embeddings/text_short
+
+      revision embed reference.parquet --encoder encoder --column image --out embeddings/images --dtype float16
+    """
+    with _reported(as_json):
+        from revision.encoders import load_encoder
+        from revision.encoders.corpus import embed_corpus
+        from revision.store.sets import MANIFEST
+
+        _refuse_existing(out / MANIFEST, force)
+        import torch
+
+        torch.set_num_threads(threads)
+        start = time.perf_counter()
+        found = embed_corpus(load_encoder(encoder), table, column, out, dtype=dtype, show_progress=not as_json)
+        _show("Embedded", [_facts(found) | _speed(found.count, start)], as_json)
+
+
 def stats_command(
     folders: Annotated[list[Path], typer.Argument(help="Folders of embedding sets.")],
     threads: Threads = PROCESSORS,
@@ -152,7 +185,7 @@ def stats_command(
         rows = []
         with _progress(as_json) as begin:
             for folder in folders:
-                found = _opened(folder, verify)
+                found = _opened(folder, verify, threads)
                 advance, start = begin(folder.name, found.count), time.perf_counter()
                 result = moments(found, unit=True, threads=threads, block_rows=block_rows, advance=advance)
                 length = float((result.mean @ result.mean) ** 0.5)
@@ -201,11 +234,11 @@ def align_command(
         if fitted is not None and (param or save):
             raise ConfigError("--param and --save belong to a fit; leave them out with --fitted")
         aligner = load_aligner(fitted) if fitted is not None else make_aligner(method, **_parameters(param or []))
-        rows, start = _opened(source, verify), time.perf_counter()
+        start, rows = time.perf_counter(), _opened(source, verify, threads)
         with _progress(as_json) as begin, threadpool_limits(threads, user_api="blas"):
             if target is not None:
                 engine = Engine(threads, block_rows, begin("fit", None))
-                aligner.fit_stream(rows, _opened(target, verify), engine)
+                aligner.fit_stream(rows, _opened(target, verify, threads), engine)
                 if save is not None:
                     save_aligner(aligner, save)
             engine = Engine(threads, block_rows, begin("write", rows.count))
@@ -223,7 +256,8 @@ def _speed(rows: int, start: float) -> dict[str, float]:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands `import`, `stats` and `align` to `app`."""
+    """Add the commands `import`, `embed`, `stats` and `align` to `app`."""
     app.command("import", no_args_is_help=True)(import_command)
+    app.command("embed", no_args_is_help=True)(embed_command)
     app.command("stats", no_args_is_help=True)(stats_command)
     app.command("align", no_args_is_help=True)(align_command)

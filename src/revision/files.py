@@ -26,18 +26,23 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it takes the place of `path` only if the block ends without an error."""
+    """Yield a temporary folder beside `path`; it takes the place of `path` only if the block ends without an error.
+
+    An older folder of that name is moved aside whole before it is removed: no half of it is ever seen there.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    name = f".{path.name}.{uuid.uuid4().hex[:8]}"
+    temporary, older = path.with_name(f"{name}.part"), path.with_name(f"{name}.old")
     temporary.mkdir()
     try:
         yield temporary
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, older)
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    shutil.rmtree(older, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

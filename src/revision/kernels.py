@@ -1,117 +1,172 @@
-"""Compiled row kernels: decode, normalise, shift and accumulate in one sweep over a block (section 4, steps 1 to 3).
+"""Compiled row kernels: decode, normalise, shift and accumulate in one visit to a block (section 4, steps 1 to 3).
 
-Every kernel reads a C-contiguous block once and keeps one float64 row as working memory. float16 arrays are passed as
-uint16 views (`raw`) and decoded in registers. The kernels release the GIL; threads come from the caller.
+A chain of stages `e -> unit(scale * e + shift)` keeps a row x inside the span of x and the shifts s_k, so the kernels
+carry the coefficients of that span and never the row itself: the lengths in between follow from the products x.x, x.s_k
+and s_k.s_l. A row costs one product a stage and one sweep that adds it up or writes it. All arithmetic is float64;
+float16 arrays are passed as uint16 views (`raw`) and widened to float32 a row at a time, which is exact.
+
+The kernels release the GIL; threads come from the caller.
 """
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 # Reassociation lets sums use vector registers; NaN and infinity keep their meaning, so bad rows are seen.
 FAST = {"reassoc", "contract", "arcp"}
+compiled = njit(nogil=True, cache=True, fastmath=FAST)
+CANCELLED = 1e-6  # below this share of its terms a squared length is summed anew from the row
 
 
 @intrinsic
-def _decode(typingctx, value):  # type: ignore[no-untyped-def]
-    """float64 of a float16 (given as uint16), float32 or float64 number."""
+def _half_to_single(typingctx, bits):  # type: ignore[no-untyped-def]
+    """float32 of a float16 given as uint16."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        (number,) = args
-        if signature.args[0] == types.uint16:
-            number = builder.fpext(builder.bitcast(number, ir.HalfType()), ir.FloatType())
-        if number.type == ir.DoubleType():
-            return number
-        return builder.fpext(number, ir.DoubleType())
+        return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
 
-    return types.float64(value), codegen
+    return types.float32(types.uint16), codegen
 
 
 @intrinsic
-def _encode(typingctx, value, like):  # type: ignore[no-untyped-def]
-    """The float64 `value` in the type of `like`: float16 (as uint16), float32 or float64."""
+def _single_to_half(typingctx, number):  # type: ignore[no-untyped-def]
+    """The float16 nearest to a float32, as uint16."""
 
     def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        number = args[0]
-        if signature.args[1] == types.float64:
-            return number
-        number = builder.fptrunc(number, ir.FloatType())
-        if signature.args[1] == types.float32:
-            return number
-        return builder.bitcast(builder.fptrunc(number, ir.HalfType()), ir.IntType(16))
+        return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
 
-    return like(types.float64, like), codegen
+    return types.uint16(types.float32), codegen
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
-def _chain(row, scales, shifts, work):  # type: ignore[no-untyped-def]
-    """Unit row in `work` after `work = unit(scale * work + shift)` for each stage; returns False for a row without
-    a direction.
+def _widened(row, spare):  # type: ignore[no-untyped-def]
+    """`row` as numbers: itself, or for uint16 its float32 values in `spare`."""
 
-    Normalisation is delayed into the next stage's product, so each stage costs one sweep.
-    """
-    d = row.shape[0]
-    square = 0.0
-    for j in range(d):
-        x = _decode(row[j])
-        work[j] = x
-        square += x * x
+
+@overload(_widened, inline="always")
+def _widened_compiled(row, spare):  # type: ignore[no-untyped-def]
+    # Through memory on purpose: float16 straight to float64 is several times slower than by way of float32.
+    def half(row, spare):  # type: ignore[no-untyped-def]
+        for j in range(row.shape[0]):
+            spare[j] = _half_to_single(row[j])
+        return spare
+
+    return half if row.dtype == types.uint16 else lambda row, spare: row
+
+
+def _put(work, spare, out):  # type: ignore[no-untyped-def]
+    """Copy float64 `work` to `out`, for uint16 as float16 by way of `spare`."""
+
+
+@overload(_put, inline="always")
+def _put_compiled(work, spare, out):  # type: ignore[no-untyped-def]
+    def half(work, spare, out):  # type: ignore[no-untyped-def]
+        for j in range(work.shape[0]):
+            spare[j] = work[j]
+        for j in range(work.shape[0]):
+            out[j] = _single_to_half(spare[j])
+
+    def plain(work, spare, out):  # type: ignore[no-untyped-def]
+        for j in range(work.shape[0]):
+            out[j] = work[j]
+
+    return half if out.dtype == types.uint16 else plain
+
+
+@compiled
+def _product(left, right):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for j in range(left.shape[0]):
+        total += np.float64(left[j]) * np.float64(right[j])
+    return total
+
+
+@compiled
+def _combine(row, shifts, weights, stages, work):  # type: ignore[no-untyped-def]
+    """work = weights[0] * row + sum of weights[k + 1] * shifts[k] over the first `stages`."""
+    if stages >= 2:  # the usual chain in one sweep instead of three
+        first, second = shifts[0], shifts[1]
+        for j in range(row.shape[0]):
+            work[j] = weights[0] * row[j] + weights[1] * first[j] + weights[2] * second[j]
+    else:
+        for j in range(row.shape[0]):
+            work[j] = weights[0] * row[j]
+    for k in range(2 if stages >= 2 else 0, stages):
+        for j in range(row.shape[0]):
+            work[j] += weights[k + 1] * shifts[k, j]
+
+
+@compiled
+def _weigh(row, scales, shifts, gram, weights, work):  # type: ignore[no-untyped-def]
+    """Coefficients [1 + k] of the unit row after the k stages; returns False for a row without a direction."""
+    square = _product(row, row)
     if not (square > 0.0 and square < np.inf):
         return False
+    weights[0] = 1.0
     for k in range(scales.shape[0]):
         factor = scales[k] / np.sqrt(square)
-        square = 0.0
-        for j in range(d):
-            x = factor * work[j] + shifts[k, j]
-            work[j] = x
-            square += x * x
+        along = weights[0] * _product(row, shifts[k])
+        for m in range(k):
+            along += weights[m + 1] * gram[m, k]
+        for m in range(k + 1):
+            weights[m] *= factor
+        weights[k + 1] = 1.0
+        terms = scales[k] * scales[k] + gram[k, k]
+        square = terms + 2.0 * factor * along
+        if square < CANCELLED * terms:
+            _combine(row, shifts, weights, k + 1, work)
+            square = _product(work, work)
         if not (square > 0.0 and square < np.inf):
             return False
-    factor = 1.0 / np.sqrt(square)
-    for j in range(d):
-        work[j] *= factor
+    length = np.sqrt(square)
+    for m in range(scales.shape[0] + 1):
+        weights[m] /= length
     return True
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
+@compiled
 def unit_sum(raw, scales, shifts, total):  # type: ignore[no-untyped-def]
-    """Add the unit rows of [n, d] `raw`, after the stages, to `total` [d]; returns the index of the first bad row,
-    or -1.
-    """
-    work = np.empty(raw.shape[1])
+    """Add the unit rows of [n, d] `raw`, after the stages, to `total` [d]; returns the first bad row, or -1."""
+    d, stages = raw.shape[1], scales.shape[0]
+    spare, work, gram = np.empty(d, np.float32), np.empty(d), shifts @ shifts.T
+    weights, weight_sums = np.empty(stages + 1), np.zeros(stages + 1)
     for i in range(raw.shape[0]):
-        if not _chain(raw[i], scales, shifts, work):
+        row = _widened(raw[i], spare)
+        if not _weigh(row, scales, shifts, gram, weights, work):
             return i
-        for j in range(raw.shape[1]):
-            total[j] += work[j]
+        weight_sums += weights
+        for j in range(d):
+            total[j] += weights[0] * row[j]
+    for k in range(stages):
+        total += weight_sums[k + 1] * shifts[k]
     return -1
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
+@compiled
 def unit_rows(raw, scales, shifts, out):  # type: ignore[no-untyped-def]
-    """Write the unit rows of [n, d] `raw`, after the stages, to `out` [n, d]; returns the index of the first bad
-    row, or -1.
-    """
-    work = np.empty(raw.shape[1])
+    """Write the unit rows of [n, d] `raw`, after the stages, to `out` [n, d]; returns the first bad row, or -1."""
+    d, stages = raw.shape[1], scales.shape[0]
+    spare, work, gram = np.empty(d, np.float32), np.empty(d), shifts @ shifts.T
+    weights = np.empty(stages + 1)
     for i in range(raw.shape[0]):
-        if not _chain(raw[i], scales, shifts, work):
+        row = _widened(raw[i], spare)
+        if not _weigh(row, scales, shifts, gram, weights, work):
             return i
-        for j in range(raw.shape[1]):
-            out[i, j] = _encode(work[j], out[i, j])
+        _combine(row, shifts, weights, stages, work)
+        _put(work, spare, out[i])
     return -1
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
+@compiled
 def plain_sum(raw, pivot, total):  # type: ignore[no-untyped-def]
     """Add `row - pivot` over [n, d] `raw` to `total` [d]; returns (sum of squared differences, first bad row or
     -1).
     """
-    squares = 0.0
+    squares, spare = 0.0, np.empty(raw.shape[1], np.float32)
     for i in range(raw.shape[0]):
-        square = 0.0
+        row, square = _widened(raw[i], spare), 0.0
         for j in range(raw.shape[1]):
-            x = _decode(raw[i, j]) - pivot[j]
+            x = row[j] - pivot[j]
             total[j] += x
             square += x * x
         if not square < np.inf:

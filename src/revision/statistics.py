@@ -16,7 +16,7 @@ import numpy as np
 
 from revision.errors import DataError
 
-BLOCK_ROWS = 2048
+BLOCK_ROWS = 512
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -5,6 +5,9 @@ CORPUS = {
     "reference": ("captions", "paired"),
     "instruct": ("instructions", "instruct"),
     "probe": ("captions", "probe"),
+    "scan_text": ("captions", "text", "scan"),
+    "scan_reference": ("captions", "paired", "scan"),
+    "scan_probe": ("captions", "probe", "scan"),
     "validation": ("captions", "validation"),
     "validation_instruct": ("instructions", "validation"),
     "reading": ("reading", "language"),
@@ -17,6 +20,7 @@ rule corpus:
     params:
         kind=lambda w: CORPUS[w.table][0],
         split=lambda w: CORPUS[w.table][1],
+        domain=lambda w: CORPUS[w.table][2] if len(CORPUS[w.table]) > 2 else "general",
         rows=lambda w: config["data"][w.table],
         world=settings("world"),
     log:
@@ -24,7 +28,7 @@ rule corpus:
     benchmark:
         WORK + "/benchmarks/corpus/{table}.tsv"
     shell:
-        "revision corpus {params.kind} --split {params.split} --count {params.rows} --world {params.world:q}"
+        "revision corpus {params.kind} --split {params.split} --domain {params.domain} --count {params.rows} --world {params.world:q}"
         " --out {output} > {log} 2>&1"
 
 

@@ -1,30 +1,6 @@
 # Figures, tables and the report page.
 
-FIGURES = {"figure_3": RESULTS + "/figures/figure_3.csv"}
 TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in config["tables"]}
-
-
-rule figure_03:
-    input:
-        aligned=expand(WORK + "/aligned/{aligner}_{column}/manifest.json", aligner=config["aligners"], column=["short", "long"]),
-        reference=embeddings("reference", "image"),
-        probe=[embeddings("probe", column) for column in ("image", "short", "long")],
-        published="config/published.yaml",
-    output:
-        FIGURES["figure_3"],
-        RESULTS + "/figures/figure_3.png",
-        RESULTS + "/figures/figure_3.pdf",
-    params:
-        work=WORK,
-        aligners=list(config["aligners"]),
-        seeds=SEEDS,
-    log:
-        WORK + "/logs/figure_3.log",
-    benchmark:
-        WORK + "/benchmarks/figure_3.tsv"
-    shell:
-        "python analysis/figure_03_gap.py {params.work} --aligners {params.aligners} --seeds {params.seeds}"
-        " --published {input.published} --out {output[0]} > {log} 2>&1"
 
 
 rule table_alignment:

@@ -24,7 +24,8 @@ def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | N
     """Write a fitted aligner; replaces an older aligner of that name, no other folder."""
     check_is_fitted(aligner, "stages_")
     folder = Path(folder)
-    if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    own = folder.is_dir() and {path.name for path in folder.iterdir()} <= {DESCRIPTION, TENSORS}
+    if folder.exists() and not own:
         raise DataError(f"{folder}: exists and holds no aligner; name another folder, or remove it yourself")
     stages, tensors = pack(aligner.stages_, "stages")
     target_stages, more = pack(aligner.target_stages_, "target_stages")

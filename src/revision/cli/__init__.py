@@ -9,7 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import typer
 
 from revision import cli_align, cli_gap
-from revision.cli import stages
+from revision.cli import dynamics, stages
 from revision.errors import RevisionError
 
 app = typer.Typer(
@@ -18,9 +18,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-cli_align.register(app)
 cli_gap.register(app)
 stages.register(app)
+dynamics.register(app)
+cli_align.register(app)
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ def corpus_command(
     count: Annotated[int, typer.Option(help="Rows.")],
     out: Out,
     world: WorldOption = "{}",
+    domain: Annotated[str, typer.Option(help="Domain of the captions: general or scan.")] = "general",
 ) -> None:
     """Write a corpus table of the built-in world.
 
@@ -58,7 +59,7 @@ def corpus_command(
     """
     from revision.data.corpus import write_corpus
 
-    write_corpus(_world(world), kind, split, count, out)
+    write_corpus(_world(world), kind, split, count, out, domain)
 
 
 def tasks_command(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image, UnidentifiedImageError
 
 from revision.data.scenes import World
+from revision.data.scenes.lexicon import GENERAL
 from revision.errors import ConfigError, DataError
 from revision.files import atomic_file
 
@@ -40,10 +41,11 @@ def decode_image(data: bytes, where: str) -> Image.Image:
         raise DataError(f"{where}: not a readable picture ({error}); remove the row or replace the picture") from error
 
 
-def _rows(world: World, kind: str, split: str, start: int, count: int) -> dict[str, list]:
-    ids = [f"{split}-{index:09d}" for index in range(start, start + count)]
+def _rows(world: World, kind: str, split: str, start: int, count: int, domain: str) -> dict[str, list]:
+    prefix = split if domain == GENERAL.name else f"{domain}-{split}"
+    ids = [f"{prefix}-{index:09d}" for index in range(start, start + count)]
     if kind == "captions":
-        scenes = world.scenes(split, start, count)
+        scenes = world.scenes(split, start, count, domain)
         return {
             "id": ids,
             "short": world.captions(scenes, "short"),
@@ -66,14 +68,19 @@ def _rows(world: World, kind: str, split: str, start: int, count: int) -> dict[s
     raise ConfigError(f"corpus kind {kind!r} does not exist; the kinds are {', '.join(KINDS)}")
 
 
-def write_corpus(world: World, kind: str, split: str, count: int, path: str | Path) -> None:
-    """Write `count` rows of `split` to the Parquet file `path`, atomically, block by block."""
+def write_corpus(world: World, kind: str, split: str, count: int, path: str | Path, domain: str = GENERAL.name) -> None:
+    """Write `count` rows of `split` to the Parquet file `path`, atomically, block by block.
+
+    Ids of another than the general domain begin with the domain. ConfigError if the kind has no such domain.
+    """
     if count < 1:
         raise ConfigError(f"corpus {path}: {count} rows asked for; ask for at least 1")
+    if kind != "captions" and domain != GENERAL.name:
+        raise ConfigError(f"corpus {path}: only captions exist in the domain {domain!r}; leave --domain out")
     with atomic_file(path) as temporary:
         writer = None
         for start in range(0, count, BLOCK):
-            table = pa.table(_rows(world, kind, split, start, min(BLOCK, count - start)))
+            table = pa.table(_rows(world, kind, split, start, min(BLOCK, count - start), domain))
             writer = writer or pq.ParquetWriter(temporary, table.schema)
             writer.write_table(table)
         writer.close()

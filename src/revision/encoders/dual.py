@@ -28,7 +28,8 @@ class EncoderSettings:
 
     `temperature` is that of InfoNCE, fixed unless `learn_temperature`. `false_pairs` is the share of web-like wrong
     captions in a batch, `long_share` that of batches with long captions, `scan_share` that of pictures from the second
-    domain. `pictures` are drawn once; each epoch gives each picture another caption.
+    domain. `pictures` are drawn once; each epoch gives each picture another caption. `centred_start` takes the cone in
+    which each net starts out of the first weights (see `DualEncoder.centre`).
     """
 
     dim: int = 128
@@ -47,6 +48,7 @@ class EncoderSettings:
     false_pairs: float = 0.1
     long_share: float = 0.4
     scan_share: float = 0.15
+    centred_start: bool = False
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -143,6 +145,12 @@ class DualEncoder(nn.Module):
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         """Unit rows [n, dim] of word numbers [n, words]."""
         return functional.normalize(self.text(tokens), dim=-1)
+
+    @torch.no_grad()
+    def centre(self, pixels: Tensor, tokens: Tensor) -> None:
+        """Set the output biases so that each net's mean output on these pictures and words is zero: no cone."""
+        self.vision.layers[-1].bias -= self.vision(pixels).mean(0)
+        self.text.head[-1].bias -= self.text(tokens).mean(0)
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: np.ndarray, batch: int = 512) -> np.ndarray:

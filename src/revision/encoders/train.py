@@ -13,11 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from rich.progress import Progress
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from revision.data.scenes import World
 from revision.encoders.dual import CONFIG, WEIGHTS, DualEncoder, EncoderSettings
+from revision.encoders.parallel import Group
 from revision.errors import DataError
 from revision.files import atomic_file, atomic_folder
 from revision.provenance import write_manifest
@@ -28,7 +29,7 @@ CHECKPOINT = "checkpoint.pt"
 def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor | float) -> Tensor:
     """Symmetric InfoNCE of paired unit rows [n, d]; `scale` is one over the temperature."""
     logits = scale * images @ texts.T
-    target = torch.arange(len(logits))
+    target = torch.arange(len(logits), device=logits.device)
     return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
 
 
@@ -68,7 +69,7 @@ class Monitor(Protocol):
     Its state goes into the checkpoints, so that a resumed run observes what an undisturbed one does.
     """
 
-    def __call__(self, step: int, model: DualEncoder, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+    def __call__(self, step: int, model: Any, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
         """Observe the model after `step` steps; `batches(step)` gives that step's pictures and words."""
         ...
 
@@ -106,52 +107,91 @@ def train(
     A checkpoint every `checkpoint_every` steps lies in `<out_dir>.checkpoint`; the same call after a kill continues
     from it and ends with the same bytes. Raises DataError if that checkpoint was made by other settings.
     """
-    out_dir = Path(out_dir)
-    checkpoint = out_dir.with_name(out_dir.name + ".checkpoint") / CHECKPOINT
     torch.set_num_threads(threads)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = DualEncoder(settings, world.vocabulary(), world.settings.image_size)
+    batches = Batches(world, settings, model, seed)
+    if settings.centred_start:
+        model.centre(*batches(0))
+    identity = {"encoder": asdict(settings), "world": asdict(world.settings), "seed": seed}
+    fit(
+        model, batches, settings, out_dir, identity, monitor=monitor, monitor_every=monitor_every,
+        checkpoint_every=checkpoint_every, show_progress=show_progress,
+    )  # fmt: skip
+    return DualEncoder.load(out_dir)
+
+
+def fit(
+    model: Any,
+    batches: Callable[[int], tuple[Tensor, Tensor]],
+    settings: Any,
+    out_dir: str | Path,
+    identity: dict[str, Any],
+    *,
+    monitor: Monitor | None = None,
+    monitor_every: int = 20,
+    checkpoint_every: int = 100,
+    show_progress: bool = True,
+) -> None:
+    """Train `model` (embed_pixels, embed_tokens, log_scale, save) on `batches` and save it, with a manifest.
+
+    `settings` has steps, peak_lr, weight_decay and warmup_share; `identity` says what is trained, with its "seed".
+    Of several processes (`revision.encoders.parallel`) each takes `batches.share(rank, size)`; the first alone
+    observes and writes.
+    """
+    out_dir = Path(out_dir)
+    checkpoint = out_dir.with_name(out_dir.name + ".checkpoint") / CHECKPOINT
+    team = Group.current()
+    own = batches if team.size == 1 else batches.share(team.rank, team.size)  # type: ignore[attr-defined]
+    monitor = monitor if team.rank == 0 else None
     optimizer = torch.optim.AdamW(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=settings.peak_lr, weight_decay=settings.weight_decay, foreach=True,
     )  # fmt: skip
-    identity = {"encoder": asdict(settings), "world": asdict(world.settings), "seed": seed}
     start = _resume(checkpoint, identity, model, optimizer, monitor)
-    batches = Batches(world, settings, model, seed)
     losses: list[float] = []
-    with Progress(disable=not show_progress, transient=True) as progress:
+    with Progress(disable=not show_progress or team.rank > 0, transient=True) as progress:
         bar = progress.add_task("training the encoder", total=settings.steps, completed=start)
         for step in range(start, settings.steps):
             if monitor is not None and step % monitor_every == 0:
                 monitor(step, model, batches)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, settings)
-            pixels, tokens = batches(step)
-            loss = contrastive_loss(model.embed_pixels(pixels), model.embed_tokens(tokens), model.log_scale.exp())
+            pixels, tokens = own(step)
+            images, texts = team.gather(model.embed_pixels(pixels)), team.gather(model.embed_tokens(tokens))
+            loss = contrastive_loss(images, texts, model.log_scale.exp())
             optimizer.zero_grad()
             loss.backward()
+            team.average(model.parameters())
             optimizer.step()
             losses.append(loss.item())
             progress.update(bar, completed=step + 1, description=f"training the encoder, loss {losses[-1]:.3f}")
-            if (step + 1) % checkpoint_every == 0 and step + 1 < settings.steps:
+            if (step + 1) % checkpoint_every == 0 and step + 1 < settings.steps and team.rank == 0:
                 _save(checkpoint, identity, step + 1, model, optimizer, monitor)
     if monitor is not None:
         monitor(settings.steps, model, batches)
-    with atomic_folder(out_dir) as folder:
-        model.save(folder)
-        write_manifest(
-            folder / "manifest.json", "encoder", settings=identity,
-            inputs={"weights": folder / WEIGHTS, "config": folder / CONFIG}, seed=seed, final_loss=losses[-1],
-        )  # fmt: skip
-    checkpoint.unlink(missing_ok=True)
-    if checkpoint.parent.is_dir():
-        checkpoint.parent.rmdir()
-    return DualEncoder.load(out_dir)
+    if team.rank == 0:
+        with atomic_folder(out_dir) as folder:
+            model.save(folder)
+            write_manifest(
+                folder / "manifest.json", "encoder", settings=identity,
+                inputs={"weights": folder / WEIGHTS, "config": folder / CONFIG}, seed=identity["seed"],
+                final_loss=losses[-1],
+            )  # fmt: skip
+        checkpoint.unlink(missing_ok=True)
+        if checkpoint.parent.is_dir():
+            checkpoint.parent.rmdir()
+    team.wait()
 
 
 def _save(
-    path: Path, identity: dict, step: int, model: DualEncoder, optimizer: torch.optim.Optimizer, monitor: Monitor | None
+    path: Path,
+    identity: dict,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    monitor: Monitor | None,
 ) -> None:
     state = {"identity": identity, "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
     with atomic_file(path) as temporary:
@@ -159,11 +199,11 @@ def _save(
 
 
 def _resume(
-    path: Path, identity: dict, model: DualEncoder, optimizer: torch.optim.Optimizer, monitor: Monitor | None
+    path: Path, identity: dict, model: nn.Module, optimizer: torch.optim.Optimizer, monitor: Monitor | None
 ) -> int:
     if not path.is_file():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     if state["identity"] != identity:
         raise DataError(f"{path}: made by other settings or another seed; delete {path.parent} to start anew")
     model.load_state_dict(state["model"])

@@ -20,6 +20,15 @@ class Coupling:
     ridge: float
 
 
+def explained(matrix: Array, delta: Array, zeta: Array) -> float:
+    """R^2 of the map L [q, r] on residuals delta [n, r], zeta [n, q]; below 0 where L is worse than saying zero.
+
+    On rows that L was not fitted on, independent residuals give about 0 or less, whatever n.
+    """
+    rest = zeta - np.asarray(delta, dtype=np.float64) @ matrix.T
+    return 1 - float(np.sum(rest**2)) / float(np.sum(np.asarray(zeta, dtype=np.float64) ** 2))
+
+
 def ridge_coupling(delta: Array, zeta: Array, ridge: float = RIDGE) -> Coupling:
     """L = Z D^T (D D^T + lambda I)^-1 from centred coordinates delta [n, r] in U and zeta [n, q] in V.
 
@@ -35,5 +44,4 @@ def ridge_coupling(delta: Array, zeta: Array, ridge: float = RIDGE) -> Coupling:
     if not (penalty > 0 and total > 0):
         raise DataError("coupling: nothing to map: a residual is zero everywhere, or ridge is not positive")
     matrix = np.linalg.solve(gram + penalty * np.eye(len(gram)), delta.T @ zeta).T
-    rest = float(np.sum((zeta - delta @ matrix.T) ** 2))
-    return Coupling(matrix, float(np.linalg.norm(matrix, 2)), 1 - rest / total, penalty)
+    return Coupling(matrix, float(np.linalg.norm(matrix, 2)), explained(matrix, delta, zeta), penalty)

@@ -15,6 +15,18 @@ def centroid_gap(image: Array | Rows, text: Array | Rows) -> float:
     return float(np.linalg.norm(measured(image, "image").mean - measured(text, "text").mean))
 
 
+def gap_noise(image: Array, text: Array, fitted: tuple[int, int]) -> float:
+    """Root mean square of the gap that samples alone leave after texts were moved onto the images' mean.
+
+    sqrt(tr Cov(x - y) / n + T_x / m_x + T_y / m_y) for n held-out pairs image[i], text[i], [n, d], and a move fitted
+    on `fitted` = (m_x, m_y) independent rows. Below it a gap measured on these pairs cannot be told from none.
+    """
+    count, _ = same_shape(image, text)
+    held_out = measured(np.asarray(image, dtype=np.float64) - text).trace / count
+    traces = measured(image).trace, measured(text).trace
+    return float(np.sqrt(held_out + sum(trace / rows for trace, rows in zip(traces, fitted, strict=True))))
+
+
 @dataclass(frozen=True)
 class Decomposition:
     """D = beta + gamma + delta + zeta for each pair, D = e_x - e_y, all float64.

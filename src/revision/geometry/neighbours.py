@@ -12,8 +12,8 @@ import numpy as np
 from revision.errors import DataError
 from revision.geometry.rows import Array, same_dimension, same_shape, unit_rows
 
-QUERIES = 4096
-CORPUS = 1024
+QUERIES = 2048
+CORPUS = 2048
 CHUNK = 64
 TIE = np.float32(1e-6)
 
@@ -153,16 +153,13 @@ class Retrieval:
     image_to_text: dict[int, float]
 
 
-def _recall(above: Array, ties: Array, at: tuple[int, ...]) -> dict[int, float]:
-    """Expected recall when the partner's place among its ties is drawn evenly."""
-    return {k: float(np.clip((k - above) / (ties + 1), 0, 1).mean()) for k in at}
+def _found(above: Array, ties: Array, k: int) -> Array:
+    """Chance that the partner is among the k best when its place among its ties is drawn evenly."""
+    return np.clip((k - above) / (ties + 1), 0, 1)
 
 
-def retrieval(image: Array, text: Array, at: tuple[int, ...] = (1, 5, 10)) -> Retrieval:
-    """R@k of pairs image[i], text[i], [n, d] each with unit rows.
-
-    Similarities within 1e-6 of the pair's own, which float32 does not tell apart, count as ties.
-    """
+def _places(image: Array, text: Array) -> tuple[Array, Array]:
+    """Rows of the other set above a query's partner, and ties with it: int64 [2, n] each, texts as queries first."""
     count, _ = same_shape(image, text)
     left, right = unit_rows(text, "text"), unit_rows(image, "image")
     own = np.einsum("nd,nd->n", left, right)
@@ -179,7 +176,37 @@ def retrieval(image: Array, text: Array, at: tuple[int, ...] = (1, 5, 10)) -> Re
                 larger = np.count_nonzero(products > mine + TIE, axis=axis)
                 above[way, part] += larger
                 ties[way, part] += np.count_nonzero(products >= mine - TIE, axis=axis) - larger
-    return Retrieval(*(_recall(a, t, at) for a, t in zip(above, ties, strict=True)))
+    return above, ties
+
+
+def hits(image: Array, text: Array, k: int = 1) -> tuple[Array, Array]:
+    """For each query whether its partner is among the k best: text to image, then image to text, float64 [n] each.
+
+    image[i], text[i] are pairs, [n, d] with unit rows. Similarities within 1e-6 of the pair's own, which float32 does
+    not tell apart, count as ties; a value between 0 and 1 is the chance when the place among the ties is drawn evenly.
+    """
+    above, ties = _places(image, text)
+    return _found(above[0], ties[0], k), _found(above[1], ties[1], k)
+
+
+def hits_without_common_part(image: Array, text: Array, k: int = 1) -> tuple[Array, Array]:
+    """`hits` when the mean of all queries is subtracted from each: scores lose the part that all queries share.
+
+    A query's length does not change its ranking, so this differs from `hits` by the common part alone (see
+    `revision.geometry.shape.common_score_share`).
+    """
+    return hits(image, _centred(text), k)[0], hits(_centred(image), text, k)[1]
+
+
+def _centred(rows: Array) -> Array:
+    rest = np.asarray(rows, dtype=np.float64) - np.mean(rows, axis=0, dtype=np.float64)
+    return rest / np.linalg.norm(rest, axis=1, keepdims=True)
+
+
+def retrieval(image: Array, text: Array, at: tuple[int, ...] = (1, 5, 10)) -> Retrieval:
+    """R@k of pairs image[i], text[i], [n, d] each with unit rows; ties as in `hits`."""
+    above, ties = _places(image, text)
+    return Retrieval(*({k: float(_found(above[way], ties[way], k).mean()) for k in at} for way in (0, 1)))
 
 
 def pair_cosine(image: Array, text: Array) -> Array:

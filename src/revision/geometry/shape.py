@@ -38,6 +38,19 @@ def subspace_overlap(image: Array, text: Array, sizes: list[int]) -> dict[int, f
     return {q: float(squares[:q, :q].sum() / q) for q in sizes}
 
 
+def common_score_share(query_mean: Array, query_covariance: Array, corpus_covariance: Array) -> float:
+    """Share of the variance of scores q . c over the corpus that is the same for every query: all meet the same hubs.
+
+    With q = mean + rest, the variance over c is mean^T S_c mean for all queries alike plus, on average over queries,
+    tr(S_q S_c) for each its own. Means and covariances are [d] and [d, d]; 0 after subtracting the queries' mean.
+    """
+    common = float(query_mean @ corpus_covariance @ query_mean)
+    own = float(np.sum(query_covariance * corpus_covariance))
+    if common + own <= 0:
+        raise DataError("shape: scores do not vary over the corpus: all its rows are the same")
+    return common / (common + own)
+
+
 @dataclass(frozen=True)
 class Residual:
     """Residual r_i = (x_i - mu_x) - (y_i - mu_y) of pairs, covariance S_r with descending eigenvalues [d].

@@ -75,26 +75,23 @@ def train_language_model(
 ) -> None:
     """Train a small LLM from scratch on captions and on reading comprehension; write it in the transformers layout.
 
-    Every other row is a caption of its own; the rest are `context question answer`. The last `validation_rows` rows
-    are held out.
+    Half of the examples are captions, learned whole; the other half are `context question answer`, learned for the
+    answer alone, which so keeps its weight beside the long contexts. The last `validation_rows` rows are held out.
     """
     out = Path(out)
     columns = read_columns(table, ("context", "question", "answer", "short"))
     tokenizer = word_tokenizer(vocabulary)
-    reading = [
-        f"{context} {question_prompt(question)} {answer}"
-        for context, question, answer in zip(columns["context"], columns["question"], columns["answer"], strict=True)
-    ]
-    held = len(reading) - validation_rows
-    if held <= 0:
-        raise ConfigError(f"{validation_rows} validation rows leave nothing of {len(reading)} to train on")
-    texts = [text for pair in zip(reading[:held], columns["short"][:held], strict=True) for text in pair]
-    examples = tokenise(tokenizer, [""] * len(texts), texts)
     prompts = [
         f"{context} {question_prompt(question)}"
-        for context, question in zip(columns["context"][held:], columns["question"][held:], strict=True)
+        for context, question in zip(columns["context"], columns["question"], strict=True)
     ]
-    answers = tokenise(tokenizer, prompts, columns["answer"][held:])
+    held = len(prompts) - validation_rows
+    if held <= 0:
+        raise ConfigError(f"{validation_rows} validation rows leave nothing of {len(prompts)} to train on")
+    examples = tokenise(
+        tokenizer, [*prompts[:held], *[""] * held], [*columns["answer"][:held], *columns["short"][:held]]
+    )
+    answers = tokenise(tokenizer, prompts[held:], columns["answer"][held:])
     model = ReVisionModel(new_llm(size, tokenizer, seed), tokenizer, None)
     history = run_loop(
         model,

@@ -3,6 +3,7 @@
 import json
 import mmap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from revision.errors import DataError
 FORMAT = "revision-embeddings-1"
 MANIFEST = "manifest.json"
 DTYPES = {"float16": pa.float16(), "float32": pa.float32()}
+READ_BYTES = 1 << 20
 REBUILD = "restore it from a copy, or write the set anew"
 
 
@@ -109,16 +111,20 @@ class EmbeddingSet:
             start -= shard.rows
         return f"{self.folder}, row {row}"
 
-    def verify(self) -> None:
+    def verify(self, threads: int = 1) -> None:
         """Compare every shard with its checksum; raises DataError that names the first shard that differs."""
-        for shard in self.shards:
-            path = self.folder / shard.file
-            with open(path, "rb") as handle:
-                digest = xxhash.xxh3_128()
-                while chunk := handle.read(1 << 20):
-                    digest.update(chunk)
+
+        def check(shard: Shard) -> None:
+            path, digest, buffer = self.folder / shard.file, xxhash.xxh3_128(), bytearray(READ_BYTES)
+            with open(path, "rb", buffering=0) as handle:
+                while size := handle.readinto(buffer):
+                    digest.update(memoryview(buffer)[:size])
             if digest.hexdigest() != shard.xxh3_128:
                 raise DataError(f"{path}: altered since it was written (checksum differs); {REBUILD}")
+
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(check, self.shards):
+                pass
 
 
 def open_embeddings(folder: str | Path) -> EmbeddingSet:

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,11 @@ class _Hashed(io.RawIOBase):
         super().close()
 
 
+def _only_shards(folder: Path) -> bool:
+    """Whether nothing but shards is there: an embedding set whose manifest was removed, or an empty folder."""
+    return folder.is_dir() and all(re.fullmatch(r"shard-\d{5,}\.arrow", path.name) for path in folder.iterdir())
+
+
 class EmbeddingWriter:
     """Write a stream of (ids, block) to an embedding set; a context manager, `result` holds the set after it.
 
@@ -84,11 +90,7 @@ class EmbeddingWriter:
         return sum(shard.rows for shard in self.shards) + self._rows
 
     def __enter__(self) -> "EmbeddingWriter":
-        if (
-            self.folder.exists()
-            and not (self.folder / MANIFEST).is_file()
-            and (not self.folder.is_dir() or any(self.folder.iterdir()))
-        ):
+        if self.folder.exists() and not (self.folder / MANIFEST).is_file() and not _only_shards(self.folder):
             raise DataError(
                 f"{self.folder}: exists and is no embedding set; name another folder, or remove it yourself"
             )

@@ -64,3 +64,11 @@ def caption(scene: Scene, mentions: Mentions, draws: Draws) -> str:
     said = draws.pick(mentions.phrases + 1) if mentions.phrases else 0
     asides = draws.shuffled(domain.phrases)[:said]
     return " . ".join(draws.shuffled([text, *asides]))
+
+
+def nonvisual_share(text: str, domain: str = "general") -> float:
+    """Share of the words of a caption, full stops aside, that belong to phrases no picture can show (figure 11)."""
+    parts = text.split(" . ")
+    words = [len(part.split()) for part in parts]
+    phrases = DOMAINS[domain].phrases
+    return sum(count for part, count in zip(parts, words, strict=True) if part in phrases) / sum(words)

@@ -1,0 +1,143 @@
+"""Figure 1: contrastive training under observation in a fixed frame, and the verdicts on its four claims."""
+
+import argparse
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from style import describe, save, save_table
+
+from revision.dynamics.verdicts import verdicts
+from revision.geometry.spectrum import EFFECTIVE_ENERGY
+from revision.intervals import over_seeds
+
+ORANGE, BLUE, GREEN, RED, PURPLE = "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7"
+# Panel, metric, name, colour, dashes, whether on the right axis.
+CURVES = (
+    ("a", "leak_ref", "leak_ref", BLUE, "-", False),
+    ("a", "sin_theta", r"baseline $\sin\theta(U_t, U)$", ORANGE, "-", False),
+    ("a", "sin_theta_rms", r"its root mean square angle", ORANGE, "--", False),
+    ("b", "gamma_cosine", r"adjacent cosine of $\gamma$", GREEN, "-", False),
+    ("b", "gamma_drift", r"drift of $\gamma$ from $t_0$", RED, "-", False),
+    ("c", "delta_condition", r"condition number of Cov($\delta$)", BLUE, "-", False),
+    ("c", "rho_eig", r"$\rho_{eig}$ with gradients (right)", RED, "-", True),
+    ("c", "rho_eig_chance", r"$\rho_{eig}$ by sorting alone (right)", RED, ":", True),
+    ("c", "rho_diagonal", "of the diagonals (right)", PURPLE, "--", True),
+    ("d", "zeta_condition", r"condition number of Cov($\zeta$)", BLUE, "-", False),
+    ("d", "zeta_kappa", r"concentration $\kappa$ of $\zeta$ directions", GREEN, "-", False),
+    ("d", "gamma_angle", r"angle of $\gamma$ and leading V direction (right)", RED, "-", True),
+)
+ISOTROPIC = {"a": "leak_isotropic", "c": "delta_condition_isotropic", "d": "zeta_condition_isotropic"}
+TITLES = {"a": "gradient leakage into V", "b": r"stability of $\gamma$", "c": "residual in U", "d": "residual in V"}
+
+
+def read(runs: list[Path]) -> tuple[pd.DataFrame, list[dict], dict]:
+    """Tidy series (seed, step, metric, value), the runs' summaries and the settings of the first."""
+    tables, summaries = [], []
+    for run in runs:
+        seed = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["seed"]
+        series = pd.read_csv(run / "series.csv").melt(id_vars="step", var_name="metric").dropna()
+        tables.append(series.assign(seed=seed)[["seed", "step", "metric", "value"]])
+        summaries.append(json.loads((run / "summary.json").read_text(encoding="utf-8")))
+    settings = json.loads((runs[0] / "manifest.json").read_text(encoding="utf-8"))["settings"]
+    return pd.concat(tables, ignore_index=True), summaries, settings
+
+
+def curve(axes: Axes, table: pd.DataFrame, metric: str, **look: str) -> None:
+    """Mean over seeds with its 95% band."""
+    found = table[table.metric == metric].groupby("step").value.apply(lambda part: over_seeds(part.to_numpy()))
+    axes.plot(found.index, [one.value for one in found], **look)
+    axes.fill_between(
+        found.index, [one.low for one in found], [one.high for one in found], color=look["color"], alpha=0.18, lw=0
+    )
+
+
+def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, outcome: pd.Series, path: Path) -> None:
+    """Four panels with their verdicts, the late window shaded, t0 dotted, isotropic levels as grey dashes."""
+    figure, grid = plt.subplots(2, 2, figsize=(8.6, 6.0), sharex=True)
+    for panel, axes in zip("abcd", grid.flat, strict=True):
+        chosen = [one for one in CURVES if one[0] == panel]
+        right = axes.twinx() if any(one[5] for one in chosen) else None
+        for _, metric, name, colour, dashes, on_right in chosen:
+            curve(right if on_right else axes, table, metric, color=colour, linestyle=dashes, label=name)
+        if panel in ISOTROPIC:
+            level = over_seeds(pd.Series([one[ISOTROPIC[panel]] for one in summaries]).to_numpy()).value
+            axes.axhline(level, color="grey", linestyle="--", linewidth=1, label="isotropic")
+        axes.axvline(summaries[0]["frozen_at"], color="black", linestyle=":", linewidth=1)
+        axes.axvspan(settings["monitor"]["late_from"], settings["encoder"]["steps"], color="grey", alpha=0.1, lw=0)
+        axes.set_title(f"({panel}) {TITLES[panel]}: {outcome[f'figure_1{panel}']}", fontsize=9)
+        if panel in "ab":
+            axes.set_ylim(-0.03, 1.08)
+        else:
+            axes.set_yscale("log")
+            axes.set_ylim(bottom=1 if panel == "c" else 0.2, top=axes.get_ylim()[1] * 1.3)
+            axes.set_ylabel("effective condition number" + (r"; $\kappa$" if panel == "d" else ""))
+        if right is not None:
+            right.spines["right"].set_visible(True)
+            right.grid(False)
+            right.set_ylim(*((0, 95) if panel == "d" else (-0.05, 1.05)))
+            right.set_ylabel("degrees" if panel == "d" else "correlation")
+        handles = [line for one in (axes, right) if one is not None for line in one.get_legend_handles_labels()[0]]
+        below = -0.08 if panel in "ab" else -0.17
+        axes.legend(handles=handles, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, below), ncols=2)
+        if panel in "cd":
+            axes.set_xlabel("training step")
+    save(figure, path)
+
+
+def caption(settings: dict, summaries: list[dict], outcome: pd.Series, mean: dict[str, float]) -> str:
+    """What was done and what the paper leaves open."""
+    encoder, monitor = settings["encoder"], settings["monitor"]
+    ranks = sorted({one["rank"] for one in summaries})
+    return (
+        f"Mean over {len(summaries)} seeds with its 95% band. Dual encoder of dimension {encoder['dim']} from scratch"
+        f" on the built-in world, {encoder['steps']} steps of batch {encoder['batch']}; observed every"
+        f" {monitor['every']} steps on {monitor['probe']} held-out pairs and {monitor['gradient_batches']} batches."
+        f" Frame frozen at step {summaries[0]['frozen_at']} (dotted), where U holds {monitor['energy']:.0%} of the"
+        f" energy: r = {' or '.join(map(str, ranks))} of {encoder['dim']}; late window shaded. Gradients are those with"
+        " respect to the unit embeddings. Effective condition number: largest eigenvalue over the last within"
+        f" {EFFECTIVE_ENERGY:.0%} of the trace; grey dashes: what isotropic gradients or an isotropic sample of the"
+        f" same size give. Late leakage {mean['leak']:.2f}, isotropic {mean['leak_isotropic']:.2f}; sine of the largest"
+        f" principal angle {mean['sin_theta']:.2f}, root mean square over all angles {mean['sin_theta_rms']:.2f}; the"
+        f" bound of appendix C, on a share that never exceeds 1: {mean['leak_bound']:.2f}."
+        f" Concentration of zeta directions: kappa {mean['zeta_kappa']:.2f}, by chance {mean['zeta_kappa_chance']:.2f}."
+        f" Coupling of delta and zeta: |L| {mean['coupling_norm']:.2f}, held-out R^2"
+        f" {mean['coupling_r_squared_held']:.2f}. Pooling the late window would add {mean['zeta_pooled_extra']:.1%} to"
+        " the trace of Cov(zeta) (lemma B.9). Verdicts, by criteria written before the result: "
+        + ", ".join(f"{claim[-1]} {verdict}" for claim, verdict in outcome.items())
+        + "."
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path, nargs="+", help="Folders that `revision dynamics` wrote, one a seed.")
+    parser.add_argument("--verdicts", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    table, summaries, settings = read(options.runs)
+    judged = verdicts(summaries)
+    outcome = judged.drop_duplicates("claim").set_index("claim").claim_verdict
+    mean = pd.DataFrame(summaries).mean().to_dict()
+    save_table(table, options.out)
+    save_table(judged, options.verdicts)
+    draw(table, summaries, settings, outcome, options.out)
+    describe(
+        options.out,
+        "Contrastive training in a fixed frame",
+        "figure 1",
+        caption(settings, summaries, outcome, mean),
+        "Four panels of curves over training steps: gradient leakage with its baseline, cosine and drift of gamma,"
+        " condition number and gradient correlation of the residual in U, condition number and angle in V.",
+        [
+            ("late leak_ref", None, mean["leak"]),
+            ("adjacent cosine of gamma, mean after t0", None, mean["gamma_cosine"]),
+            ("drift of gamma at the end", None, mean["gamma_drift_end"]),
+            ("late condition number of Cov(delta)", None, mean["delta_condition"]),
+            ("late rho_eig", None, mean["rho_eig"]),
+            ("late condition number of Cov(zeta)", None, mean["zeta_condition"]),
+            ("late angle of gamma and the leading V direction, degrees", None, mean["gamma_angle"]),
+        ],
+    )

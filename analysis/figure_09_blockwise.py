@@ -1,0 +1,92 @@
+"""Figures 9a and 9b: the spectrum after blockwise alignment, and how many neighbours each aligner keeps."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from figure_inputs import HeldOut, arguments, held_out, make, read_yaml
+from style import PAPER, colour_of, describe, dots, name_of, save, save_table
+
+from revision.geometry.neighbours import neighbour_overlap
+from revision.geometry.spectrum import condition_number, covariance_eigenvalues
+
+K = 10
+SHOWN = ("image", "realign", "bc_align", "gaussian_ot", "identity")
+KEPT = {"bc_align": "blockwise", "realign": "realign"}
+
+
+def spectra(pairs: HeldOut) -> pd.DataFrame:
+    """One row an eigenvalue: method, rank, eigenvalue; and the condition number, the same on every row."""
+    tables = []
+    for name, rows in {"image": pairs.image, **{name: text for name, (text, _) in pairs.moved.items()}}.items():
+        values = covariance_eigenvalues(rows)
+        columns = {"rank": np.arange(1, len(values) + 1), "eigenvalue": values}
+        tables.append(pd.DataFrame({"method": name, **columns, "condition_number": condition_number(values)}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def overlaps(pairs: HeldOut) -> pd.DataFrame:
+    """One row a method: neighbours kept, in percent."""
+    return pd.DataFrame(
+        [
+            {"method": name, "k": K, "kept_percent": 100 * neighbour_overlap(pairs.text, text, K)}
+            for name, (text, _) in pairs.moved.items()
+        ]
+    )
+
+
+def draw_spectra(table: pd.DataFrame, published: float, path: Path) -> None:
+    """Eigenvalues against rank on logarithmic axes, the condition number in the legend."""
+    figure, axes = plt.subplots(figsize=(4.8, 3.4))
+    for name in SHOWN:
+        part = table[table.method == name]
+        label = f"{name_of(name)}, condition {part.condition_number.iloc[0]:.3g}"
+        style = {"image": {"linewidth": 2.2}, "identity": {"linestyle": "--"}}.get(name, {})
+        axes.plot(part["rank"], part.eigenvalue, color=colour_of(name), label=label, **style)
+    axes.plot([], [], **PAPER | {"label": f"paper, texts: condition {published:.3g}"})
+    axes.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue of the covariance")
+    axes.legend(fontsize=7, loc="lower left")
+    save(figure, path)
+
+
+if __name__ == "__main__":
+    options = arguments(__doc__, "published", "aligners").parse_args()
+    out_spectrum, out_overlap = options.out
+    published = read_yaml(options.published)["figures"]["fig9"]
+    pairs = held_out(options.work, "short", options.aligners)
+
+    table = spectra(pairs)
+    save_table(table, out_spectrum)
+    draw_spectra(table, published["text_condition_number"], out_spectrum)
+    conditions = table.drop_duplicates("method").set_index("method").condition_number
+    describe(
+        out_spectrum,
+        "Spectrum after blockwise alignment",
+        "figure 9a",
+        "Eigenvalues of the centred covariance, traces as they are, short captions. Condition number: largest over "
+        "smallest eigenvalue above 1e-12 of the largest; the paper does not say where it stops. BC Align's open "
+        f"choices: {make(options.aligners['bc_align']).get_params()}. {pairs.fitted}",
+        "Eigenvalues against rank on logarithmic axes for pictures and for texts before and after three aligners.",
+        [("condition number of the texts", published["text_condition_number"], conditions["identity"]),
+         ("condition number after BC Align", None, conditions["bc_align"])],
+    )  # fmt: skip
+
+    table = overlaps(pairs)
+    save_table(table, out_overlap)
+    kept = table.set_index("method").kept_percent.drop("identity")
+    paper = {name: published["knn_overlap_percent"][key] for name, key in KEPT.items()}
+    figure, axes = plt.subplots(figsize=(4.8, 3.4))
+    dots(axes, kept.to_dict(), paper)
+    axes.set_xlabel(f"{K} nearest neighbours kept, percent (diamond: paper)")
+    save(figure, out_overlap)
+    describe(
+        out_overlap,
+        "Neighbours that alignment keeps",
+        "figure 9b",
+        f"Share of a text's k = {K} nearest neighbours by cosine within the texts that are the same before and after "
+        f"alignment, mean over {len(pairs.text)} texts (short captions; k is the paper's, its sample is not stated, "
+        f"and the share falls with a denser sample). {pairs.fitted}",
+        "One row an aligner: the share of neighbours kept as a dot, the paper's two values as diamonds.",
+        [(f"neighbours kept in percent, {name_of(name)}", paper[name], kept[name]) for name in KEPT],
+    )

@@ -1,0 +1,192 @@
+"""The monitor that the encoder's training calls: probe embeddings and gradients, in a frame fixed at step t0."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from revision.data.scenes import World
+from revision.dynamics.observation import embedding_gradients, observe
+from revision.errors import ConfigError, DataError
+from revision.geometry.frame import FRAME_ENERGY, Frame, fit_frame
+from revision.geometry.neighbours import pair_cosine
+from revision.geometry.rows import Array
+
+PROBE = "probe"
+
+
+@dataclass(frozen=True)
+class MonitorSettings:
+    """Observe every `every` steps on `probe` held-out pairs and `gradient_batches` batches of training data.
+
+    The frame is frozen at the first observation at or after step `freeze_at` (t0), where U holds the share `energy` of
+    S; the late window begins at step `late_from`.
+    """
+
+    every: int = 40
+    probe: int = 2000
+    gradient_batches: int = 2
+    freeze_at: int = 120
+    late_from: int = 400
+    energy: float = FRAME_ENERGY
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value < (0 if name == "freeze_at" else 1) and name != "energy":
+                raise ConfigError(f"monitor setting {name}: {value} is too small; give 1 or more")
+        if not 0 < self.energy < 1:
+            raise ConfigError(f"monitor setting energy: {self.energy} leaves U or V empty; give a share such as 0.9")
+        if self.freeze_at + self.every >= self.late_from:
+            raise ConfigError(
+                f"monitor setting late_from: {self.late_from} is no later than the observation after freeze_at"
+                f" ({self.freeze_at}); raise it"
+            )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Held-out pairs: pictures uint8 [n, s, s, 3] and their captions."""
+
+    pixels: Array
+    captions: list[str]
+
+    @classmethod
+    def of_world(cls, world: World, count: int) -> "Probe":
+        """The first `count` scenes of split "probe" with short captions."""
+        scenes = world.scenes(PROBE, 0, count)
+        return cls(world.images(scenes), world.captions(scenes))
+
+    def embed(self, model: Any) -> tuple[Array, Array]:
+        """Unit rows float32 [n, d] of the pictures and of their captions."""
+        return model.encode_pixels(self.pixels), model.encode_texts(self.captions)
+
+
+@dataclass
+class LateWindow:
+    """Covariances of the late window, summed step by step (lemma B.9), and gamma [q] of each of its steps."""
+
+    count: int
+    delta: Array
+    zeta: Array
+    gradient: Array
+    gammas: list[Array]
+
+
+class GapMonitor:
+    """Satisfies `revision.encoders.train.Monitor`. `rows` holds one mapping of numbers an observation."""
+
+    def __init__(self, probe: Probe, settings: MonitorSettings) -> None:
+        self.settings = settings
+        self.probe = probe
+        self.rows: list[dict[str, float]] = []
+        self.frame: Frame | None = None
+        self.late: LateWindow | None = None
+        self.gamma_first: Array | None = None
+        self.gamma_last: Array | None = None
+        self.seconds: dict[str, float] = {"wall": 0.0, "cpu": 0.0}
+
+    def __call__(self, step: int, model: Any, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+        """Observe the model after `step` steps."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        images, texts = self.probe.embed(model)
+        images, texts = images.astype(np.float64), texts.astype(np.float64)
+        row = {
+            "step": step,
+            "gap": float(np.linalg.norm((images - texts).mean(axis=0))),
+            "pair_cosine": float(pair_cosine(images, texts).mean()),
+            "temperature": float(torch.exp(-model.log_scale.detach())),
+        }
+        if self.frame is None and step >= self.settings.freeze_at:
+            self.frame = self._frozen(step, images, texts)
+        if self.frame is not None:
+            row |= self._observe(self.frame, step, images, texts, model, batches)
+        self.rows.append(row)
+        self.seconds["wall"] += time.perf_counter() - wall
+        self.seconds["cpu"] += time.process_time() - cpu
+
+    def _frozen(self, step: int, images: Array, texts: Array) -> Frame:
+        frame = fit_frame(images, texts, energy=self.settings.energy)
+        if min(frame.rank, frame.V.shape[1]) < 2:
+            raise DataError(
+                f"frame at step {step}: U has {frame.rank} of {len(frame.U)} dimensions at energy"
+                f" {self.settings.energy}; both U and V need two: change the monitor setting energy or freeze_at"
+            )
+        return frame
+
+    def _observe(
+        self,
+        frame: Frame,
+        step: int,
+        images: Array,
+        texts: Array,
+        model: Any,
+        batches: Callable[[int], tuple[Tensor, Tensor]],
+    ) -> dict[str, float]:
+        found = []
+        for place in range(self.settings.gradient_batches):
+            pixels, tokens = batches(step + place)
+            with torch.no_grad():
+                rows = model.embed_pixels(pixels), model.embed_tokens(tokens)
+            found.append(embedding_gradients(*rows, model.log_scale.exp()))
+        of_images, of_texts, losses = zip(*found, strict=True)
+        seen = observe(frame, images, texts, (np.concatenate(of_images), np.concatenate(of_texts)))
+        if self.gamma_first is None:
+            self.gamma_first = seen.gamma
+        scale = max(float(np.linalg.norm(self.gamma_first)), np.finfo(np.float64).eps)
+        numbers = seen.numbers | {
+            "loss": float(np.mean(losses)),
+            "gamma_drift": float(np.linalg.norm(seen.gamma - self.gamma_first)) / scale,
+        }
+        if self.gamma_last is not None:
+            lengths = float(np.linalg.norm(seen.gamma) * np.linalg.norm(self.gamma_last))
+            numbers["gamma_cosine"] = float(seen.gamma @ self.gamma_last) / lengths
+        self.gamma_last = seen.gamma
+        if step >= self.settings.late_from:
+            late = self.late or LateWindow(0, 0 * seen.delta, 0 * seen.zeta, 0 * seen.gradient, [])
+            self.late = LateWindow(
+                late.count + 1, late.delta + seen.delta, late.zeta + seen.zeta, late.gradient + seen.gradient,
+                [*late.gammas, seen.gamma],
+            )  # fmt: skip
+        return numbers
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been observed, as tensors and plain containers; the time it took is left out."""
+        return {
+            "settings": asdict(self.settings),
+            "rows": [dict(row) for row in self.rows],
+            "frame": None if self.frame is None else _tensors(vars(self.frame)),
+            "late": None if self.late is None else _tensors(vars(self.late)),
+            "gammas": _tensors({"first": self.gamma_first, "last": self.gamma_last}),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up `state` again. Raises DataError if it was observed with other settings."""
+        if state["settings"] != asdict(self.settings):
+            raise DataError(
+                "checkpoint: observed with other monitor settings; delete the folder encoder.checkpoint to start anew"
+            )
+        self.rows = [dict(row) for row in state["rows"]]
+        self.frame = None if state["frame"] is None else Frame(**_arrays(state["frame"]))
+        self.late = None if state["late"] is None else LateWindow(**_arrays(state["late"]))
+        gammas = _arrays(state["gammas"])
+        self.gamma_first, self.gamma_last = gammas["first"], gammas["last"]
+
+
+def _tensors(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(value)).clone()
+    if isinstance(value, dict):
+        return {name: _tensors(part) for name, part in value.items()}
+    return [_tensors(part) for part in value] if isinstance(value, list) else value
+
+
+def _arrays(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.numpy().copy()
+    if isinstance(value, dict):
+        return {name: _arrays(part) for name, part in value.items()}
+    return [_arrays(part) for part in value] if isinstance(value, list) else value

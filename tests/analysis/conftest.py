@@ -1,0 +1,17 @@
+"""A small working folder as the workflow makes it."""
+
+import pytest
+from working_folder import SIZES, answers, embeddings
+
+from revision.data.corpus import write_corpus
+from revision.data.scenes import World
+
+
+@pytest.fixture(scope="session")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    embeddings(folder)
+    answers(folder)
+    (folder / "data").mkdir()
+    write_corpus(World(), "captions", "probe", SIZES["probe"], folder / "data/probe.parquet")
+    return folder

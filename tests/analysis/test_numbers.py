@@ -1,0 +1,97 @@
+"""What the figure scripts say in words, from numbers made up for the purpose."""
+
+import json
+
+import figure_06_samples
+import figure_12_answers
+import figure_h4_costs
+import figure_inputs
+import figure_retrieval
+import numpy as np
+import pandas as pd
+import pytest
+import style
+from working_folder import DIM, ROOT, SIZES
+
+from revision.intervals import Interval
+
+
+def test_oracles_never_see_the_pairs_they_are_measured_on(work):
+    settings = {name: {"method": name} for name in ("identity", "procrustes", "c3_centred")}
+    found = figure_inputs.held_out(work, "short", settings)
+    half = SIZES["probe"] // 2
+    assert found.text.shape == found.image.shape == (half, DIM)
+    np.testing.assert_array_equal(found.text, figure_inputs.rows(work, "probe", "short")[half:])
+    np.testing.assert_allclose(found.moved["identity"][0], found.text, atol=1e-6)
+    train = [figure_inputs.rows(work, "probe", column)[:half] for column in ("short", "image")]
+    expected = figure_inputs.make(settings["procrustes"]).fit(*train).transform(found.text)
+    np.testing.assert_array_equal(found.moved["procrustes"][0], expected)
+    assert found.moved["procrustes"][1] is found.image
+    assert abs(found.moved["c3_centred"][1].mean(axis=0)).max() < 0.2
+    assert f"{SIZES['text']} unpaired texts" in found.fitted and f"{half} other pairs" in found.fitted
+
+
+def test_plateau_is_the_first_size_near_the_last_gap():
+    assert figure_06_samples.plateau([10, 100, 1000, 10_000], [5.0, 1.2, 1.05, 1.0]) == 1000
+    assert figure_06_samples.plateau([10, 100], [1.0, 1.0]) == 10
+
+
+def test_costs_are_the_published_tokens_times_prices():
+    published = figure_inputs.read_yaml(ROOT / "config/published.yaml")
+    table = figure_h4_costs.measure(published).set_index("data")
+    assert table.usd["Paired image-text"] == pytest.approx(221.64 * 1.25 + 16.15 * 10)
+    assert table.relative["ReVision-1M"] == pytest.approx((11.64 * 1.25 + 16.15 * 10) / 438.55)
+    assert table.published_relative["ReVision-1M"] == 0.37
+
+
+def test_samples_are_right_and_wrong_and_of_many_suites():
+    rows = [
+        {"suite": suite, "group": "g", "question": f"{suite}-{i}", "prediction": "x", "correct": i % 2}
+        for suite in "abcdefgh"
+        for i in range(10)
+    ]
+    chosen = figure_12_answers.choose(pd.DataFrame(rows))
+    assert chosen.correct.tolist() == [1] * 4 + [0] * 4
+    assert chosen.suite.nunique() == 8
+    only_wrong = figure_12_answers.choose(pd.DataFrame(rows).assign(correct=0))
+    assert only_wrong.correct.tolist() == [0] * 4
+
+
+def trade(steps, other):
+    """The retrieval figure's table if ReAlign's steps change R@1 by `steps` and one other method by `other`."""
+    methods = dict(zip(figure_retrieval.STEPS[1:], np.cumsum(steps), strict=True)) | {"other": other}
+    rows = []
+    for name, change in {"identity": 0.0, **methods}.items():
+        for way in figure_retrieval.WAYS:
+            rows.append(figure_retrieval.row(name, "R@1", way, Interval(0.5 + change, 0, 1)))
+            rows.append(figure_retrieval.row(name, "R@1 without common part", way, Interval(0.5, 0, 1)))
+            rows.append(figure_retrieval.row(name, "common part", way, Interval(0.1 - change, 0, 1)))
+        rows.append(figure_retrieval.row(name, "gap", "both", Interval(0.5 if name == "identity" else 0.1, 0, 1)))
+        wide = Interval(change, change - 0.01, change + 0.01)
+        rows.append(figure_retrieval.row(name, "change", "both", wide))
+    for name, step in zip(figure_retrieval.STEPS[1:], steps, strict=True):
+        rows.append(figure_retrieval.row(name, "step", "both", Interval(step, step - 0.01, step + 0.01)))
+    return pd.DataFrame(rows)
+
+
+def test_the_explanation_follows_the_numbers():
+    one = figure_retrieval.explain(trade((-0.1, 0.0, 0.0), 0.0), [])
+    assert "Clearly below zero: step 1: anchor." in one and "rank correlation -1.00" in one
+    assert "without a clear loss: other +0.0 [-1.0, +1.0]. With a clear loss: ReAlign step 1 -10.0" in one
+    assert "of the 10.0 points lost, 0.0 are lost without it too" in one
+    other = figure_retrieval.explain(trade((0.0, -0.05, -0.05), -0.2), [])
+    assert "Clearly below zero: step 2: trace, step 3: centroid." in other
+    assert "With a clear loss: ReAlign steps 1+2 -5.0 [-6.0, -4.0], ReAlign -10.0 [-11.0, -9.0], other -20.0" in other
+    none = figure_retrieval.explain(trade((0.0, 0.0, 0.0), -0.2), ["other"])
+    assert "no step." in none and "With a clear loss: none." in none
+
+
+def test_sidecar_has_plain_numbers_or_null(tmp_path):
+    style.describe(tmp_path / "a.csv", "t", "figure 0", "c", "alt", [("x", None, np.float32(0.5)), ("y", 1, None)])
+    text = json.loads((tmp_path / "a.json").read_text())
+    assert text["comparisons"] == [
+        {"what": "x", "paper": None, "ours": 0.5},
+        {"what": "y", "paper": 1.0, "ours": None},
+    ]
+    with pytest.raises(ValueError, match="JSON"):
+        style.describe(tmp_path / "b.csv", "t", "figure 0", "c", "alt", [("x", None, float("nan"))])

@@ -1,0 +1,63 @@
+"""Synthetic embeddings, questions and answers for the figure scripts; importing this makes analysis/ importable."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from revision.data.corpus import encode_image
+from revision.data.scenes import World
+from revision.store import write_embeddings
+
+ROOT = Path(__file__).parents[2]
+SIZES = {"text": 240, "reference": 200, "probe": 160}
+DIM = 12
+
+sys.path.insert(0, str(ROOT / "analysis"))
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def embeddings(work):
+    """Pictures and texts of two domains that share content, apart by an offset."""
+    rng = np.random.default_rng(3)
+    scale = np.arange(1, DIM + 1) ** -0.6
+    offset = rng.standard_normal(DIM)
+    for domain, turn in (("", 0), ("scan_", 1)):
+        apart = np.roll(offset, turn)
+        for table, count in SIZES.items():
+            content = rng.standard_normal((count, DIM)) * scale
+            columns = {"image": content + 0.6 * apart}
+            for column, noise in (("short", 0.5), ("long", 0.3)):
+                columns[column] = content + noise * rng.standard_normal((count, DIM)) * scale - 0.6 * apart
+            for column, rows in columns.items():
+                ids = [f"{table}-{i}" for i in range(count)]
+                write_embeddings(work / f"embeddings/{domain}{table}_{column}", ids, unit(rows), about={})
+
+
+def answers(work):
+    """Two suites of six questions; half of the answers are right."""
+    (work / "tasks").mkdir()
+    (work / "answers").mkdir()
+    world, found = World(), []
+    for suite in ("colour", "count"):
+        asked = world.suite(suite, 6)
+        ids = [f"{suite}-{i:06d}" for i in range(6)]
+        table = {
+            "id": ids,
+            "image": [encode_image(world.image(one.scene)) for one in asked],
+            "question": [one.question for one in asked],
+            "answer": [one.answer for one in asked],
+        }
+        pd.DataFrame(table).to_parquet(work / f"tasks/{suite}.parquet")
+        for place, (name, one) in enumerate(zip(ids, asked, strict=True)):
+            found.append(
+                {
+                    "method": "stage2/revision", "seed": 0, "suite": suite, "group": "general", "question": name,
+                    "correct": place % 2, "prediction": one.answer if place % 2 else "no idea",
+                }
+            )  # fmt: skip
+    pd.DataFrame(found).to_parquet(work / "answers/seed0.parquet")

@@ -1,0 +1,131 @@
+"""The study of causes: settings, the start without a cone, going on after a kill, and numbers of held-out pairs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from revision.data.scenes import World
+from revision.dynamics import causes
+from revision.dynamics.causes import CausesSettings, effects, held_out, points, study_causes
+from revision.encoders import EncoderSettings
+from revision.encoders.train import Batches, DualEncoder
+from revision.errors import ConfigError, DataError
+
+BASE = {"dim": 16, "vision_width": 8, "text_width": 8, "pictures": 64, "batch": 16, "steps": 3}
+STUDIES = [
+    {"cause": "temperature", "points": [{"at": 0.03}, {"at": 0.3, "encoder": {"temperature": 0.3}}]},
+    {"cause": "captions", "points": [{"at": "as it is"}, {"at": "no place", "world": {"short_place": 0.0}}]},
+    {"cause": "cone", "points": [{"at": "taken out", "encoder": {"centred_start": True}}]},
+]
+SETTINGS = CausesSettings(BASE, STUDIES, probe=40)
+
+
+def test_a_point_changes_what_it_names_and_nothing_else():
+    found = points(SETTINGS, {"seed": 5})
+    assert [(point.cause, point.at) for point in found[:2]] == [("temperature", "0.03"), ("temperature", "0.3")]
+    assert found[0].encoder == EncoderSettings(**BASE) == found[2].encoder
+    assert found[1].encoder == EncoderSettings(**BASE, temperature=0.3)
+    assert found[3].world.short_place == 0
+    assert {point.world.seed for point in found} == {5}
+
+
+@pytest.mark.parametrize(
+    ("study", "words"),
+    [
+        ({"cause": "x", "dots": []}, "a study has the keys cause and points, not cause, dots"),
+        ({"cause": "x", "points": [{"at": 1, "worlds": {}}]}, "causes.x.1: a point has the keys"),
+        ({"cause": "x", "points": [{"at": 1, "encoder": {"dims": 3}}]}, "causes.x.1.encoder: unknown key dims"),
+        ({"cause": "x", "points": [{"at": 1, "world": {"short_objects": 2.0}}]}, "short_objects: 2.0"),
+    ],
+)
+def test_a_study_that_does_not_fit_is_named(study, words):
+    with pytest.raises(ConfigError, match=words):
+        points(CausesSettings(BASE, [study]), {})
+
+
+def test_the_centred_start_has_no_mean_output_and_leaves_the_spread():
+    world = World()
+    settings = EncoderSettings(**BASE)
+    torch.manual_seed(0)
+    model = DualEncoder(settings, world.vocabulary(), world.settings.image_size)
+    pixels, tokens = Batches(world, settings, model, 0)(0)
+    with torch.no_grad():
+        before = model.vision(pixels), model.text(tokens)
+        model.centre(pixels, tokens)
+        after = model.vision(pixels), model.text(tokens)
+    for old, new in zip(before, after, strict=True):
+        assert old.mean(0).norm() > 1e-3
+        np.testing.assert_allclose(new.numpy(), (old - old.mean(0)).numpy(), atol=1e-6)
+
+
+def test_only_the_centred_start_takes_the_cone_out(tmp_path):
+    table = study_causes(SETTINGS, {}, tmp_path / "causes.csv", seed=0)
+    start = table[table.metric == "gap_start"].set_index(["cause", "at"]).value
+    assert start["cone", "taken out"] < 0.5 * start["temperature", "0.03"]
+    assert start["temperature", "0.3"] == start["temperature", "0.03"]
+
+
+def test_a_killed_study_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
+    study_causes(SETTINGS, {}, tmp_path / "whole.csv", seed=1)
+    measure, calls = causes.measure, []
+
+    def killed(point, *rest, **named):
+        calls.append(point.at)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return measure(point, *rest, **named)
+
+    monkeypatch.setattr(causes, "measure", killed)
+    with pytest.raises(KeyboardInterrupt):
+        study_causes(SETTINGS, {}, tmp_path / "killed.csv", seed=1)
+    assert not (tmp_path / "killed.csv").exists()
+    study_causes(SETTINGS, {}, tmp_path / "killed.csv", seed=1)
+    assert calls == ["0.03", "0.3", "no place", "no place", "taken out"]
+    assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.csv", "whole.csv"]
+
+
+def test_the_table_is_tidy_and_shared_settings_are_trained_once(tmp_path):
+    said = []
+    study_causes(SETTINGS, {}, tmp_path / "causes.csv", seed=0, progress=said.append)
+    table = pd.read_csv(tmp_path / "causes.csv")
+    assert list(table.columns) == ["cause", "at", "base", "seed", "metric", "value"]
+    assert set(table[table.base]["at"]) == {"0.03", "as it is"}
+    assert len(said) == 4
+    base = [
+        table[(table.cause == cause) & (table["at"] == at)].set_index("metric").value
+        for cause, at in (("temperature", "0.03"), ("captions", "as it is"))
+    ]
+    pd.testing.assert_series_equal(*base)
+
+
+def test_numbers_of_held_out_pairs_against_numpy():
+    generator = np.random.default_rng(0)
+    images, texts = generator.standard_normal((2, 60, 8)) + np.array([[[1.0]], [[-0.5]]])
+    images, texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (images, texts))
+    found = held_out(images.astype(np.float32), texts.astype(np.float32))
+    difference = images - texts
+    assert found["gap"] == pytest.approx(np.linalg.norm(images.mean(0) - texts.mean(0)), rel=1e-5)
+    assert found["gap_noise"] == pytest.approx(np.sqrt(difference.var(axis=0).sum() / 60), rel=1e-5)
+    assert found["gap_share"] == pytest.approx(found["gap"] ** 2 / np.mean(np.sum(difference**2, axis=1)), rel=1e-5)
+    scores = texts @ images.T
+    hits = (scores.argmax(1) == np.arange(60)).mean() + (scores.argmax(0) == np.arange(60)).mean()
+    assert found["recall_at_1"] == pytest.approx(hits / 2, abs=1e-6)
+
+
+def test_effects_are_paired_with_the_base_of_the_same_seed():
+    values = {("low", False): [0.9, 0.5, 0.7], ("base", True): [0.5, 0.1, 0.3], ("same", False): [0.4, 0.2, 0.3]}
+    table = pd.DataFrame(
+        {"cause": "t", "at": at, "base": base, "seed": seed, "metric": "gap", "value": value}
+        for (at, base), found in values.items()
+        for seed, value in enumerate(found)
+    )
+    found = effects(table.sample(frac=1, random_state=0)).set_index("at")
+    assert found.difference[["low", "base", "same"]].tolist() == pytest.approx([0.4, 0, 0])
+    assert found.value["low"] == pytest.approx(0.7)
+    half = 4.302652729749462 * 0.2 / np.sqrt(3)
+    assert [found.low["low"], found.high["low"]] == pytest.approx([0.7 - half, 0.7 + half])
+    assert found.clear[["low", "base", "same"]].tolist() == [True, False, False]
+    with pytest.raises(DataError, match="'t' has no base point"):
+        effects(table[~table.base])

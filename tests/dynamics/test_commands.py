@@ -1,0 +1,107 @@
+"""The commands and figure scripts, end to end on a very small run."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from revision.cli import app
+from revision.dynamics.causes import CausesSettings, points
+from revision.dynamics.monitor import MonitorSettings
+from revision.encoders import EncoderSettings
+from revision.errors import ConfigError
+from revision.settings import from_mapping
+
+ROOT = Path(__file__).parents[2]
+ENCODER = {"dim": 16, "vision_width": 8, "text_width": 8, "pictures": 64, "batch": 32, "steps": 10}
+MONITOR = {"every": 2, "probe": 60, "gradient_batches": 1, "freeze_at": 2, "late_from": 6}
+CAUSES = {
+    "probe": 40,
+    "base": ENCODER | {"steps": 2},
+    "studies": [{"cause": "temperature", "points": [{"at": 0.03}, {"at": 0.3, "encoder": {"temperature": 0.3}}]}],
+}
+
+
+def call(*words: str) -> None:
+    result = CliRunner().invoke(app, words)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+
+
+def script(monkeypatch, name: str, *words: object) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+    runpy.run_path(str(ROOT / "analysis" / name), run_name="__main__")
+
+
+def sidecar(path: Path) -> dict:
+    assert path.with_suffix(".png").stat().st_size > 5000
+    assert path.with_suffix(".pdf").stat().st_size > 5000
+    found = json.loads(path.with_suffix(".json").read_text())
+    assert set(found) == {"title", "place", "caption", "alt", "comparisons"}
+    return found
+
+
+def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
+    runs = [tmp_path / f"seed{seed}" for seed in (0, 1)]
+    for seed, run in enumerate(runs):
+        call(
+            "dynamics", "--settings", json.dumps(ENCODER), "--monitor", json.dumps(MONITOR), "--seed", str(seed),
+            "--out", str(run),
+        )  # fmt: skip
+    out, judged = tmp_path / "figure_1.csv", tmp_path / "verdicts.csv"
+    script(monkeypatch, "figure_01_dynamics.py", *runs, "--verdicts", judged, "--out", out)
+    table, verdicts = pd.read_csv(out), pd.read_csv(judged)
+    assert list(table.columns) == ["seed", "step", "metric", "value"]
+    series = pd.read_csv(runs[1] / "series.csv").set_index("step")
+    chosen = table[(table.seed == 1) & (table.metric == "gamma_drift")].set_index("step").value
+    pd.testing.assert_series_equal(chosen, series.gamma_drift.dropna(), check_names=False)
+    assert sorted(set(verdicts.claim)) == [f"figure_1{panel}" for panel in "abcd"]
+    late = [json.loads((run / "summary.json").read_text())["leak"] for run in runs]
+    assert f"Late leakage {sum(late) / 2:.2f}" in sidecar(out)["caption"]
+
+
+def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):
+    tables = [tmp_path / f"seed{seed}.csv" for seed in (0, 1)]
+    for seed, table in enumerate(tables):
+        call("gap-causes", "--settings", json.dumps(CAUSES), "--seed", str(seed), "--out", str(table))
+    out, effects = tmp_path / "figure_gap_causes.csv", tmp_path / "effects.csv"
+    script(monkeypatch, "figure_gap_causes.py", *tables, "--effects", effects, "--out", out)
+    whole = pd.read_csv(out)
+    gaps = whole[whole.metric == "gap"].pivot(index="seed", columns="at", values="value")
+    found = pd.read_csv(effects).set_index(["metric", "at"])
+    change = found.difference["gap", 0.3]
+    assert change == pytest.approx((gaps[0.3] - gaps[0.03]).mean())
+    assert f"temperature, 0.3: {change:+.2f}" in sidecar(out)["caption"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("dynamics", "--settings", '{"stepz": 3}', "--out", "x"), "dynamics.training: unknown key stepz"),
+        (("dynamics", "--monitor", '{"each": 3}', "--out", "x"), "dynamics.monitor: unknown key each"),
+        (("gap-causes", "--settings", '{"base": {}}', "--out", "x"), "dynamics.causes: missing key studies"),
+    ],
+)
+def test_settings_that_do_not_exist_are_named(words, message):
+    with pytest.raises(ConfigError, match=message):
+        call(*words)
+
+
+@pytest.mark.parametrize("scale", ["default", "tiny"])
+def test_the_configured_studies_fit_and_each_cause_has_its_base(scale):
+    config = yaml.safe_load((ROOT / "config/default.yaml").read_text())
+    chosen = config["dynamics"]
+    if scale != "default":
+        changes = yaml.safe_load((ROOT / f"config/scales/{scale}.yaml").read_text())["dynamics"]
+        chosen = {name: chosen[name] | changes.get(name, {}) for name in chosen}
+    found = points(from_mapping(CausesSettings, chosen["causes"], "causes"), config["world"])
+    assert {point.cause for point in found} == {point.cause for point in found if point.base}
+    monitor = from_mapping(MonitorSettings, chosen["monitor"], "monitor")
+    assert monitor.late_from < from_mapping(EncoderSettings, chosen["training"], "training").steps
