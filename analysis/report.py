@@ -1,20 +1,27 @@
-"""The report page of one scale: figures, tables and provenance in one self-contained HTML file."""
+"""The report page of one scale: verdicts, tables, figures and provenance in one self-contained HTML file."""
 
 import argparse
 import base64
 import json
 import os
 import platform
+import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from style import name_of
 
 from revision.audit import audit, read_published
-from revision.files import write_text
+from revision.data.scenes import World
+from revision.files import sha256, write_text
+from revision.intervals import over_seeds
 from revision.provenance import versions
+
+REFERENCE = "revision"
 
 
 def embedded(path: Path) -> str:
@@ -22,7 +29,23 @@ def embedded(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def accuracy_table(table: pd.DataFrame, stage: str) -> list[dict]:
+def natural(path: Path) -> list[Any]:
+    """Sorting key that puts figure_4a before figure_10a, and figures of the paper before the others."""
+    parts = re.split(r"(\d+)", path.stem)
+    numbered = len(parts) > 1
+    return [not numbered, *(int(part) if part.isdigit() else part for part in parts)]
+
+
+def described(folder: Path) -> list[dict[str, Any]]:
+    """Every figure or table of `folder` that has a sidecar: its texts, its picture, its id."""
+    found = []
+    for path in sorted(folder.glob("*.json"), key=natural):
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        found.append(sidecar | {"id": path.stem.replace("_", "-"), "image": embedded(path.with_suffix(".png"))})
+    return found
+
+
+def accuracy_rows(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
     """Rows of the accuracy table of one stage: method, then one cell a group with value and interval."""
     part = table[(table.stage == stage) & (table.suite == "average")]
     rows = []
@@ -31,6 +54,7 @@ def accuracy_table(table: pd.DataFrame, stage: str) -> list[dict]:
         total = cells.loc["all"]
         rows.append(
             {
+                "method": method,
                 "name": name_of(method),
                 "cells": [cells.loc[group].to_dict() for group in cells.index],
                 "groups": list(cells.index),
@@ -42,27 +66,63 @@ def accuracy_table(table: pd.DataFrame, stage: str) -> list[dict]:
     return rows
 
 
-def suite_table(table: pd.DataFrame) -> tuple[list[str], list[dict]]:
-    """Suites and, for each method, the accuracy after Stage 2 on each."""
+def table_of(path: Path, sidecar: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows of one table: rows with intervals, every suite, the sidecar's texts."""
+    table = pd.read_csv(path)
+    rows = accuracy_rows(table, "stage2")
     part = table[(table.stage == "stage2") & (table.suite != "average")]
     suites = list(dict.fromkeys(part.suite))
-    rows = [
-        {"name": name_of(method), "values": [cells.set_index("suite").loc[suite].value for suite in suites]}
-        for method, cells in part.groupby("method", sort=False)
+    return sidecar | {
+        "rows": rows,
+        "reference": name_of(sidecar.get("reference", REFERENCE)),
+        "has_published": any(row["published"] is not None for row in rows),
+        "suites": suites,
+        "per_suite": [
+            {"name": name_of(method), "values": [cells.set_index("suite").loc[suite].value for suite in suites]}
+            for method, cells in part.groupby("method", sort=False)
+        ],
+    }
+
+
+def loss_rows(losses: pd.DataFrame) -> list[dict[str, Any]]:
+    """Caption loss by method with its interval over seeds, and the difference to ReVision paired by seed."""
+    wide = losses.pivot(index="seed", columns="method", values="caption_loss")
+    return [
+        {
+            "method": method,
+            "name": name_of(method),
+            "loss": over_seeds(wide[method].to_numpy()),
+            "difference": over_seeds((wide[method] - wide[REFERENCE]).to_numpy()),
+        }
+        for method in dict.fromkeys(losses.method)
     ]
-    return suites, rows
 
 
-def durations(work: Path) -> list[dict]:
+def world_rows(world: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row a number, one value a kind of caption."""
+    wide = world.pivot(index="metric", columns="caption", values="value")
+    kinds = list(dict.fromkeys(world.caption))
+    return [
+        {"metric": metric, "values": {kind: wide.loc[metric, kind] for kind in kinds}}
+        for metric in dict.fromkeys(world.metric)
+    ]
+
+
+def claim_rows(path: Path) -> list[dict[str, Any]]:
+    """The verdicts, if they were made."""
+    if not path.is_file():
+        return []
+    return pd.read_csv(path).replace({np.nan: None}).to_dict("records")
+
+
+def durations(work: Path) -> list[dict[str, Any]]:
     """CPU and wall seconds by rule, summed over its jobs, the dearest first."""
     rows = []
     for path in sorted((work / "benchmarks").rglob("*.tsv")):
         rule = path.relative_to(work / "benchmarks").parts[0].removesuffix(".tsv")
         one = pd.read_csv(path, sep="\t").iloc[-1]
         rows.append({"rule": rule, "wall": one["s"], "cpu": one["cpu_time"], "memory": one["max_rss"]})
-    if not rows:
-        return []
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=["rule", "wall", "cpu", "memory"])
     for column in ("wall", "cpu", "memory"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce")
     grouped = frame.groupby("rule").agg(
@@ -71,22 +131,36 @@ def durations(work: Path) -> list[dict]:
     return grouped.sort_values("wall", ascending=False).reset_index().to_dict("records")
 
 
-def sensitivity(rows: list[dict]) -> str:
-    """Whether paired training and Blind come out clearly apart, in a sentence."""
-    by_name = {row["name"]: row["difference"] for row in rows}
-    paired, blind = by_name.get(name_of("paired")), by_name.get(name_of("blind"))
-    if not paired or not blind:
-        return "Paired training and Blind were not both run, so the instrument's sensitivity is not known."
-    apart = paired["low"] > blind["high"]
-    return (
-        f"Paired training reaches {paired['value']:.1f} % [{paired['low']:.1f}, {paired['high']:.1f}], Blind "
-        f"{blind['value']:.1f} % [{blind['low']:.1f}, {blind['high']:.1f}]: the intervals are "
-        + (
-            "apart, so the instrument can tell seeing from guessing."
-            if apart
-            else "not apart: this scale decides nothing."
+def compared(row: dict[str, Any], reference: str) -> str:
+    """One method against the reference in words."""
+    cell = row["difference"]
+    span = f"{cell['difference']:+.1f} points [{cell['difference_low']:+.1f}, {cell['difference_high']:+.1f}]"
+    if not row["clear"]:
+        return f"{row['name']} and {reference} are within noise of each other ({span})"
+    return f"{row['name']} is {'above' if cell['difference'] > 0 else 'below'} {reference} ({span})"
+
+
+def answers(gap: pd.DataFrame, stage2: list[dict[str, Any]], losses: list[dict[str, Any]]) -> list[str]:
+    """What this run found, in a few sentences made of its numbers."""
+    fitted = gap[(gap.caption == "short") & (gap["sample"] == "fitted")].groupby("method").gap.mean()
+    by_method = {row["method"]: row for row in stage2}
+    sentences = [
+        f"The encoder's gap between the centroids of texts and pictures is {fitted['identity']:.3f}; after ReAlign "
+        f"{fitted['realign']:.1g}, after C3 {fitted['c3']:.2g} (figure 3)."
+    ]
+    if {"paired", "blind"} <= by_method.keys():
+        paired, blind = by_method["paired"]["difference"], by_method["blind"]["difference"]
+        apart = paired["low"] > blind["high"]
+        sentences.append(
+            f"Paired training reaches {paired['value']:.1f}% [{paired['low']:.1f}, {paired['high']:.1f}], Blind "
+            f"{blind['value']:.1f}% [{blind['low']:.1f}, {blind['high']:.1f}]: "
+            + ("the run can tell seeing from guessing." if apart else "not apart, so this run decides nothing.")
         )
-    )
+    others = [row for row in stage2 if row["method"] not in (REFERENCE, "blind")]
+    sentences.append("After Stage 2: " + "; ".join(compared(row, name_of(REFERENCE)) for row in others) + " (table 1).")
+    words = [f"{row['name']} {row['loss'].value:.3f}" for row in sorted(losses, key=lambda row: row["loss"].value)]
+    sentences.append("Caption loss on real pictures after Stage 1 alone, best first: " + ", ".join(words) + ".")
+    return sentences
 
 
 if __name__ == "__main__":
@@ -98,38 +172,44 @@ if __name__ == "__main__":
     options = parser.parse_args()
     results, work = options.results, options.results / "work"
     config = json.loads(options.config)
-    table = pd.read_csv(results / "tables/table_1.csv")
-    world = pd.read_csv(results / "tables/world.csv")
-    losses = pd.read_csv(results / "tables/stage1_caption_loss.csv")
-    stage2 = accuracy_table(table, "stage2")
+    tables = [
+        table_of(results / "tables" / f"{sidecar['id'].replace('-', '_')}.csv", sidecar)
+        for sidecar in described(results / "tables")
+    ]
+    first = pd.read_csv(results / "tables/table_1.csv")
+    losses = loss_rows(pd.read_csv(results / "tables/stage1_caption_loss.csv"))
+    claims = claim_rows(results / "tables/claims.csv")
+    rules = durations(work)
+    checked = audit(read_published(options.published))
+    world = World()
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    suites, per_suite = suite_table(table)
-    identity = {
-        name: json.loads((work / f"{name}/manifest.json").read_text(encoding="utf-8"))
-        for name in ("encoder", "embeddings/reference_image")
-    }
     page = environment.get_template("report.html.jinja").render(
         scale=config["scale"],
+        place="pictures of a built-in world" if config["scale"] in ("tiny", "laptop") else "real data",
         seeds=config["seeds"],
-        sensitivity=sensitivity(stage2),
-        figure_3=embedded(results / "figures/figure_3.png"),
-        table_1=embedded(results / "tables/table_1.png"),
-        stage2=stage2,
-        stage1=accuracy_table(table, "stage1"),
-        suites=suites,
-        per_suite=per_suite,
-        losses=[
-            {"name": name_of(method), "mean": part.caption_loss.mean(), "values": part.caption_loss.tolist()}
-            for method, part in losses.groupby("method", sort=False)
-        ],
-        world=world.to_dict("records"),
-        slips=audit(read_published(options.published)).slips,
-        durations=durations(work),
+        answers=answers(pd.read_csv(results / "figures/figure_3.csv"), accuracy_rows(first, "stage2"), losses),
+        claims=claims,
+        counts=pd.Series([claim["verdict"] for claim in claims], dtype=str).value_counts().to_dict(),
+        chance=100 * float(np.mean([world.chance(suite) for suite in world.suites()])),
+        tables=tables,
+        stage1=accuracy_rows(first, "stage1"),
+        losses=losses,
+        figures=described(results / "figures"),
+        world=world_rows(pd.read_csv(results / "tables/world.csv")),
+        checks=len(checked.checks),
+        slips=checked.slips,
+        disagreements=checked.disagreements,
+        durations=rules,
+        total={key: sum(row[key] for row in rules) for key in ("wall", "cpu")},
         config=yaml.safe_dump(config, sort_keys=True),
         versions=versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        identity=json.dumps(identity["encoder"].get("inputs", {}), indent=2),
+        identity={
+            str(path.relative_to(work)): sha256(path)
+            for pattern in ("data/*.parquet", "encoder/*.safetensors", "llm/*/llm/*.safetensors", "scores/*.parquet")
+            for path in sorted(work.glob(pattern))
+        },
     )
     write_text(options.out, page)

@@ -1,7 +1,6 @@
 """Table 1: Blind, No Align, C3, ReVision and, as the oracle, paired training; after Stage 2, and zero-shot."""
 
 import argparse
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from answers import load_answers, score_table
-from style import PAPER, colour_of, name_of, save, save_table
+from style import PAPER, colour_of, describe, name_of, save, save_table
 
 PUBLISHED = {"blind": "Blind", "no_align": "No Align", "c3": "C3 Align", "revision": "ReVision"}
 
@@ -77,4 +76,11 @@ if __name__ == "__main__":
         caption_losses(options.work, options.variants, options.seeds), options.out.with_name("stage1_caption_loss.csv")
     )
     draw(numbers, published, options.out)
-    print(json.dumps({"rows": len(numbers)}))
+    describe(
+        options.out,
+        "Alignment strategies",
+        "table 1",
+        "Accuracy by group of suites with 95% intervals, after Stage 2 (left) and zero-shot after Stage 1 (right). The "
+        "paper's averages are over its own eleven benchmarks and an 8B language model, so only orders compare.",
+        "Bars of accuracy by group of suites, one colour a method, after Stage 2 and after Stage 1 alone.",
+    )

@@ -70,7 +70,8 @@ def plot(table, path: Path) -> None:  # type: ignore[no-untyped-def]
         against = settings.rows if case == "queries" else settings.within
         panel.set_title(f"{title}: {count} against {against}", fontsize=9)
         panel.set_xticks([0, 1], ["this package", "faiss flat"])
-        panel.set(ylim=(0, None), xlim=(-0.5, 1.5), ylabel="wall seconds")
+        top = 1.1 * table[table.case == case].wall_seconds.max()
+        panel.set(ylim=(0, top), xlim=(-0.5, 1.5), ylabel="wall seconds")
     figure.suptitle(f"d = {settings.dim}, k = {settings.k}, threads: {settings.threads}", fontsize=9)
     figure.savefig(path.with_suffix(".png"), dpi=150)
 

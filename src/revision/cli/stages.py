@@ -115,25 +115,6 @@ def language_command(
     train_language_model(table, validation_rows, vocabulary, shape, loop, seed=seed, out=out)
 
 
-def embed_command(
-    table: Annotated[Path, typer.Argument(help="Corpus table.")],
-    encoder: Annotated[Path, typer.Option(help="Folder of the encoder.")],
-    column: Annotated[str, typer.Option(help="image, or a column with texts.")],
-    out: Out,
-    dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float32",
-    threads: Threads = 1,
-) -> None:
-    """Embed the pictures or texts of a corpus table into shards.
-
-    Example: revision embed text.parquet --encoder encoder --column short --out embeddings/text_short
-    """
-    from revision.encoders import load_encoder
-    from revision.encoders.corpus import embed_corpus
-
-    _threads(threads)
-    embed_corpus(load_encoder(encoder), table, column, out, dtype=dtype)
-
-
 def pretrain_command(
     llm: Annotated[Path, typer.Option(help="Folder of the language model.")],
     embeddings: Annotated[Path, typer.Option(help="One embedding a caption: aligned texts, or images.")],
@@ -212,7 +193,6 @@ def register(app: typer.Typer) -> None:
         "tasks": tasks_command,
         "train-encoder": encoder_command,
         "train-language": language_command,
-        "embed": embed_command,
         "pretrain": pretrain_command,
         "finetune": finetune_command,
         "evaluate": evaluate_command,
