@@ -20,8 +20,7 @@ $(STAMP):
 	@touch $@
 
 reproduce: setup
-	snakemake --cores $(CORES) --config scale=$(SCALE) --rerun-incomplete --show-failed-logs $(TARGETS)
-	@echo "The report is $(abspath results/$(SCALE)/report.html)"
+	revision reproduce --scale $(SCALE) --cores $(CORES) $(TARGETS)
 
 test: setup
 	ruff check .

@@ -17,9 +17,11 @@ include: "workflow/rules/embed.smk"
 include: "workflow/rules/align.smk"
 include: "workflow/rules/gap.smk"
 include: "workflow/rules/dynamics.smk"
+include: "workflow/rules/compare.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -29,8 +31,3 @@ rule all:
         # The scores lie in the working folder, so a clone that carries committed results runs all the same.
         expand(WORK + "/scores/seed{seed}.parquet", seed=config["seeds"]),
         RESULTS + "/report.html",
-
-
-rule table_1:
-    input:
-        TABLES["table_1"],

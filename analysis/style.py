@@ -33,6 +33,10 @@ COLOURS = {
     "long": "#0072B2",
     "revision": "#009E73",
     "paired": "#CC79A7",
+    "iterated": "#00543D",
+    "step_1": "#8FD3BF",
+    "step_12": "#47B99A",
+    "unicorn": "#F0E442",
 }
 NAMES = {
     "blind": "Blind",
@@ -54,6 +58,18 @@ NAMES = {
     "ridge": "Ridge (pairs)",
     "revision": "ReVision",
     "paired": "Paired (oracle)",
+    "unicorn": "Unicorn (mean shift)",
+    "revision_2x": "ReVision, 2x text",
+    "revision_4x": "ReVision, 4x text",
+    "revision_tenth": "ReVision, 0.1x text",
+    "long": "ReVision, long captions",
+    "step_1": "Step 1",
+    "step_12": "Steps 1 and 2",
+    "iterated": "ReAlign iterated",
+    "without_stage1": "Without Stage 1",
+    "share_30": "30% of Stage 2",
+    "share_60": "60% of Stage 2",
+    "large": "ReVision, larger LLM",
 }
 PAPER = {"marker": "D", "color": "black", "linestyle": "none", "markersize": 5, "label": "paper", "zorder": 5}
 
@@ -120,15 +136,17 @@ def describe(
     caption: str,
     alt: str,
     comparisons: list[tuple[str, float | None, float | None]] = (),  # type: ignore[assignment]
+    reference: str | None = None,
 ) -> None:
     """Write the sidecar of the figure behind the CSV file `path`: what a report says beside the picture.
 
     `place` is where the paper has it, "figure 4a"; `caption` states every choice that the paper leaves open; `alt`
-    says what is to be seen; `comparisons` are (what, the paper's number or None, ours or None).
+    says what is to be seen; `comparisons` are (what, the paper's number or None, ours or None); `reference` is the row
+    of a table that its differences refer to.
     """
     rows = [
         {"what": what, "paper": None if paper is None else float(paper), "ours": None if ours is None else float(ours)}
         for what, paper, ours in comparisons
     ]
     text = {"title": title, "place": place, "caption": caption, "alt": alt, "comparisons": rows}
-    write_json(path.with_suffix(".json"), text)
+    write_json(path.with_suffix(".json"), text if reference is None else text | {"reference": reference})

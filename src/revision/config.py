@@ -27,15 +27,54 @@ def check(config: dict[str, Any], schema: str | Path) -> None:
     for name, change in config["variants"].items():
         _known(f"variants.{name}.aligner", change.get("aligner", config["base"]["aligner"]), config["aligners"])
         _known(f"variants.{name}.llm", change.get("llm", config["base"]["llm"]), config["llm"]["sizes"])
-    for table, names in config["tables"].items():
-        for name in names:
+    for table, settings in config["tables"].items():
+        for name in settings["rows"]:
             _known(f"tables.{table}", name, config["variants"])
+        for name in (settings["reference"], *settings["published"]):
+            _known(f"tables.{table}", name, settings["rows"])
+    for where, names in (
+        ("run", [] if config["run"] == "all" else config["run"]),
+        ("scaling", [*config["scaling"]["variants"], config["scaling"]["paired"]]),
+    ):
+        for name in names:
+            _known(where, name, config["variants"])
 
 
 def variant(config: dict[str, Any], name: str) -> dict[str, Any]:
     """The variant `name` in full: the base with the variant's changes. Raises ConfigError that lists what exists."""
     _known("variant", name, config["variants"])
     return config["base"] | config["variants"][name]
+
+
+def stage1_of(config: dict[str, Any], name: str) -> str | None:
+    """The variant whose Stage-1 checkpoint `name` starts from: the first of the same Stage 1; None without Stage 1."""
+    wanted = variant(config, name)
+    if wanted["source"] == "none":
+        return None
+    keys = ("source", "caption", "texts", "aligner", "llm")
+    return next(
+        other for other in config["variants"] if all(variant(config, other)[key] == wanted[key] for key in keys)
+    )
+
+
+def run_variants(config: dict[str, Any]) -> list[str]:
+    """Names of the variants that this scale trains, in the order of `variants`."""
+    chosen = config["variants"] if config["run"] == "all" else config["run"]
+    return [name for name in config["variants"] if name in chosen]
+
+
+def run_tables(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The tables that this scale can fill, each with the rows that are trained: its reference and at least one more."""
+    trained = run_variants(config)
+    tables = {
+        name: settings | {"rows": [row for row in settings["rows"] if row in trained]}
+        for name, settings in config["tables"].items()
+    }
+    return {
+        name: settings
+        for name, settings in tables.items()
+        if settings["reference"] in settings["rows"] and len(settings["rows"]) > 1
+    }
 
 
 def _known(where: str, name: str, existing: Any) -> None:

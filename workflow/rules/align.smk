@@ -3,15 +3,15 @@
 
 rule align:
     input:
-        source=WORK + "/embeddings/text_{column}/manifest.json",
+        source=lambda w: embeddings(*of_text(w.captions)),
         target=embeddings("reference", "image"),
     output:
-        aligned=WORK + "/aligned/{aligner}_{column}/manifest.json",
-        fitted=directory(WORK + "/aligners/{aligner}_{column}"),
+        aligned=WORK + "/aligned/{aligner}_{captions}/manifest.json",
+        fitted=directory(WORK + "/aligners/{aligner}_{captions}"),
     params:
         source=lambda w, input: folder(input.source),
         target=lambda w, input: folder(input.target),
-        folder=WORK + "/aligned/{aligner}_{column}",
+        folder=WORK + "/aligned/{aligner}_{captions}",
         method=lambda w: config["aligners"][w.aligner]["method"],
         params=lambda w: " ".join(
             f"--param {name}={json.dumps(value)}"
@@ -19,9 +19,9 @@ rule align:
         ),
     priority: 50
     log:
-        WORK + "/logs/align/{aligner}_{column}.log",
+        WORK + "/logs/align/{aligner}_{captions}.log",
     benchmark:
-        WORK + "/benchmarks/align/{aligner}_{column}.tsv"
+        WORK + "/benchmarks/align/{aligner}_{captions}.tsv"
     shell:
         "revision align {params.source} {params.folder} --target {params.target} --method {params.method}"
         " {params.params} --save {output.fitted} --threads {threads} --force > {log} 2>&1"

@@ -1,9 +1,10 @@
 import json
+import re
 import sys
 
 from snakemake.utils import min_version, validate
 
-from revision.config import check, scale_file, variant
+from revision.config import check, run_tables, run_variants, scale_file, stage1_of, variant
 from revision.errors import RevisionError
 
 min_version("9.0")
@@ -26,14 +27,16 @@ validate(config, "../../config/schema.yaml")
 RESULTS = f"results/{config['scale']}"
 WORK = f"{RESULTS}/work"
 SEEDS = config["seeds"]
+VARIANTS = run_variants(config)
 
 
 wildcard_constraints:
     seed=r"\d+",
     column=r"image|short|long",
-    table=r"[a-z_]+?",
+    table=r"[a-z_]+?(_[0-9.]+x)?",
+    captions=r"(short|long|synthetic)(_[0-9.]+x)?",
     aligner="|".join(config["aligners"]),
-    variant="|".join(config["variants"]),
+    variant="|".join(map(re.escape, config["variants"])),
 
 
 def settings(*path):
@@ -47,6 +50,19 @@ def settings(*path):
 def embeddings(table, column):
     """Manifest of the embedding set of one column of a corpus table."""
     return f"{WORK}/embeddings/{table}_{column}/manifest.json"
+
+
+def of_text(captions):
+    """Table and column of the captions named <caption> or, for another number of texts than the base's, <caption>_<n>x."""
+    caption, _, factor = captions.partition("_")
+    table = ("synthetic" if caption == "synthetic" else "text") + (f"_{factor}" if factor else "")
+    return table, "short" if caption == "synthetic" else caption
+
+
+def captions_of(name):
+    """The captions that the variant `name` reads in Stage 1, as `of_text` takes them."""
+    chosen = variant(config, name)
+    return chosen["caption"] + (f"_{chosen['texts']:g}x" if chosen["texts"] != 1 else "")
 
 
 def folder(path):

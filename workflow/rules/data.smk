@@ -14,14 +14,21 @@ CORPUS = {
 }
 
 
+def in_corpus(table):
+    """Kind, split, domain and rows of a table; `text_2x` is `text` with twice its rows, so it begins with the same."""
+    name, _, factor = table.rpartition("_") if table[-1] == "x" else (table, "", "1x")
+    kind, split, *domain = CORPUS[name]
+    return kind, split, domain[0] if domain else "general", round(config["data"][name] * float(factor[:-1]))
+
+
 rule corpus:
     output:
         WORK + "/data/{table}.parquet",
     params:
-        kind=lambda w: CORPUS[w.table][0],
-        split=lambda w: CORPUS[w.table][1],
-        domain=lambda w: CORPUS[w.table][2] if len(CORPUS[w.table]) > 2 else "general",
-        rows=lambda w: config["data"][w.table],
+        kind=lambda w: in_corpus(w.table)[0],
+        split=lambda w: in_corpus(w.table)[1],
+        domain=lambda w: in_corpus(w.table)[2],
+        rows=lambda w: in_corpus(w.table)[3],
         world=settings("world"),
     log:
         WORK + "/logs/corpus/{table}.log",
@@ -44,3 +51,23 @@ rule tasks:
         WORK + "/benchmarks/tasks.tsv"
     shell:
         "revision tasks --count {params.questions} --world {params.world:q} --out {output} > {log} 2>&1"
+
+
+# Texts that no picture lies behind: the language model goes on from the first words of each caption.
+rule synthesise:
+    input:
+        captions=WORK + "/data/text.parquet",
+        llm=WORK + "/llm/base/manifest.json",
+    output:
+        WORK + "/data/synthetic.parquet",
+    params:
+        llm=WORK + "/llm/base",
+    log:
+        WORK + "/logs/synthesise.log",
+    benchmark:
+        WORK + "/benchmarks/synthesise.tsv"
+    shell:
+        "revision synthesise {input.captions} --llm {params.llm} --seed 0 --out {output} > {log} 2>&1"
+
+
+ruleorder: synthesise > corpus

@@ -2,12 +2,9 @@
 
 
 def checkpoints(wildcards):
-    stage2 = [f"{WORK}/stage2/{name}/seed{wildcards.seed}/manifest.json" for name in config["variants"]]
-    stage1 = [
-        f"{WORK}/stage1/{name}/seed{wildcards.seed}/manifest.json"
-        for name in config["variants"]
-        if variant(config, name)["source"] != "none"
-    ]
+    stage2 = [f"{WORK}/stage2/{name}/seed{wildcards.seed}/manifest.json" for name in VARIANTS]
+    starts = dict.fromkeys(stage1_of(config, name) for name in VARIANTS)
+    stage1 = [f"{WORK}/stage1/{name}/seed{wildcards.seed}/manifest.json" for name in starts if name]
     return stage1 + stage2
 
 

@@ -5,7 +5,7 @@ def stage2_start(wildcards):
     chosen = variant(config, wildcards.variant)
     if chosen["source"] == "none":
         return f"{WORK}/llm/{chosen['llm']}/manifest.json"
-    return f"{WORK}/stage1/{wildcards.variant}/seed{wildcards.seed}/manifest.json"
+    return f"{WORK}/stage1/{stage1_of(config, wildcards.variant)}/seed{wildcards.seed}/manifest.json"
 
 
 rule finetune:

@@ -4,15 +4,15 @@
 def stage1_embeddings(wildcards):
     chosen = variant(config, wildcards.variant)
     if chosen["source"] == "image":
-        return embeddings("text", "image")
-    return f"{WORK}/aligned/{chosen['aligner']}_{chosen['caption']}/manifest.json"
+        return embeddings(of_text(captions_of(wildcards.variant))[0], "image")
+    return f"{WORK}/aligned/{chosen['aligner']}_{captions_of(wildcards.variant)}/manifest.json"
 
 
 rule pretrain:
     input:
         llm=lambda w: f"{WORK}/llm/{variant(config, w.variant)['llm']}/manifest.json",
         embeddings=stage1_embeddings,
-        captions=WORK + "/data/text.parquet",
+        captions=lambda w: f"{WORK}/data/{of_text(captions_of(w.variant))[0]}.parquet",
         validation_embeddings=embeddings("validation", "image"),
         validation=WORK + "/data/validation.parquet",
     output:
@@ -22,7 +22,7 @@ rule pretrain:
         llm=lambda w, input: folder(input.llm),
         embeddings=lambda w, input: folder(input.embeddings),
         validation=lambda w, input: folder(input.validation_embeddings),
-        column=lambda w: variant(config, w.variant)["caption"],
+        column=lambda w: of_text(captions_of(w.variant))[1],
         settings=settings("stage1"),
     log:
         WORK + "/logs/stage1/{variant}_seed{seed}.log",

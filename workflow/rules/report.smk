@@ -1,29 +1,4 @@
-# Figures, tables and the report page.
-
-TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in config["tables"]}
-
-
-rule table_alignment:
-    input:
-        scores=expand(WORK + "/scores/seed{seed}.parquet", seed=SEEDS),
-        answers=expand(WORK + "/answers/seed{seed}.parquet", seed=SEEDS),
-        published="config/published.yaml",
-    output:
-        RESULTS + "/tables/table_1.csv",
-        RESULTS + "/tables/table_1.png",
-        RESULTS + "/tables/table_1.pdf",
-    params:
-        work=WORK,
-        variants=config["tables"]["table_1"],
-        seeds=SEEDS,
-    log:
-        WORK + "/logs/table_1.log",
-    benchmark:
-        WORK + "/benchmarks/table_1.tsv"
-    shell:
-        "python analysis/table_1_alignment.py {params.work} --variants {params.variants} --seeds {params.seeds}"
-        " --published {input.published} --out {output[0]} > {log} 2>&1"
-
+# Facts of the world and the report page.
 
 rule world_facts:
     input:
@@ -44,6 +19,8 @@ rule report:
     input:
         figures=FIGURES.values(),
         tables=TABLES.values(),
+        losses=RESULTS + "/tables/stage1_caption_loss.csv",
+        claims=RESULTS + "/tables/claims.csv",
         world=RESULTS + "/tables/world.csv",
         scores=expand(WORK + "/scores/seed{seed}.parquet", seed=SEEDS),
     output:

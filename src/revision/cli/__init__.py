@@ -8,8 +8,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import typer
 
-from revision import cli_align, cli_gap
-from revision.cli import dynamics, stages
+from revision.cli import align, dynamics, gap, reproduce, stages
 from revision.errors import RevisionError
 
 app = typer.Typer(
@@ -18,10 +17,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-cli_gap.register(app)
+reproduce.register(app)
+gap.register(app)
 stages.register(app)
 dynamics.register(app)
-cli_align.register(app)
+align.register(app)
 
 
 def main() -> None:

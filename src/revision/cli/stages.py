@@ -115,6 +115,24 @@ def language_command(
     train_language_model(table, validation_rows, vocabulary, shape, loop, seed=seed, out=out)
 
 
+def synthesise_command(
+    captions: Annotated[Path, typer.Argument(help="Corpus table of kind captions.")],
+    llm: Annotated[Path, typer.Option(help="Folder of the language model.")],
+    out: Out,
+    rows: Annotated[int | None, typer.Option(help="Use the first rows only.")] = None,
+    seed: Seed = 0,
+    threads: Threads = 1,
+) -> None:
+    """Let a language model write captions, going on from the first words of others (a corpus like Unicorn's).
+
+    Example: revision synthesise text.parquet --llm llm/base --out synthetic.parquet
+    """
+    from revision.mllm.synthesis import synthesise
+
+    _threads(threads)
+    synthesise(captions, llm, out, seed=seed, rows=rows)
+
+
 def pretrain_command(
     llm: Annotated[Path, typer.Option(help="Folder of the language model.")],
     embeddings: Annotated[Path, typer.Option(help="One embedding a caption: aligned texts, or images.")],
@@ -193,6 +211,7 @@ def register(app: typer.Typer) -> None:
         "tasks": tasks_command,
         "train-encoder": encoder_command,
         "train-language": language_command,
+        "synthesise": synthesise_command,
         "pretrain": pretrain_command,
         "finetune": finetune_command,
         "evaluate": evaluate_command,

@@ -1,8 +1,9 @@
-"""Encoders: pictures and texts into one space. `load_encoder` finds the family in the saved configuration."""
+"""Encoders: pictures and texts into one space. `load_encoder` takes a saved encoder's folder or a YAML."""
 
 import json
 from pathlib import Path
 
+from revision.encoders import registry
 from revision.encoders.base import Encoder
 from revision.encoders.dual import DualEncoder, EncoderSettings
 from revision.errors import DataError
@@ -11,13 +12,23 @@ FAMILIES = {"dual": DualEncoder}
 
 
 def load_encoder(folder: str | Path) -> Encoder:
-    """Load the encoder saved in `folder`. Raises DataError if there is none or its family is unknown."""
+    """Load the encoder saved in `folder`, or the one that a YAML (`revision.encoders.registry`) describes.
+
+    Raises DataError if there is none, its family is unknown, or its weights can't be had.
+    """
+    if Path(folder).suffix == ".yaml":
+        return registry.load(folder)
     config = Path(folder) / "config.json"
     if not config.is_file():
-        raise DataError(f"{config}: no such file; train an encoder into this folder first")
+        names = registry.known()
+        others = f" or name a YAML of {registry.FOLDER} ({', '.join(names)})" if names else ""
+        raise DataError(f"{config}: no such file; train an encoder into this folder first{others}")
     family = json.loads(config.read_text(encoding="utf-8")).get("family")
     if family not in FAMILIES:
-        raise DataError(f"{config}: unknown encoder family {family!r}; there are {', '.join(FAMILIES)}")
+        raise DataError(
+            f"{config}: unknown encoder family {family!r}; there are {', '.join(FAMILIES)} and, by YAML, "
+            f"{', '.join(registry.FILE_FAMILIES)}"
+        )
     return FAMILIES[family].load(folder)
 
 

@@ -6,10 +6,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from revision.cli_gap import register
+from revision.cli.gap import register
 from revision.store import write_embeddings
 
-PUBLISHED = Path(__file__).parents[1] / "config" / "published.yaml"
+PUBLISHED = Path(__file__).parents[2] / "config" / "published.yaml"
 
 
 @pytest.fixture(scope="module")

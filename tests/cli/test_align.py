@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from revision.align import make_aligner
-from revision.cli_align import register
+from revision.cli.align import register
 from revision.store import open_embeddings, write_embeddings
 
 app = typer.Typer()

@@ -1,0 +1,118 @@
+"""Scaling: accuracy and caption loss against the number of unpaired texts, beside paired data, by count and by cost."""
+
+import argparse
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import yaml
+from style import colour_of, describe, name_of, save, save_table
+
+from revision.audit import cost_usd
+from revision.comparison import ALL, AVERAGE, crossing, read_answers, score_table
+from revision.intervals import over_seeds
+
+METRICS = {"accuracy": "accuracy after\nStage 2, %", "caption_loss": "caption loss after\nStage 1, nats a token"}
+
+
+def relative_cost(published: dict) -> float:
+    """Cost of one unpaired text over that of one pair, at the published tokens and prices (appendix H.4)."""
+    rows, price = published["costs"]["rows"], published["costs"]["price"]
+    usd = {name: cost_usd(rows[name]["input"], rows[name]["output"], price) for name in rows}
+    return usd["ReVision-1M"] / usd["Paired image-text"]
+
+
+def measure(
+    paths: list[Path], losses: pd.DataFrame, texts: dict[str, int], paired: str, paired_rows: int, a_text: float
+) -> pd.DataFrame:
+    """One row a number: method, texts, cost (paired data: 1), metric, value, low, high, difference to paired."""
+    sizes = {paired: paired_rows, **texts}
+    methods = [f"stage2/{name}" for name in sizes]
+    scores = score_table(read_answers(paths, methods), f"stage2/{paired}")
+    scores = scores[(scores.suite == AVERAGE) & (scores.group == ALL)].set_index("method")
+    wide = losses.pivot(index="seed", columns="method", values="caption_loss")
+    rows = []
+    for name, count in sizes.items():
+        about = {"method": name, "texts": count, "cost": count / paired_rows * (1 if name == paired else a_text)}
+        score = scores.loc[f"stage2/{name}"]
+        picked = ("value", "low", "high", "difference", "difference_low", "difference_high")
+        rows.append(about | {"metric": "accuracy"} | {column: score[column] for column in picked})
+        loss, change = over_seeds(wide[name].to_numpy()), over_seeds((wide[name] - wide[paired]).to_numpy())
+        rows.append(
+            about
+            | {"metric": "caption_loss", "value": loss.value, "low": loss.low, "high": loss.high}
+            | {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
+        )
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, paired: str, path: Path) -> None:
+    """Accuracy above, caption loss below; by number of texts on the left, by cost on the right; paired as a line."""
+    figure, grid = plt.subplots(2, 2, figsize=(7.4, 5.2), sharey="row", sharex="col")
+    for axes_row, (metric, label) in zip(grid, METRICS.items(), strict=True):
+        part = table[table.metric == metric]
+        line, curve = part[part.method == paired].iloc[0], part[part.method != paired].sort_values("texts")
+        for axes, x, at_one in zip(axes_row, ("texts", "cost"), (line.texts, 1.0), strict=True):
+            axes.axhline(line.value, color=colour_of(paired), label=name_of(paired))
+            axes.axhspan(line.low, line.high, color=colour_of(paired), alpha=0.15, linewidth=0)
+            axes.plot(at_one, line.value, "s", color=colour_of(paired))
+            axes.errorbar(
+                curve[x], curve.value, [curve.value - curve.low, curve.high - curve.value], fmt="o-", capsize=2,
+                color=colour_of("revision"), label=name_of("revision"),
+            )  # fmt: skip
+            axes.set_xscale("log")
+        axes_row[0].set_ylabel(label)
+    grid[1, 0].set_xlabel("unpaired texts (square: pairs)")
+    grid[1, 1].set_xlabel("cost relative to the paired data (H.4)")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7)
+    save(figure, path)
+
+
+def overtaking(table: pd.DataFrame, paired: str) -> str:
+    """Where the curve of mean accuracies comes up to paired data, in texts and in cost."""
+    part = table[table.metric == "accuracy"]
+    level, curve = part[part.method == paired].iloc[0], part[part.method != paired].sort_values("texts")
+    words = []
+    for x, at_one, unit in (("texts", level.texts, "times as many texts as pairs"), ("cost", 1.0, "of their cost")):
+        found = crossing(list(curve[x]), list(curve.value), level.value)
+        if found is None:
+            return (
+                f"Up to {curve.texts.max() / level.texts:g} times as many texts as pairs the mean stays below paired "
+                "data."
+            )
+        words.append(f"{found / at_one:.2g} {unit}")
+    ends, at = curve.iloc[-1], "already at" if curve.value.iloc[0] >= level.value else "at"
+    return (
+        f"The mean comes up to paired data {at} {words[0]}, or {words[1]} (the mean alone; at the largest number the "
+        f"difference is {ends.difference:+.1f} points [{ends.difference_low:+.1f}, {ends.difference_high:+.1f}])."
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("answers", type=Path, nargs="+", help="answers of every seed")
+    parser.add_argument("--losses", type=Path, required=True, help="table of Stage-1 caption losses")
+    parser.add_argument("--texts", type=json.loads, required=True, help="number of texts by variant as JSON")
+    parser.add_argument("--paired", required=True, help="variant trained on pairs")
+    parser.add_argument("--paired-rows", type=int, required=True, help="number of its pairs")
+    parser.add_argument("--published", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    a_text = relative_cost(yaml.safe_load(options.published.read_text(encoding="utf-8")))
+    losses = pd.read_csv(options.losses)
+    table = measure(options.answers, losses, options.texts, options.paired, options.paired_rows, a_text)
+    save_table(table, options.out)
+    draw(table, options.paired, options.out)
+    describe(
+        options.out,
+        "How much text is worth a pair",
+        "beyond the paper",
+        f"Mean and 95% interval (accuracy: bootstrap over seeds and questions; loss: Student over seeds, on held-out "
+        f"real pictures). ReAlign is fitted anew for each number of texts; the epochs stay, so more texts are more "
+        f"steps. A text costs {a_text:.2f} of a pair, from the published tokens and prices; the line is paired data "
+        f"at the square. {overtaking(table, options.paired)} The largest number here is "
+        f"{max(options.texts.values()) / options.paired_rows:g} times the pairs.",
+        "Curves of accuracy and caption loss against the number of texts and against cost, with a level line for "
+        "paired data.",
+    )

@@ -1,0 +1,36 @@
+"""Paired differences in accuracy of all checkpoints, each against each: what verdicts on orders are read from."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from style import save_table
+
+from revision.comparison import paired_table, read_answers
+
+STAGES = ("stage2", "stage1")
+
+
+def measure(paths: list[Path]) -> pd.DataFrame:
+    """One row an ordered pair and group of suites: stage, first, second, group, difference, low, high, dz."""
+    names = read_answers(paths).methods
+    tables = []
+    for stage in STAGES:
+        chosen = [name for name in names if name.startswith(f"{stage}/")]
+        if len(chosen) < 2:
+            continue
+        table = paired_table(read_answers(paths, chosen))
+        for column in ("first", "second"):
+            table[column] = table[column].str.removeprefix(f"{stage}/")
+        tables.append(table.assign(stage=stage))
+    return pd.concat(tables, ignore_index=True)[
+        ["stage", "first", "second", "group", "difference", "low", "high", "dz"]
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("answers", type=Path, nargs="+", help="answers of every seed")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    save_table(measure(options.answers), options.out)

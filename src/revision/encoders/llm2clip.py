@@ -1,0 +1,105 @@
+"""LLM2CLIP (arXiv:2411.04997), the paper's encoder: a CLIP vision tower and a language model as text tower.
+
+Two checkpoints. The vision one holds both projections and code of its own, which runs only if the YAML says
+`trust_remote_code: true` beside a pinned revision. The text one is a Llama that attends both ways; transformers has
+that, so its code is not run. A text's vector is the mean over the tokens of text and `suffix`, not of `prefix`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from PIL import Image
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from revision.encoders.batches import BatchEncoder, ModelSettings
+from revision.encoders.hub import is_pinned, refuse_foreign_code, snapshot
+from revision.encoders.huggingface import load_whole, pooled
+from revision.errors import ConfigError, DataError
+
+LOADER = "LLM2CLIP"
+
+
+@dataclass(frozen=True)
+class LLM2CLIPSettings(ModelSettings):
+    """`model` and `revision` are the vision checkpoint; `image_size` is the side of its pictures."""
+
+    text_model: str = ""
+    text_revision: str | None = None
+    image_size: int = 336
+    text_length: int = 512
+    prefix: str = ""
+    suffix: str = ""
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.text_model:
+            raise ConfigError("encoder setting text_model: missing; give the checkpoint of the text tower")
+        if self.trust_remote_code and not is_pinned(self.revision):
+            raise ConfigError(
+                f"encoder setting trust_remote_code: revision {self.revision!r} pins no code; give the commit in 40 "
+                "hexadecimal digits (for a local folder, its checksum)"
+            )
+
+
+class LLM2CLIPEncoder(BatchEncoder):
+    """Both checkpoints of LLM2CLIP as one encoder. Satisfies `Encoder`."""
+
+    Settings = LLM2CLIPSettings
+
+    def __init__(self, name: str, settings: LLM2CLIPSettings) -> None:
+        if not settings.trust_remote_code:
+            raise ConfigError(
+                f"encoder {name}: its vision tower is code of its own; read it, then trust_remote_code: true"
+            )
+        vision = snapshot(f"{LOADER} vision", name, settings.model, settings.revision, code=True)
+        text = snapshot(f"{LOADER} text", name, settings.text_model, settings.text_revision)
+        super().__init__(name, f"{vision.revision}+{text.revision}", settings)
+        refuse_foreign_code(vision.folder, name)
+        try:
+            self.clip = load_whole(transformers.AutoModel, vision.folder, name, self.dtype, trust_remote_code=True)
+            config = transformers.AutoConfig.from_pretrained(text.folder, trust_remote_code=False)
+            config.is_causal = False
+            self.llm = load_whole(transformers.AutoModel, text.folder, name, self.dtype, config=config)
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(text.folder, trust_remote_code=False)
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(
+                f"encoder {name} ({LOADER}): does not load with transformers {transformers.__version__}: {error}"
+            ) from error
+        side = settings.image_size
+        self.processor = transformers.CLIPImageProcessor(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
+        )
+        for model in (self.clip, self.llm):
+            model.to(self.device).eval()
+        begin = self.tokenizer.bos_token_id
+        self.head = ([] if begin is None else [begin]) + self._numbers([settings.prefix])[0]
+
+    def _numbers(self, texts: list[str]) -> list[list[int]]:
+        return self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+
+    def prepare_images(self, images: list[Image.Image]) -> Mapping[str, Any]:
+        return self.processor(images=images, return_tensors="pt")
+
+    def prepare_texts(self, texts: list[str]) -> Mapping[str, Any]:
+        settings: Any = self.settings
+        bodies = self._numbers([text.strip() + settings.suffix for text in texts])
+        rows = [(self.head + body)[: settings.text_length] for body in bodies]
+        tokens = pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+        place = torch.arange(tokens.shape[1])
+        mask = (place < torch.tensor([len(row) for row in rows])[:, None]).long()
+        return {"input_ids": tokens, "attention_mask": mask, "body": mask * (place >= len(self.head))}
+
+    def image_features(self, inputs: dict[str, Tensor]) -> Tensor:
+        return pooled(self.clip.get_image_features(inputs["pixel_values"]))
+
+    def text_features(self, inputs: dict[str, Tensor]) -> Tensor:
+        body = inputs.pop("body")[:, :, None].to(self.dtype)
+        hidden = self.llm(**inputs).last_hidden_state
+        return pooled(self.clip.get_text_features((hidden * body).sum(1) / body.sum(1)))

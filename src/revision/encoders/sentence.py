@@ -1,0 +1,48 @@
+"""Multimodal models of the sentence-transformers library, from a repository or folder with modules.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from revision.encoders.batches import BatchEncoder, ModelSettings
+from revision.encoders.hub import library, snapshot
+from revision.errors import DataError
+
+LOADER = "sentence-transformers"
+
+
+class SentenceEncoder(BatchEncoder):
+    """A model of sentence-transformers that takes pictures and texts. Satisfies `Encoder`."""
+
+    Settings = ModelSettings
+
+    def __init__(self, name: str, settings: ModelSettings) -> None:
+        sentence_transformers = library("sentence_transformers", "sentence-transformers", name)
+        found = snapshot(LOADER, name, settings.model, settings.revision)
+        super().__init__(name, found.revision, settings)
+        if not (found.folder / "modules.json").is_file():
+            raise DataError(f"encoder {name} ({LOADER}): {found.folder} has no modules.json; use family huggingface")
+        try:
+            self.model = sentence_transformers.SentenceTransformer(
+                str(found.folder), device=str(self.device), model_kwargs={"dtype": self.dtype}, local_files_only=True
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise DataError(f"encoder {name} ({LOADER}): {found.folder} does not load: {error}") from error
+        for kind in ("image", "text"):
+            if not self.model.supports(kind):
+                raise DataError(f"encoder {name} ({LOADER}): {settings.model} takes no {kind}; it is no dual encoder")
+        self.model.eval()
+
+    def prepare_images(self, images: list[Image.Image]) -> Mapping[str, Any]:
+        return self.model.preprocess(images)
+
+    def prepare_texts(self, texts: list[str]) -> Mapping[str, Any]:
+        return self.model.preprocess(texts, prompt=self.model.prompts.get(self.model.default_prompt_name or ""))
+
+    def image_features(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.model(inputs)["sentence_embedding"]
+
+    def text_features(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.model(inputs)["sentence_embedding"]

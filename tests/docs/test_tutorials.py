@@ -1,0 +1,59 @@
+"""The tutorials run as they are written: each block in its order, in an empty folder."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
+
+
+def blocks(name):
+    """(language, file name or "", text) of each fenced block."""
+    return BLOCK.findall((DOCS / name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["new-encoder.md", "new-aligner.md"])
+def test_every_block_runs_as_written(name, tmp_path):
+    found = blocks(name)
+    assert [language for language, *_ in found].count("bash") >= 3
+    for _, file, text in found:
+        if file:
+            (tmp_path / file).write_text(text, encoding="utf-8")
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    for language, file, text in found:
+        if file:
+            continue
+        assert language == "bash", f"{name}: a block of {language} without a file's name is never run"
+        command = ["bash", "-euo", "pipefail", "-c", text]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+def test_python_files_of_the_tutorials_are_run_and_yaml_files_read():
+    for name in ("new-encoder.md", "new-aligner.md"):
+        found = blocks(name)
+        commands = "".join(text for language, _, text in found if language == "bash")
+        everything = "".join(text for *_, text in found)
+        for language, file, _ in found:
+            if language == "python":
+                assert f"python {file}" in commands or f"from {Path(file).stem} import" in everything, file
+            elif file and file != "clip_from_the_hub.yaml":
+                assert file in everything, file
+
+
+def test_the_hubs_example_is_a_valid_description(tmp_path):
+    from revision.encoders.registry import read
+
+    text = {file: text for _, file, text in blocks("new-encoder.md")}["clip_from_the_hub.yaml"]
+    (tmp_path / "example.yaml").write_text(text)
+    cls, settings = read(tmp_path / "example.yaml")
+    assert cls.__name__ == "HuggingFaceEncoder" and settings.batch_size == 64

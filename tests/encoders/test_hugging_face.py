@@ -1,0 +1,150 @@
+"""Dual encoders of transformers: each class, tiny and random, gives what its own forward pass gives."""
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+import transformers
+import yaml
+from PIL import Image
+
+from revision.encoders import Encoder, load_encoder
+from revision.errors import ConfigError, DataError
+
+TEXTS = ["a red circle", "the big blue square on the left", "green", "small"]
+RANDOM = np.random.default_rng(0)
+IMAGES = [Image.fromarray(RANDOM.integers(0, 256, (40, 40, 3), dtype=np.uint8)) for _ in TEXTS]
+SOUNDS = [RANDOM.standard_normal(8000).astype(np.float32) for _ in TEXTS]
+SEEING = [kind for kind in tiny_models.MAKERS if kind != "clap"]
+# How each class's authors say that texts go in.
+PADDING = {
+    "siglip": {"padding": "max_length", "max_length": 20},
+    "siglip2": {"padding": "max_length", "max_length": 20},
+    "align": {"padding": "max_length", "max_length": 64},
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Folder of a class's tiny model, made once."""
+    made = {}
+
+    def folder(kind):
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp(kind) / "model"
+            tiny_models.save_hugging_face(kind, made[kind])
+        return made[kind]
+
+    return folder
+
+
+def describe(path, **values):
+    path.write_text(yaml.safe_dump({"family": "huggingface"} | values))
+    return path
+
+
+@pytest.fixture
+def load(saved, tmp_path):
+    def work(kind, **values):
+        return load_encoder(describe(tmp_path / f"{kind}.yaml", model=str(saved(kind)), batch_size=3, **values))
+
+    return work
+
+
+def unit(rows):
+    rows = rows.detach().double().numpy()
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def check(rows, dim):
+    assert rows.dtype == np.float32 and rows.shape == (len(TEXTS), dim)
+    np.testing.assert_allclose(np.linalg.norm(rows.astype(float), axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2", "align"])
+def test_rows_are_those_of_the_models_own_forward_pass(kind, load, saved):
+    encoder = load(kind)
+    assert isinstance(encoder, Encoder) and encoder.name == kind
+    images, texts = encoder.encode_images(IMAGES), encoder.encode_texts(TEXTS)
+    for rows in (images, texts):
+        check(rows, encoder.dim)
+    model = transformers.AutoModel.from_pretrained(saved(kind)).eval()
+    processor = transformers.AutoProcessor.from_pretrained(saved(kind))
+    words = processor(text=TEXTS, return_tensors="pt", **PADDING.get(kind, {"padding": True}))
+    output = model(**words, **processor(images=IMAGES, return_tensors="pt"))
+    np.testing.assert_allclose(images, unit(output.image_embeds), atol=2e-5)
+    np.testing.assert_allclose(texts, unit(output.text_embeds), atol=2e-5)
+
+
+def test_blip_gives_the_rows_whose_products_are_its_contrastive_scores(load, saved):
+    encoder = load("blip")
+    images, texts = encoder.encode_images(IMAGES), encoder.encode_texts(TEXTS)
+    check(images, encoder.dim)
+    check(texts, encoder.dim)
+    model = transformers.BlipForImageTextRetrieval.from_pretrained(saved("blip")).eval()
+    processor = transformers.AutoProcessor.from_pretrained(saved("blip"))
+    inputs = processor(images=IMAGES, text=TEXTS, padding=True, return_tensors="pt")
+    scores = model(**inputs, use_itm_head=False).itm_score.detach().numpy()
+    np.testing.assert_allclose(images @ texts.T, scores, atol=2e-5)
+
+
+def test_clap_hears_and_says_that_it_does_not_see(load, saved):
+    encoder = load("clap")
+    sounds, texts = encoder.encode_images(SOUNDS), encoder.encode_texts(TEXTS)
+    model = transformers.ClapModel.from_pretrained(saved("clap")).eval()
+    processor = transformers.AutoProcessor.from_pretrained(saved("clap"))
+    words = processor(text=TEXTS, padding=True, return_tensors="pt")
+    output = model(**words, **processor(audio=SOUNDS, sampling_rate=8000, return_tensors="pt"))
+    np.testing.assert_allclose(sounds, unit(output.audio_embeds), atol=2e-5)
+    np.testing.assert_allclose(texts, unit(output.text_embeds), atol=2e-5)
+    with pytest.raises(DataError, match=r"hears and does not see: give waveforms.*8000 Hz"):
+        encoder.encode_images(IMAGES)
+
+
+def test_rows_do_not_depend_on_the_batch_and_no_picture_is_no_row(load, saved, tmp_path):
+    three = load("clip")
+    alone = np.concatenate([three.encode_texts([text]) for text in TEXTS])
+    np.testing.assert_allclose(three.encode_texts(TEXTS), alone, atol=1e-5)
+    assert three.encode_images([]).shape == (0, three.dim)
+    grey = [image.convert("L") for image in IMAGES]
+    np.testing.assert_array_equal(three.encode_images(grey), three.encode_images([i.convert("RGB") for i in grey]))
+
+
+def test_dtype_and_lower_case_come_from_the_yaml(load):
+    half, full = load("clip", dtype="bfloat16"), load("clip")
+    assert half.model.dtype == torch.bfloat16
+    np.testing.assert_allclose(half.encode_texts(TEXTS), full.encode_texts(TEXTS), atol=0.1)
+    lower = load("clip", lower_case=True)
+    shouted = [text.upper() for text in TEXTS]
+    np.testing.assert_array_equal(lower.encode_texts(shouted), full.encode_texts(TEXTS))
+    assert not np.allclose(full.encode_texts(shouted), full.encode_texts(TEXTS))
+
+
+def test_a_checkpoint_without_the_projections_is_refused(saved, tmp_path):
+    config = transformers.AutoConfig.from_pretrained(saved("blip"))
+    transformers.BlipForConditionalGeneration(config).save_pretrained(tmp_path / "captions")
+    transformers.AutoProcessor.from_pretrained(saved("blip")).save_pretrained(tmp_path / "captions")
+    path = describe(tmp_path / "captions.yaml", model=str(tmp_path / "captions"))
+    with pytest.raises(DataError, match=r"lacks weights of BlipForImageTextRetrieval.*holds another kind"):
+        load_encoder(path)
+
+
+def test_a_model_of_one_tower_is_refused(tmp_path):
+    text = {key: value for key, value in tiny_models.TEXT.items()}
+    transformers.BertModel(transformers.BertConfig(**text)).save_pretrained(tmp_path / "bert")
+    tiny_models.tokenizer().save_pretrained(tmp_path / "bert")
+    path = describe(tmp_path / "bert.yaml", model=str(tmp_path / "bert"))
+    with pytest.raises(DataError, match="BertModel has no get_image_features: it is no dual encoder"):
+        load_encoder(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"dtype": "int8"}, "dtype: 'int8' is not one of float32"), ({"device": "abacus"}, "device: 'abacus'"),
+     ({"batch_size": 0}, "batch_size: 0"), ({"batchsize": 3}, "unknown key batchsize; the keys are batch_size"),
+     ({"trust_remote_code": True}, "unknown key trust_remote_code")],
+)  # fmt: skip
+def test_bad_settings_are_named(values, message, saved, tmp_path):
+    path = describe(tmp_path / "clip.yaml", model=str(saved("clip")), **values)
+    with pytest.raises(ConfigError, match=message):
+        load_encoder(path)

@@ -1,0 +1,46 @@
+"""Captions that a language model writes: they begin as they should, in known words, and the seed decides them."""
+
+import pandas as pd
+import pytest
+
+from revision.data.corpus import write_corpus
+from revision.data.scenes import World
+from revision.errors import DataError
+from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+from revision.mllm.model import ReVisionModel
+from revision.mllm.synthesis import SEED_WORDS, synthesise
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("synthesis")
+    world = World()
+    write_corpus(world, "captions", "text", 60, folder / "text.parquet")
+    tokenizer = word_tokenizer(world.vocabulary())
+    size = LanguageModelSettings(hidden_size=16, layers=1, heads=2)
+    ReVisionModel(new_llm(size, tokenizer, 0), tokenizer, None).save(folder / "llm")
+    synthesise(folder / "text.parquet", folder / "llm", folder / "one.parquet", seed=0)
+    return folder
+
+
+def test_texts_begin_as_the_captions_and_use_their_words(made):
+    captions, written = pd.read_parquet(made / "text.parquet"), pd.read_parquet(made / "one.parquet")
+    assert written.columns.tolist() == ["id", "short"] and written.id.tolist() == captions.id.tolist()
+    known = {word for text in captions.short for word in text.split()}
+    for caption, text in zip(captions.short, written.short, strict=True):
+        assert text.split()[:SEED_WORDS] == caption.split()[:SEED_WORDS]
+        assert set(text.split()) <= known
+    assert (written.short != captions.short).mean() > 0.5
+
+
+def test_the_seed_decides(made):
+    synthesise(made / "text.parquet", made / "llm", made / "again.parquet", seed=0)
+    synthesise(made / "text.parquet", made / "llm", made / "other.parquet", seed=1, rows=20)
+    one, again, other = (pd.read_parquet(made / f"{name}.parquet").short for name in ("one", "again", "other"))
+    assert one.tolist() == again.tolist() and len(other) == 20
+    assert one[:20].tolist() != other.tolist()
+
+
+def test_a_missing_model_is_named(made):
+    with pytest.raises(DataError, match="no language model there"):
+        synthesise(made / "text.parquet", made / "nowhere", made / "x.parquet", seed=0)

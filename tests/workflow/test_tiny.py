@@ -1,0 +1,122 @@
+"""The whole graph at the smallest scale, as a user runs it: a report at the end, after a kill too; nonsense refused."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "workflow", "config", "analysis")
+pytestmark = pytest.mark.slow
+
+
+def snakemake(folder, *words, cores=2, check=True):
+    """Run snakemake in `folder`; the finished process with its output."""
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--config", "scale=tiny", *words]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    if check and done.returncode:
+        raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
+    return done
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of what the workflow reads, so that a test leaves nothing behind."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for part in PARTS:
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(checkout):
+    """The folder after a run that was killed in its middle and then finished by the same command."""
+    command = [sys.executable, "-c", "from revision.cli import main; main()", "reproduce", "--scale", "tiny"]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(
+        command, cwd=checkout, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 600
+    while not list(checkout.glob("results/tiny/work/stage1/*/seed0/manifest.json")):
+        assert first.poll() is None and time.monotonic() < deadline, "the first run made no Stage-1 checkpoint"
+        time.sleep(0.2)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    snakemake(checkout, "--unlock")
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    assert str(checkout / "results/tiny/report.html") in done.stdout
+    return checkout / "results/tiny"
+
+
+def test_the_report_holds_every_figure_and_table_and_asks_for_nothing_outside(finished):
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    figures = {path.stem for path in (finished / "figures").glob("*.json")}
+    assert len(figures) >= 20
+    for name in figures | {"table_1"}:
+        assert f'id="{name.replace("_", "-")}"' in page, name
+    assert not re.search(r'(src|href)="(?!data:|#|https://arxiv\.org/abs/2602\.07026")', page)
+    anchors = set(re.findall(r'href="#([^"]+)"', page))
+    assert anchors <= set(re.findall(r'id="([^"]+)"', page))
+    assert all(re.search(r'alt="[^"]{10,}"', image) for image in re.findall(r"<img[^>]+>", page))
+    assert len(page) < 5_000_000
+
+
+def test_scores_come_from_every_suite_method_and_seed(finished):
+    table = pd.read_csv(finished / "tables/table_1.csv")
+    stage2 = table[table.stage == "stage2"]
+    assert set(stage2.method) >= {"blind", "no_align", "c3", "revision", "paired"}
+    assert stage2.groupby("method").suite.nunique().eq(12).all()  # eleven suites and their average
+    assert (table.seeds == 2).all()
+    assert table.value.between(0, 100).all() and (table.low <= table.value + 1e-9).all()
+    answers = pd.concat(pd.read_parquet(path) for path in (finished / "work/answers").glob("*.parquet"))
+    for row in stage2[stage2.suite == "count"].itertuples():
+        mine = answers[(answers.method == f"stage2/{row.method}") & (answers.suite == "count")]
+        assert 100 * mine.correct.mean() == pytest.approx(row.value)
+
+
+def test_nothing_is_left_to_do_and_a_dry_run_says_so(finished):
+    said = snakemake(finished.parents[1], "-n")
+    assert "Nothing to be done" in said.stdout + said.stderr
+
+
+def test_a_second_run_of_a_rule_gives_the_same_bytes(finished):
+    checkout = finished.parents[1]
+    work = finished / "work"
+    targets = [work / "encoder/weights.safetensors", work / "stage1/revision/seed1/projector.safetensors",
+               work / "embeddings/probe_short/manifest.json", finished / "figures/figure_3.csv"]  # fmt: skip
+    before = [path.read_bytes() for path in targets]
+    rules = ["results/tiny/work/encoder/manifest.json", "results/tiny/work/embeddings/probe_short/manifest.json",
+             "results/tiny/work/stage1/revision/seed1/manifest.json", "results/tiny/figures/figure_3.csv"]  # fmt: skip
+    snakemake(checkout, "--force", "--", *rules, cores=1)
+    assert before == [path.read_bytes() for path in targets]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scale=huge"], r"huge.*laptop.*tiny"),
+        (["scale=tiny", "sseeds=[1]"], r"sseeds"),
+        (["scale=tiny", "base={source: text, caption: short, aligner: magic, llm: base, share: 1.0, visual: true}"],
+         r"magic.*realign"),
+    ],
+)  # fmt: skip
+def test_unknown_configuration_is_named(checkout, words, said):
+    command = [sys.executable, "-m", "snakemake", "-n", "--config", *words]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    assert done.returncode and re.search(said, done.stdout + done.stderr, re.S), done.stderr[-2000:]
+
+
+def test_manifests_say_what_made_them(finished):
+    for path in (finished / "work").glob("*/manifest.json"):
+        assert json.loads(path.read_text(encoding="utf-8"))["versions"]["revision"]

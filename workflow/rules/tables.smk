@@ -1,0 +1,122 @@
+# Tables of the paper and beyond, paired comparisons of all variants, the scaling curve and the verdicts on the claims.
+
+SCORE_TABLES = run_tables(config)
+TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in SCORE_TABLES}
+ANSWERS = expand(WORK + "/answers/seed{seed}.parquet", seed=SEEDS)
+
+
+wildcard_constraints:
+    score_table="|".join(map(re.escape, SCORE_TABLES)) or "none",
+
+
+rule score_table:
+    input:
+        answers=ANSWERS,
+        published="config/published.yaml",
+    output:
+        [RESULTS + "/tables/{score_table}." + ending for ending in ("csv", "png", "pdf", "json")],
+    params:
+        name="{score_table}",
+        settings=lambda w: json.dumps(SCORE_TABLES[w.score_table]),
+        starts=lambda w: json.dumps({name: stage1_of(config, name) for name in SCORE_TABLES[w.score_table]["rows"]}),
+    log:
+        WORK + "/logs/score_table/{score_table}.log",
+    benchmark:
+        WORK + "/benchmarks/score_table/{score_table}.tsv"
+    shell:
+        "python analysis/tables.py {input.answers} --name {params.name} --settings {params.settings:q}"
+        " --starts {params.starts:q} --published {input.published} --out {output[0]} > {log} 2>&1"
+
+
+for name in SCORE_TABLES:
+
+    rule:
+        name:
+            name
+        input:
+            TABLES[name],
+
+
+rule pairs:
+    input:
+        ANSWERS,
+    output:
+        RESULTS + "/tables/pairs.csv",
+    log:
+        WORK + "/logs/pairs.log",
+    benchmark:
+        WORK + "/benchmarks/pairs.tsv"
+    shell:
+        "python analysis/pairs.py {input} --out {output} > {log} 2>&1"
+
+
+# Long captions are another target text, so their loss has no place beside the others.
+READ_SHORT = [
+    name for name in VARIANTS if stage1_of(config, name) == name and variant(config, name)["caption"] != "long"
+]
+
+
+rule stage1_losses:
+    input:
+        expand(WORK + "/stage1/{variant}/seed{seed}/manifest.json", variant=READ_SHORT, seed=SEEDS),
+    output:
+        RESULTS + "/tables/stage1_caption_loss.csv",
+    params:
+        folders=lambda w, input: [folder(path) for path in input],
+    log:
+        WORK + "/logs/stage1_losses.log",
+    benchmark:
+        WORK + "/benchmarks/stage1_losses.tsv"
+    shell:
+        "python analysis/stage1_losses.py {params.folders} --out {output} > {log} 2>&1"
+
+
+SCALING = {
+    name: round(config["data"]["text"] * variant(config, name)["texts"])
+    for name in config["scaling"]["variants"]
+    if name in VARIANTS
+}
+
+if len(SCALING) > 1 and config["scaling"]["paired"] in VARIANTS:
+
+    rule scaling:
+        input:
+            answers=ANSWERS,
+            losses=RESULTS + "/tables/stage1_caption_loss.csv",
+            published="config/published.yaml",
+        output:
+            figures("scaling"),
+        params:
+            texts=json.dumps(SCALING),
+            paired=config["scaling"]["paired"],
+            rows=config["data"]["text"],
+        log:
+            WORK + "/logs/scaling.log",
+        benchmark:
+            WORK + "/benchmarks/scaling.tsv"
+        shell:
+            "python analysis/figure_scaling.py {input.answers} --losses {input.losses} --texts {params.texts:q}"
+            " --paired {params.paired} --paired-rows {params.rows} --published {input.published} --out {output[0]}"
+            " > {log} 2>&1"
+
+
+rule claims:
+    input:
+        claims="config/claims.yaml",
+        sources=lambda w: [
+            *FIGURES.values(),
+            *TABLES.values(),
+            *(f"{RESULTS}/tables/{name}.csv" for name in ("pairs", "stage1_caption_loss", "world")),
+        ],
+    output:
+        RESULTS + "/tables/claims.csv",
+    params:
+        results=RESULTS,
+        scale=config["scale"],
+    log:
+        WORK + "/logs/claims.log",
+    benchmark:
+        WORK + "/benchmarks/claims.tsv"
+    shell:
+        "python analysis/claims.py {params.results} --claims {input.claims} --scale {params.scale} --out {output}"
+        " > {log} 2>&1"
