@@ -134,7 +134,7 @@ def import_command(
 
 def embed_command(
     table: Annotated[Path, typer.Argument(help="Corpus table (Parquet).")],
-    encoder: Annotated[Path, typer.Option(help="Folder of the encoder.")],
+    encoder: Annotated[Path, typer.Option(help="Folder of the encoder, or its YAML in config/encoders.")],
     column: Annotated[str, typer.Option(help="image, or a column with texts.")],
     out: Annotated[Path, typer.Option(help="Folder of the new embedding set.")],
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float32",

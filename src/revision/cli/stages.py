@@ -181,7 +181,7 @@ def evaluate_command(
         list[str], typer.Argument(help="method=folder; 'blind:' before it for a model without eyes.")
     ],
     tasks: Annotated[Path, typer.Option(help="lmms-eval task folder.")],
-    encoder: Annotated[Path, typer.Option(help="Folder of the encoder.")],
+    encoder: Annotated[Path, typer.Option(help="Folder of the encoder, or its YAML in config/encoders.")],
     scores: Annotated[Path, typer.Option(help="Parquet of scores to write.")],
     answers: Annotated[Path, typer.Option(help="Parquet of answers to write.")],
     seed: Seed = 0,

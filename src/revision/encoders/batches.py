@@ -1,8 +1,9 @@
-"""Items through a model in batches: a thread prepares the next batch while the model works on this one."""
+"""Items through a model in batches: threads prepare the next batches while the model works on this one."""
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -15,18 +16,20 @@ from torch.nn import functional
 
 from revision.errors import ConfigError, DataError
 
-T = TypeVar("T")
+S, T = TypeVar("S"), TypeVar("T")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """The items in order; each is made by a thread while the one before it is in use."""
-    source, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, source, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, source, end)
-            yield item  # type: ignore[misc]
+def ahead(work: Callable[[S], T], items: Iterable[S], threads: int = 1) -> Iterator[T]:
+    """work(item) of each item, in order; threads make the next results while one is in use."""
+    coming: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > threads:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class ModelSettings:
     """Where the weights are and how they run.
 
     `model` is the model's id on the hub or a local folder; `revision` its commit (without one: the newest) or, for a
-    local folder, the checksum of its files. `device` is auto or a torch device, `dtype` a key of DTYPES.
+    local folder, the checksum of its files. `device` is auto or a torch device, `dtype` a key of DTYPES. `workers` is
+    the number of threads that prepare pictures.
     """
 
     model: str
@@ -42,12 +46,15 @@ class ModelSettings:
     batch_size: int = 64
     device: str = "auto"
     dtype: str = "float32"
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ConfigError(f"encoder setting dtype: {self.dtype!r} is not one of {', '.join(DTYPES)}")
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise ConfigError(f"encoder setting batch_size: {self.batch_size!r} is not a whole number of 1 or more")
+        for name in ("batch_size", "workers"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"encoder setting {name}: {value!r} is not a whole number of 1 or more")
 
     def place(self) -> torch.device:
         """The device; ConfigError if torch does not know it."""
@@ -93,7 +100,8 @@ class BatchEncoder(ABC):
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
         """Embed pictures: float32 [n, d], unit rows."""
-        return self._encode(images, lambda batch: self.prepare_images(as_rgb(batch)), self.image_features)
+        workers = self.settings.workers
+        return self._encode(images, lambda batch: self.prepare_images(as_rgb(batch)), self.image_features, workers)
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         """Embed texts: float32 [n, d], unit rows."""
@@ -110,10 +118,15 @@ class BatchEncoder(ABC):
 
     @torch.inference_mode()
     def _encode(
-        self, items: Sequence[Any], prepare: Callable[[list], Mapping], features: Callable[[dict], Tensor]
+        self,
+        items: Sequence[Any],
+        prepare: Callable[[list], Mapping],
+        features: Callable[[dict], Tensor],
+        workers: int = 1,  # tokenizers are for one thread at a time
     ) -> np.ndarray:
         size, rows = self.settings.batch_size, []
-        for inputs in ahead(prepare(list(items[start : start + size])) for start in range(0, len(items), size)):
+        batches = (list(items[start : start + size]) for start in range(0, len(items), size))
+        for inputs in ahead(prepare, batches, workers):
             rows.append(functional.normalize(features(self.to_device(inputs)).float(), dim=-1).cpu())
         if not rows:
             return np.empty((0, self.dim), np.float32)

@@ -1,11 +1,17 @@
-"""From a corpus table to embedding shards: pictures or texts of one column, a block at a time."""
+"""From a corpus table to embedding shards: pictures or texts of one column, a block at a time.
 
+A thread decodes the next block while the encoder works on this one.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.progress import Progress
 
 from revision.data.corpus import decode_image, open_corpus, stream
 from revision.encoders.base import Encoder
+from revision.encoders.batches import ahead
 from revision.files import sha256
 from revision.store import EmbeddingSet, EmbeddingWriter
 
@@ -32,20 +38,30 @@ def embed_corpus(
         "table": sha256(table),
         "encoder": {"name": encoder.name, "revision": encoder.revision},
     }
-    row = 0
+    pictures = column == IMAGE_COLUMN
+    encode = encoder.encode_images if pictures else encoder.encode_texts
+
+    def decode(block: tuple[int, list[str], list[Any]]) -> tuple[list[str], list[Any]]:
+        row, ids, items = block
+        if pictures:
+            items = [decode_image(data, f"{table}: row {row + k}") for k, data in enumerate(items)]
+        return ids, items
+
     with (
         Progress(disable=not show_progress, transient=True) as progress,
         EmbeddingWriter(folder, encoder.dim, dtype, about=about) as writer,
     ):
         bar = progress.add_task(f"embedding {column} of {Path(table).stem}", total=count)
-        for block in stream(table, ("id", column), BLOCK):
-            if column == IMAGE_COLUMN:
-                images = [decode_image(data, f"{table}: row {row + k}") for k, data in enumerate(block[column])]
-                embeddings = encoder.encode_images(images)
-            else:
-                embeddings = encoder.encode_texts(block[column])
-            writer.append(block["id"], embeddings)
-            row += len(embeddings)
-            progress.advance(bar, len(embeddings))
+        for ids, items in ahead(decode, _blocks(table, column)):
+            writer.append(ids, encode(items))
+            progress.advance(bar, len(ids))
     assert writer.result is not None
     return writer.result
+
+
+def _blocks(table: str | Path, column: str) -> Iterator[tuple[int, list[str], list[Any]]]:
+    """First row, ids and values of BLOCK rows at a time."""
+    row = 0
+    for block in stream(table, ("id", column), BLOCK):
+        yield row, block["id"], block[column]
+        row += len(block["id"])

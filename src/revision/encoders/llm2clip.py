@@ -100,6 +100,6 @@ class LLM2CLIPEncoder(BatchEncoder):
         return pooled(self.clip.get_image_features(inputs["pixel_values"]))
 
     def text_features(self, inputs: dict[str, Tensor]) -> Tensor:
-        body = inputs.pop("body")[:, :, None].to(self.dtype)
-        hidden = self.llm(**inputs).last_hidden_state
-        return pooled(self.clip.get_text_features((hidden * body).sum(1) / body.sum(1)))
+        body = inputs.pop("body")[:, :, None].float()
+        hidden = self.llm(**inputs).last_hidden_state.float()
+        return pooled(self.clip.get_text_features(((hidden * body).sum(1) / body.sum(1)).to(self.dtype)))

@@ -1,0 +1,67 @@
+"""The figure of encoders side by side, from its command line; and that its rule takes a user's own encoders."""
+
+import json
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from working_folder import ROOT
+
+from revision.geometry.suite import SuiteSettings, run_suite
+
+
+def suite(seed, paired):
+    random = np.random.default_rng(seed)
+    image = random.standard_normal((200, 10)) * np.arange(1, 11) ** -0.5
+    text = image + random.standard_normal((200, 10)) * np.arange(1, 11) ** -0.5 + (seed + 1) * np.eye(10)[0]
+    return run_suite(image, text, ["realign"], paired=paired, settings=SuiteSettings(sample=100)).to_dict()
+
+
+def test_the_figure_has_table_pictures_and_a_caption(tmp_path, monkeypatch):
+    words = []
+    for name, paired in (("built_in", True), ("mine", False)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(suite(len(words), paired), sort_keys=True))
+        words.append(f"{name}={tmp_path / name}.json")
+    out = tmp_path / "encoders.csv"
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["figure_encoders", *words, "--out", str(out)])
+    runpy.run_path(str(ROOT / "analysis/figure_encoders.py"), run_name="__main__")
+    table = pd.read_csv(out)
+    assert list(table.columns) == ["encoder", "set", "metric", "value"] and set(table.encoder) == {"built_in", "mine"}
+    with Image.open(out.with_suffix(".png")) as picture:
+        assert min(picture.size) > 200
+    assert out.with_suffix(".pdf").stat().st_size > 1000
+    sidecar = json.loads(out.with_suffix(".json").read_text())
+    assert "Without pairs, so without parts and R@1: mine." in sidecar["caption"]
+    assert re.search(r"ReAlign closes \d+\.\d to \d+\.\d% of the gap, R@1 changes by", sidecar["caption"])
+    gaps = table[(table["set"] == "identity") & (table.metric == "gap")].value
+    assert [one["ours"] for one in sidecar["comparisons"]] == pytest.approx(list(gaps))
+
+
+def test_the_rule_takes_a_yaml_and_ready_made_arrays_and_is_no_part_of_the_report(tmp_path):
+    for part in ("Snakefile", "workflow", "config", "analysis"):
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, tmp_path / part)
+    for side in ("image", "text"):
+        np.save(tmp_path / f"{side}.npy", np.ones((4, 2), np.float32))
+    arrays = {"family": "arrays", "image": "image.npy", "text": "text.npy"}
+    (tmp_path / "config/encoders/mine.yaml").write_text(yaml.safe_dump(arrays))
+    compare = "compare={encoders: [clip_vit_b32, mine], aligners: [realign, c3]}"
+    command = [sys.executable, "-m", "snakemake", "-n", "-p", "--config", "scale=tiny", compare, "--"]
+    done = subprocess.run([*command, "compare_encoders"], cwd=tmp_path, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "--encoder config/encoders/clip_vit_b32.yaml --column image" in said
+    assert "revision gap --image image.npy --text text.npy --aligner realign --aligner c3 --json" in said
+    assert "--encoder results/tiny/work/dynamics/seed1/encoder --column short" in said
+    everything = subprocess.run([*command, "all"], cwd=tmp_path, capture_output=True, text=True)
+    assert everything.returncode == 0 and "compare_encoders" not in everything.stdout + everything.stderr
+    missing = [*command[:-2], "compare={encoders: [nobody], aligners: [c3]}", "--", "compare_encoders"]
+    done = subprocess.run(missing, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode and "config/encoders/nobody.yaml" in done.stdout + done.stderr
