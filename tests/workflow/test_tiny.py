@@ -107,10 +107,9 @@ def test_a_second_run_of_a_rule_gives_the_same_bytes(finished):
     [
         (["scale=huge"], r"huge.*laptop.*tiny"),
         (["scale=tiny", "sseeds=[1]"], r"sseeds"),
-        (["scale=tiny", "base={source: text, caption: short, aligner: magic, llm: base, share: 1.0, visual: true}"],
-         r"magic.*realign"),
+        (["scale=tiny", "variants={mine: {aligner: magic}}"], r"magic.*realign"),
     ],
-)  # fmt: skip
+)
 def test_unknown_configuration_is_named(checkout, words, said):
     command = [sys.executable, "-m", "snakemake", "-n", "--config", *words]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
