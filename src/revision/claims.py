@@ -229,8 +229,8 @@ def _effect(criterion: Criterion, table: pd.DataFrame) -> Interval:
     sides = [_pick(rows, criterion.of), _pick(rows, criterion.to)]
     metrics = [criterion.metric, criterion.to_metric or criterion.metric]
     if not criterion.over:
-        first, second = (_single(side, metric, True).value for side, metric in zip(sides, metrics, strict=True))
-        value = first / second if criterion.kind == "ratio" else first - second
+        one, other = (_single(side, metric, True).value for side, metric in zip(sides, metrics, strict=True))
+        value = one / other if criterion.kind == "ratio" else one - other
         return Interval(value, value, value) if criterion.exact else Interval(value, np.nan, np.nan)
     first, second = (_replicates(side, metric, criterion.over) for side, metric in zip(sides, metrics, strict=True))
     both = first.index.intersection(second.index)

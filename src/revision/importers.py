@@ -62,7 +62,8 @@ def _pickles(path: Path) -> Iterator[Block]:
     if not isinstance(rows, list):
         raise DataError(f"{path}: holds {type(rows).__name__}, expected a list of {{id, embed, ...}}")
     for start in range(0, len(rows), BLOCK_ROWS):
-        ids, vectors = [], []
+        ids: list[Any] = []
+        vectors: list[Any] = []
         for row, entry in enumerate(rows[start : start + BLOCK_ROWS], start):
             if not isinstance(entry, dict) or "id" not in entry or "embed" not in entry:
                 raise DataError(

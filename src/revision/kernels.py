@@ -20,33 +20,33 @@ CANCELLED = 1e-6  # below this share of its terms a squared length is summed ane
 
 
 @intrinsic
-def _half_to_single(typingctx, bits):  # type: ignore[no-untyped-def]
+def _half_to_single(typingctx, bits):
     """float32 of a float16 given as uint16."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
 
     return types.float32(types.uint16), codegen
 
 
 @intrinsic
-def _single_to_half(typingctx, number):  # type: ignore[no-untyped-def]
+def _single_to_half(typingctx, number):
     """The float16 nearest to a float32, as uint16."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
 
     return types.uint16(types.float32), codegen
 
 
-def _widened(row, spare):  # type: ignore[no-untyped-def]
+def _widened(row, spare):
     """`row` as numbers: itself, or for uint16 its float32 values in `spare`."""
 
 
 @overload(_widened, inline="always")
-def _widened_compiled(row, spare):  # type: ignore[no-untyped-def]
+def _widened_compiled(row, spare):
     # Through memory on purpose: float16 straight to float64 is several times slower than by way of float32.
-    def half(row, spare):  # type: ignore[no-untyped-def]
+    def half(row, spare):
         for j in range(row.shape[0]):
             spare[j] = _half_to_single(row[j])
         return spare
@@ -54,19 +54,19 @@ def _widened_compiled(row, spare):  # type: ignore[no-untyped-def]
     return half if row.dtype == types.uint16 else lambda row, spare: row
 
 
-def _put(work, spare, out):  # type: ignore[no-untyped-def]
+def _put(work, spare, out):
     """Copy float64 `work` to `out`, for uint16 as float16 by way of `spare`."""
 
 
 @overload(_put, inline="always")
-def _put_compiled(work, spare, out):  # type: ignore[no-untyped-def]
-    def half(work, spare, out):  # type: ignore[no-untyped-def]
+def _put_compiled(work, spare, out):
+    def half(work, spare, out):
         for j in range(work.shape[0]):
             spare[j] = work[j]
         for j in range(work.shape[0]):
             out[j] = _single_to_half(spare[j])
 
-    def plain(work, spare, out):  # type: ignore[no-untyped-def]
+    def plain(work, spare, out):
         for j in range(work.shape[0]):
             out[j] = work[j]
 
@@ -74,7 +74,7 @@ def _put_compiled(work, spare, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _product(left, right):  # type: ignore[no-untyped-def]
+def _product(left, right):
     total = 0.0
     for j in range(left.shape[0]):
         total += np.float64(left[j]) * np.float64(right[j])
@@ -82,7 +82,7 @@ def _product(left, right):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _combine(row, shifts, weights, stages, work):  # type: ignore[no-untyped-def]
+def _combine(row, shifts, weights, stages, work):
     """work = weights[0] * row + sum of weights[k + 1] * shifts[k] over the first `stages`."""
     if stages >= 2:  # the usual chain in one sweep instead of three
         first, second = shifts[0], shifts[1]
@@ -97,7 +97,7 @@ def _combine(row, shifts, weights, stages, work):  # type: ignore[no-untyped-def
 
 
 @compiled
-def _weigh(row, scales, shifts, gram, weights, work):  # type: ignore[no-untyped-def]
+def _weigh(row, scales, shifts, gram, weights, work):
     """Coefficients [1 + k] of the unit row after the k stages; returns False for a row without a direction."""
     square = _product(row, row)
     if not (square > 0.0 and square < np.inf):
@@ -125,7 +125,7 @@ def _weigh(row, scales, shifts, gram, weights, work):  # type: ignore[no-untyped
 
 
 @compiled
-def unit_sum(raw, scales, shifts, total):  # type: ignore[no-untyped-def]
+def unit_sum(raw, scales, shifts, total):
     """Add the unit rows of [n, d] `raw`, after the stages, to `total` [d]; returns the first bad row, or -1."""
     d, stages = raw.shape[1], scales.shape[0]
     spare, work, gram = np.empty(d, np.float32), np.empty(d), shifts @ shifts.T
@@ -143,7 +143,7 @@ def unit_sum(raw, scales, shifts, total):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def unit_rows(raw, scales, shifts, out):  # type: ignore[no-untyped-def]
+def unit_rows(raw, scales, shifts, out):
     """Write the unit rows of [n, d] `raw`, after the stages, to `out` [n, d]; returns the first bad row, or -1."""
     d, stages = raw.shape[1], scales.shape[0]
     spare, work, gram = np.empty(d, np.float32), np.empty(d), shifts @ shifts.T
@@ -158,7 +158,7 @@ def unit_rows(raw, scales, shifts, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def plain_sum(raw, pivot, total):  # type: ignore[no-untyped-def]
+def plain_sum(raw, pivot, total):
     """Add `row - pivot` over [n, d] `raw` to `total` [d]; returns (sum of squared differences, first bad row or
     -1).
     """

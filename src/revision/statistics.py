@@ -24,8 +24,11 @@ R = TypeVar("R")
 class Rows(Protocol):
     """Embeddings that can be walked in blocks: an `EmbeddingSet`, or an array inside `ArrayRows`."""
 
-    count: int
-    dim: int
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def dim(self) -> int: ...
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]: ...
 
@@ -154,7 +157,7 @@ def moments(
 
     Raises DataError for an empty set and for a row with NaN or infinity (or, with `unit`, of length zero).
     """
-    source = ArrayRows(rows) if isinstance(rows, np.ndarray) else rows
+    source: Rows = ArrayRows(rows) if isinstance(rows, np.ndarray) else rows
     if source.count == 0:
         raise DataError(f"{source.place(0)}: the set is empty; moments need at least one row")
     from revision import kernels

@@ -29,7 +29,7 @@ class C3(Aligner):
         self.target_mean_ = engine.moments(target).mean
         return [Shift(1.0, self._shift()), *self._noise()]
 
-    def _shift(self):  # type: ignore[no-untyped-def]
+    def _shift(self):
         return self.target_mean_ - self.source_mean_
 
     def _noise(self) -> list[Stage]:
@@ -45,6 +45,6 @@ class C3Centred(C3):
 
     name = "c3_centred"
 
-    def _shift(self):  # type: ignore[no-untyped-def]
+    def _shift(self):
         self.target_stages_ = [Shift(1.0, -self.target_mean_)]
         return -self.source_mean_

@@ -4,7 +4,7 @@
 of the block's first row in its set, so that seeded noise does not depend on how the set is cut into blocks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -78,7 +78,8 @@ def run(block: np.ndarray, stages: Sequence[Stage], start: int, out: np.ndarray)
 
 def pack(stages: Sequence[Stage], prefix: str) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Stages as JSON values and named arrays."""
-    table, arrays = [], {}
+    table: list[dict[str, Any]] = []
+    arrays: dict[str, np.ndarray] = {}
     for index, stage in enumerate(stages):
         values = {field.name: getattr(stage, field.name) for field in fields(stage)}
         named = {key: value for key, value in values.items() if isinstance(value, np.ndarray)}
@@ -88,7 +89,7 @@ def pack(stages: Sequence[Stage], prefix: str) -> tuple[list[dict[str, Any]], di
 
 
 def unpack(
-    table: list[dict[str, Any]], arrays: dict[str, np.ndarray], prefix: str, kinds: dict[str, type]
+    table: list[dict[str, Any]], arrays: dict[str, np.ndarray], prefix: str, kinds: Mapping[str, type]
 ) -> list[Stage]:
     """The stages that `pack` described; `kinds` maps a kind to its class."""
     stages = []

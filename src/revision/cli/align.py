@@ -40,8 +40,9 @@ def _reported(as_json: bool) -> Iterator[None]:
     try:
         yield
     except (RevisionError, OSError) as error:
-        of_system = isinstance(error, OSError) and error.filename is not None
-        message = f"{error.filename}: {error.strerror}; use another place" if of_system else str(error)
+        message = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            message = f"{error.filename}: {error.strerror}; use another place"
         if as_json:
             print(json.dumps({"error": message}))
         else:

@@ -1,6 +1,7 @@
 """Commands that watch contrastive training (figure 1) and study what makes the gap stay."""
 
 import glob
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -61,5 +62,6 @@ def causes_command(
 
 def register(app: typer.Typer) -> None:
     """Add the commands of training under observation to `app`."""
-    for name, command in {"dynamics": dynamics_command, "gap-causes": causes_command}.items():
+    commands: dict[str, Callable[..., None]] = {"dynamics": dynamics_command, "gap-causes": causes_command}
+    for name, command in commands.items():
         app.command(name, no_args_is_help=True, rich_help_panel="Stages of the workflow")(command)

@@ -1,6 +1,7 @@
 """The stages of the workflow as commands; a Snakemake rule calls each with explicit inputs and outputs."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -206,7 +207,7 @@ def evaluate_command(
 
 def register(app: typer.Typer) -> None:
     """Add the commands of the workflow's stages to `app`."""
-    for name, command in {
+    commands: dict[str, Callable[..., None]] = {
         "corpus": corpus_command,
         "tasks": tasks_command,
         "train-encoder": encoder_command,
@@ -215,5 +216,6 @@ def register(app: typer.Typer) -> None:
         "pretrain": pretrain_command,
         "finetune": finetune_command,
         "evaluate": evaluate_command,
-    }.items():
+    }
+    for name, command in commands.items():
         app.command(name, no_args_is_help=True, rich_help_panel="Stages of the workflow")(command)

@@ -77,7 +77,8 @@ class Ends:
     """Satisfies `revision.encoders.train.Monitor`: the gap before the first step and after the last."""
 
     def __init__(self, probe: Probe) -> None:
-        self.probe, self.start, self.end = probe, float("nan"), {}
+        self.probe, self.start = probe, float("nan")
+        self.end: dict[str, float] = {}
 
     def __call__(self, step: int, model: DualEncoder, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
         """Measure the untrained model, then the trained one."""

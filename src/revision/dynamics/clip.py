@@ -121,7 +121,9 @@ class ClipEncoder(nn.Module):
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         """Unit rows [n, dim] of token numbers [n, tokens]."""
         tokens = tokens.to(self.log_scale.device)
-        mask = (tokens != self.tokenizer.token_to_id(PAD)).long()
+        pad = self.tokenizer.token_to_id(PAD)
+        assert pad is not None
+        mask = tokens.ne(pad).long()
         features = self.clip.get_text_features(input_ids=tokens, attention_mask=mask)
         return functional.normalize(features.pooler_output, dim=-1)
 

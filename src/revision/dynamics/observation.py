@@ -22,12 +22,12 @@ def embedding_gradients(images: Tensor, texts: Tensor, scale: Tensor | float) ->
 
     The rows count as free variables: a row's gradient is a combination of the other modality's rows (lemma B.6).
     """
-    rows = [part.detach().clone().requires_grad_() for part in (images, texts)]
+    x, y = (part.detach().clone().requires_grad_() for part in (images, texts))
     scale = scale.detach() if isinstance(scale, Tensor) else scale
-    loss = contrastive_loss(*rows, scale)
+    loss = contrastive_loss(x, y, scale)
     loss.backward()
-    found = [row.grad.double().cpu().numpy() for row in rows]  # type: ignore[union-attr]
-    return found[0], found[1], loss.item()
+    gradients = [row.grad.double().cpu().numpy() for row in (x, y) if row.grad is not None]
+    return gradients[0], gradients[1], loss.item()
 
 
 def covariance(rows: Array) -> Array:
@@ -123,7 +123,7 @@ def observe(frame: Frame, images: Array, texts: Array, gradients: tuple[Array, A
     delta, zeta, gamma = parts.delta @ frame.U, parts.zeta @ frame.V, parts.gamma @ frame.V
     energy = {name: float(np.sqrt(value)) for name, value in parts.energy().items()}
     cov_delta, cov_zeta = covariance(delta), covariance(zeta)
-    cov_gradient = sum(covariance(part @ frame.U) for part in gradients)
+    cov_gradient = covariance(gradients[0] @ frame.U) + covariance(gradients[1] @ frame.U)
     both = np.concatenate(gradients)
     current = fit_frame(images, texts, rank=frame.rank).U
     coupling = ridge_coupling(delta, zeta)

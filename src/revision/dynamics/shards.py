@@ -85,7 +85,8 @@ class ShardPairs:
 
     def _members(self, number: int) -> Iterator[Place]:
         """Pairs of a shard; the key of a member is its name up to the first dot after the last slash."""
-        path, found = self.shards[number], {}
+        path = self.shards[number]
+        found: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
         try:
             with tarfile.open(path) as archive:
                 for member in archive:

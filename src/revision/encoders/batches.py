@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from revision.errors import ConfigError, DataError
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

@@ -47,14 +47,14 @@ class _Gather(torch.autograd.Function):
     """Concatenate over processes. All take the same loss, so the sum of a row's gradients is `size` times its own."""
 
     @staticmethod
-    def forward(context, rows: Tensor, group: Group) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(context, rows: Tensor, group: Group) -> Tensor:
         context.group, context.count = group, len(rows)
         parts = [torch.empty_like(rows) for _ in range(group.size)]
         distributed.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
         first = context.group.rank * context.count
         return gradient[first : first + context.count] * context.group.size, None
 

@@ -124,7 +124,7 @@ def train(
 
 def fit(
     model: Any,
-    batches: Callable[[int], tuple[Tensor, Tensor]],
+    batches: Any,
     settings: Any,
     out_dir: str | Path,
     identity: dict[str, Any],
@@ -136,6 +136,7 @@ def fit(
 ) -> None:
     """Train `model` (embed_pixels, embed_tokens, log_scale, save) on `batches` and save it, with a manifest.
 
+    `batches(step)` gives a step's pictures and words, a pure function of the step.
     `settings` has steps, peak_lr, weight_decay and warmup_share; `identity` says what is trained, with its "seed".
     Of several processes (`revision.encoders.parallel`) each takes `batches.share(rank, size)`; the first alone
     observes and writes.
@@ -143,7 +144,7 @@ def fit(
     out_dir = Path(out_dir)
     checkpoint = out_dir.with_name(out_dir.name + ".checkpoint") / CHECKPOINT
     team = Group.current()
-    own = batches if team.size == 1 else batches.share(team.rank, team.size)  # type: ignore[attr-defined]
+    own = batches if team.size == 1 else batches.share(team.rank, team.size)
     monitor = monitor if team.rank == 0 else None
     optimizer = torch.optim.AdamW(
         [parameter for parameter in model.parameters() if parameter.requires_grad],

@@ -18,7 +18,7 @@ BASE = 2.0
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(tile, skip, counts):  # type: ignore[no-untyped-def]
+def _count(tile, skip, counts):
     """Add the cosines of tile [q, c] to the bins, in row i only those right of column i + skip."""
     bins = counts.shape[0]
     for i in range(tile.shape[0]):

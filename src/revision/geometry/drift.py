@@ -1,5 +1,6 @@
 """Phantom drift (theorem B.14): normalising a cloud turns its mean; predicted to second order and measured."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ def phantom_drift(rows: Array) -> Drift:
     return Drift(predicted, measured, a, float(np.sqrt(np.trace(covariance)) / np.linalg.norm(mean)))
 
 
-def drift_sweep(rows: Array, factors: Array | list[float]) -> list[Drift]:
+def drift_sweep(rows: Array, factors: Sequence[float]) -> list[Drift]:
     """`phantom_drift` of mu + f (rows - mu) for each factor f: how the theorem fares as the residual grows."""
     rows = np.asarray(rows, dtype=np.float64)
     mean = rows.mean(axis=0)

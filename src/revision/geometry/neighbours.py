@@ -19,7 +19,7 @@ TIE = np.float32(1e-6)
 
 
 @numba.njit(cache=True, nogil=True)
-def _insert(value, row, similarity, index):  # type: ignore[no-untyped-def]
+def _insert(value, row, similarity, index):
     """Put `value` of corpus row `row` at its place among the best k, best first; equal values keep the earlier row."""
     place = similarity.shape[0] - 1
     while place > 0 and similarity[place - 1] < value:
@@ -31,7 +31,7 @@ def _insert(value, row, similarity, index):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _keep_best_of_rows(tile, first, own, similarity, index):  # type: ignore[no-untyped-def]
+def _keep_best_of_rows(tile, first, own, similarity, index):
     """Merge tile [q, c], whose column j is corpus row first + j, into the best k of its q rows.
 
     With `own`, tile row i skips column i.
@@ -52,7 +52,7 @@ def _keep_best_of_rows(tile, first, own, similarity, index):  # type: ignore[no-
 
 
 @numba.njit(cache=True, nogil=True)
-def _keep_best_of_columns(tile, first, similarity, index):  # type: ignore[no-untyped-def]
+def _keep_best_of_columns(tile, first, similarity, index):
     """The same for the c columns of the tile, whose row i is corpus row first + i."""
     columns = tile.shape[1]
     k = similarity.shape[1]

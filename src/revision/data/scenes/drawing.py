@@ -89,5 +89,5 @@ def draw_all(scenes: list[Scene], size: int) -> np.ndarray:
     """Draw all scenes: uint8 [n, size, size, 3]."""
     pictures = np.empty((len(scenes), size, size, 3), dtype=np.uint8)
     for index, scene in enumerate(scenes):
-        pictures[index] = draw(scene, size)
+        pictures[index] = np.asarray(draw(scene, size))
     return pictures

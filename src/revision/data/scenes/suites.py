@@ -215,7 +215,8 @@ _SUITES = (
         "relation", "reasoning", 2,
         lambda draws: (*_two_shapes(draws), draws.pick(2)),
         lambda asked: f"is the {SHAPES[asked[0]]} {AXES[asked[2]][0]} or {AXES[asked[2]][1]} the {SHAPES[asked[1]]} ?",
-        lambda asked: AXES[asked[2]], _edit_pair, lambda scene, asked: _relation(scene, *asked[:2], bool(asked[2])),
+        lambda asked: AXES[asked[2]], _edit_pair,
+        lambda scene, asked: _relation(scene, asked[0], asked[1], bool(asked[2])),
     ),
     Suite(
         "odd_one_out", "reasoning", len(COLOURS),

@@ -56,7 +56,8 @@ class WorldSettings:
         if kind == "full":
             return Mentions(1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0)
         names = ("objects", "colour", "size", "cell", "relation", "place", "count")
-        return Mentions(*(getattr(self, f"{kind}_{n}") for n in names), self.long_phrases if kind == "long" else 0)
+        chances = {name: getattr(self, f"{kind}_{name}") for name in names}
+        return Mentions(**chances, phrases=self.long_phrases if kind == "long" else 0)
 
 
 def _known(what: str, name: str, existing: Any) -> str:
