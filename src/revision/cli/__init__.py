@@ -8,7 +8,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import typer
 
-from revision.cli import align, dynamics, gap, reproduce, stages
+from revision.cli import align, data, dynamics, gap, reproduce, stages
 from revision.errors import RevisionError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 reproduce.register(app)
 gap.register(app)
 stages.register(app)
+data.register(app)
 dynamics.register(app)
 align.register(app)
 

@@ -1,7 +1,8 @@
 """Corpus tables on disk: Parquet with one row an example; the rest of the harness knows the world only through them.
 
 Columns by kind: captions (id, short, long, image), instructions (id, suite, question, answer, image) and reading
-(id, context, question, answer, short). `image` holds an encoded picture.
+(id, context, question, answer, short). `image` holds an encoded picture or, in tables of other people's data sets
+(revision.data.ingest), the path of one under the folder that the table's metadata name.
 """
 
 import io
@@ -14,10 +15,12 @@ from PIL import Image, UnidentifiedImageError
 
 from revision.data.scenes import World
 from revision.data.scenes.lexicon import GENERAL
+from revision.data.sources import inside
 from revision.errors import ConfigError, DataError
 from revision.files import atomic_file
 
 BLOCK = 4096
+ROOT = b"revision.root"  # metadata: the folder of the pictures whose paths the table holds
 KINDS = ("captions", "instructions", "reading")
 
 
@@ -28,10 +31,13 @@ def encode_image(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def decode_image(data: bytes, where: str) -> Image.Image:
-    """The RGB picture in `data`. Raises DataError that says `where` if it can't be read or is a decompression bomb."""
+def decode_image(data: bytes | Path, where: str) -> Image.Image:
+    """The RGB picture in `data`, bytes or a file.
+
+    Raises DataError that says `where` if it can't be read or is a decompression bomb.
+    """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or 0):
                 raise DataError(
                     f"{where}: {image.width} x {image.height} pixels is too many; remove the row or shrink it"
@@ -109,6 +115,14 @@ def read_columns(path: str | Path, columns: Sequence[str], rows: int | None = No
 
 
 def stream(path: str | Path, columns: Sequence[str], rows: int = 512) -> Iterator[dict[str, list]]:
-    """Blocks of at most `rows` rows as lists by column name; memory does not grow with the table."""
-    for batch in open_corpus(path, columns).iter_batches(rows, columns=list(columns)):
-        yield batch.to_pydict()
+    """Blocks of at most `rows` rows as lists by column name; memory does not grow with the table.
+
+    Pictures are bytes or, where the table holds their paths, files for `decode_image`.
+    """
+    table = open_corpus(path, columns)
+    root = (table.schema_arrow.metadata or {}).get(ROOT, b"").decode()
+    for batch in table.iter_batches(rows, columns=list(columns)):
+        block = batch.to_pydict()
+        if "image" in block and block["image"] and isinstance(block["image"][0], str):
+            block["image"] = [inside(root, name, str(path)) for name in block["image"]]
+        yield block

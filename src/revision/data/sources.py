@@ -1,0 +1,241 @@
+"""Rows of other people's data sets, one at a time, in the formats in which they are published.
+
+A source is a folder (or, for the format `hub`, a data set of the Hugging Face hub that is streamed); every reader
+yields its rows in the order of the files, says where each one stands, and keeps none of them.
+"""
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import ijson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from revision.errors import ConfigError, DataError
+
+FORMATS = ("json", "jsonl", "parquet", "webdataset", "meta", "hub")
+SKIPPABLE = ("no_picture", "several_pictures", "missing_picture", "empty_text")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set and how its rows become rows of a corpus table.
+
+    `path` is its folder, `files` are patterns inside it, `images` is the folder inside it that picture paths start
+    from. `fields` maps a column (id, short, long, image, question, answer, or `conversation` for a list of turns) to
+    the place of its value in a row, such as conversations.1.value. Without an `id`, rows are numbered. Rows go to
+    tables by a hash of the value at `split_by` (default: the id). `skip` lists what is left out and counted instead
+    of refused: no_picture, several_pictures, missing_picture, empty_text. For the format hub, `path` is the id on the
+    hub; `revision` (a commit), `subset` and `split` say what of it.
+    """
+
+    path: str
+    format: str
+    fields: dict[str, str]
+    files: list[str] = field(default_factory=list)
+    images: str = "."
+    split_by: str = ""
+    skip: list[str] = field(default_factory=list)
+    revision: str = ""
+    subset: str = ""
+    split: str = "train"
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ConfigError(
+                f"source {self.path}: format {self.format!r} does not exist; there are {', '.join(FORMATS)}"
+            )
+        unknown = sorted(set(self.skip) - set(SKIPPABLE))
+        if unknown:
+            raise ConfigError(
+                f"source {self.path}: skip {', '.join(unknown)} is unknown; there are {', '.join(SKIPPABLE)}"
+            )
+        if self.format == "hub" and not (len(self.revision) == 40 and set(self.revision) <= set("0123456789abcdef")):
+            raise ConfigError(f"source {self.path}: revision {self.revision!r} is no commit; give its 40 digits")
+        if self.format != "hub" and not self.files:
+            raise ConfigError(f"source {self.path}: no files named; give patterns such as '*.json'")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row: its values, where it stands, a name for rows without an id, and the folder its picture's path is from.
+
+    `folder` is inside the source's.
+    """
+
+    values: dict[str, Any]
+    where: str
+    name: str
+    folder: str
+
+
+def inside(root: str | Path, path: str, where: str) -> Path:
+    """The file `path` under `root`. Raises DataError if it lies outside, by `..`, as an absolute path or by a link."""
+    found = Path(root, path)
+    if not path or PurePosixPath(path).is_absolute() or not found.resolve().is_relative_to(Path(root).resolve()):
+        raise DataError(f"{where}: {path!r} is not inside {root}; correct the path or move the file there")
+    return found
+
+
+def read(source: Source) -> Iterator[Example]:
+    """All rows of a source, in the order of its sorted files. Raises DataError with file, row and mend."""
+    if source.format == "hub":
+        yield from _hub(source)
+        return
+    reader = {"json": _json, "jsonl": _jsonl, "parquet": _parquet, "webdataset": _webdataset}.get(source.format)
+    for path in files_of(source):
+        if source.format == "meta":
+            yield from _meta(source, path)
+        elif reader is not None:
+            for number, values in enumerate(reader(path)):
+                where = f"{path}, row {number}"
+                if not isinstance(values, dict):
+                    raise DataError(f"{where}: not a mapping of fields but {type(values).__name__}; mend the row")
+                yield Example(values, where, f"{path.stem}-{number:09d}", source.images)
+
+
+def files_of(source: Source) -> list[Path]:
+    """The files of a source on this machine, sorted. Raises DataError for a folder or a pattern without any."""
+    folder = Path(source.path)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; put the data set there or correct the source's path")
+    found = []
+    for pattern in source.files:
+        matches = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if not matches:
+            raise DataError(f"{folder}: no file matches {pattern!r}; correct `files` or complete the data set")
+        found += matches
+    return found
+
+
+def _json(path: Path) -> Iterator[Any]:
+    """Items of one JSON list, parsed as they come."""
+    number = -1
+    try:
+        with open(path, "rb") as file:
+            for number, item in enumerate(ijson.items(file, "item", use_float=True)):
+                yield item
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        said = str(error).splitlines()[0]
+        raise DataError(
+            f"{path}, row {number + 1}: not JSON in UTF-8 ({said}); mend the file or fetch it again"
+        ) from error
+    if number < 0:
+        raise DataError(f"{path}: no rows; a JSON list of objects is expected")
+
+
+def _jsonl(path: Path) -> Iterator[Any]:
+    """Lines that are JSON; the number of a row is that of its line, from 0."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file):
+            try:
+                yield json.loads(line.decode("utf-8"))
+            except (UnicodeDecodeError, json.JSONDecodeError) as error:
+                raise DataError(
+                    f"{path}, row {number}: not JSON in UTF-8 ({error}); mend or remove the line"
+                ) from error
+
+
+def _parquet(path: Path) -> Iterator[Any]:
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(256):
+            yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({error}); fetch it again") from error
+
+
+def _webdataset(path: Path) -> Iterator[Any]:
+    """Members of a tar archive that share a key: __key__, txt, json (parsed) and image (bytes)."""
+    row: dict[str, Any] = {}
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                handle = archive.extractfile(member) if member.isfile() else None
+                if handle is None:
+                    continue
+                place = PurePosixPath(member.name)
+                stem, _, ending = place.name.partition(".")
+                key = str(place.with_name(stem))
+                if row and row["__key__"] != key:
+                    yield row
+                    row = {}
+                row["__key__"] = key
+                row |= _member(f".{ending.lower()}", handle.read(), f"{path}, member {member.name}")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DataError(f"{path}: not a whole tar archive ({error}); fetch it again") from error
+    if row:
+        yield row
+
+
+def _member(ending: str, data: bytes, where: str) -> dict[str, Any]:
+    if ending in PICTURES:
+        return {"image": data}
+    try:
+        if ending == ".txt":
+            return {"txt": data.decode("utf-8")}
+        if ending == ".json":
+            return {"json": json.loads(data)}
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{where}: not readable as UTF-8 {ending[1:]} ({error}); leave the pair out") from error
+    return {}
+
+
+def _meta(source: Source, path: Path) -> Iterator[Example]:
+    """The lists of a meta file {name: {root, annotation, ...}}, as InternVL's training data have one."""
+    try:
+        lists = json.loads(path.read_text(encoding="utf-8"))
+        entries = [(name, str(entry["annotation"]), str(entry["root"]), entry.get("repeat_time", 1))
+                   for name, entry in lists.items()]  # fmt: skip
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: no meta file of {{name: {{root, annotation}}}} ({error!r}); correct it") from error
+    for name, annotation, root, repeats in entries:
+        where = f"{path}, {name}"
+        if repeats != 1:
+            raise DataError(f"{where}: repeat_time {repeats}; every row is read once here, so set it to 1")
+        rows = inside(source.path, annotation, where)
+        inside(source.path, root, where)
+        if not rows.is_file():
+            raise DataError(f"{where}: {rows} does not exist; complete the data set or take the entry out")
+        for number, values in enumerate(_jsonl(rows)):
+            if not isinstance(values, dict):
+                raise DataError(f"{rows}, row {number}: not a mapping of fields; mend the row")
+            yield Example(values, f"{rows}, row {number}", f"{name}-{number:09d}", root)
+
+
+def _hub(source: Source) -> Iterator[Example]:
+    """Rows streamed from the hub; nothing is kept on disk."""
+    if os.environ.get("HF_HUB_OFFLINE", "1") != "0" and not Path(source.path).is_dir():
+        raise DataError(
+            f"{source.path}: this data set is on the hub and HF_HUB_OFFLINE is not 0; set HF_HUB_OFFLINE=0 to let it "
+            "be streamed, or download it and name its folder"
+        )
+    import datasets
+
+    try:
+        rows = datasets.load_dataset(
+            source.path,
+            source.subset or None,
+            split=source.split,
+            revision=source.revision,
+            streaming=True,
+            data_files=source.files or None,
+        )
+        for name, feature in (rows.features or {}).items():
+            if isinstance(feature, datasets.Image):
+                rows = rows.cast_column(name, datasets.Image(decode=False))
+        for number, values in enumerate(rows):
+            where = f"{source.path}@{source.revision[:8]}, row {number}"
+            yield Example(values, where, f"{number:09d}", ".")
+    except DataError:
+        raise
+    except Exception as error:  # the hub's client raises errors of several libraries
+        said = f"{type(error).__name__}: {error}"
+        raise DataError(
+            f"{source.path}: could not be streamed ({said}); check id, revision, split and, if it is gated, `hf auth login`"
+        ) from error
