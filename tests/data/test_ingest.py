@@ -74,7 +74,7 @@ def test_parts_never_meet_and_together_are_everything(tmp_path):
         name: [row["id"] for row in write(settings, tmp_path / name, share=share)[0]] for name, share in shares.items()
     }
     everything = [f"{row:09d}" for row in range(120)]
-    assert sorted(sum(parts.values(), [])) == everything
+    assert sorted(one for part in parts.values() for one in part) == everything
     for name, (low, high) in shares.items():
         assert parts[name] == [one for one in everything if low <= share_of(one) < high] and len(parts[name]) > 8
 

@@ -119,7 +119,8 @@ def _json(path: Path) -> Iterator[Any]:
     number = -1
     try:
         with open(path, "rb") as file:
-            for number, item in enumerate(ijson.items(file, "item", use_float=True)):
+            for item in ijson.items(file, "item", use_float=True):
+                number += 1
                 yield item
     except (ijson.JSONError, UnicodeDecodeError) as error:
         said = str(error).splitlines()[0]
@@ -237,5 +238,5 @@ def _hub(source: Source) -> Iterator[Example]:
     except Exception as error:  # the hub's client raises errors of several libraries
         said = f"{type(error).__name__}: {error}"
         raise DataError(
-            f"{source.path}: could not be streamed ({said}); check id, revision, split and, if it is gated, `hf auth login`"
+            f"{source.path}: could not be streamed ({said}); check id, revision, split; if gated: `hf auth login`"
         ) from error
