@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, make, read_yaml, rows
+from figure_inputs import CAPTIONS, arguments, make, probe_images, read_yaml, rows
 from style import PAPER, colour_of, describe, name_of, save, save_table
 
 from revision.geometry.gap import centroid_gap, gap_noise
@@ -17,10 +17,11 @@ PUBLISHED = {"identity": "original", "c3": "c3", "realign": "realign"}
 
 def measure(work: Path, settings: dict, seeds: list[int]) -> pd.DataFrame:
     """One row a number: caption, method, sample, seed, gap."""
-    reference, probe_image = rows(work, "reference", "image"), rows(work, "probe", "image")
+    reference = rows(work, "reference", "image")
     found = []
     for column in CAPTIONS:
         texts, probe = rows(work, "text", column), rows(work, "probe", column)
+        probe_image = probe_images(work, column)
         for seed in seeds:
             generator = np.random.default_rng(seed)
             half_texts = texts[generator.permutation(len(texts))[: len(texts) // 2]]

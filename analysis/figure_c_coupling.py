@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, rows
+from figure_inputs import CAPTIONS, arguments, probe_images, rows
 from style import colour_of, describe, save, save_table
 
 from revision.geometry.coupling import RIDGE, explained, ridge_coupling
@@ -22,12 +22,11 @@ def measure(work: Path) -> pd.DataFrame:
 
     "shuffled" is the in-sample R^2 when each delta gets another pair's zeta: what chance gives.
     """
-    image = rows(work, "probe", "image")
-    half = len(image) // 2
-    order = np.random.default_rng(SEED).permutation(half)
     found = []
     for column in CAPTIONS:
-        text = rows(work, "probe", column)
+        image, text = probe_images(work, column), rows(work, "probe", column)
+        half = len(image) // 2
+        order = np.random.default_rng(SEED).permutation(half)
         for energy in ENERGIES:
             frame = fit_frame(image, text, energy=energy)
             if frame.rank == image.shape[1]:

@@ -49,6 +49,12 @@ def rows(work: Path, table: str, column: str) -> np.ndarray:
     return np.asarray(open_embeddings(work / f"embeddings/{table}_{column}").array())
 
 
+def probe_images(work: Path, column: str) -> np.ndarray:
+    """Pictures of the held-out captions of a column; long captions of other pictures have a table of their own."""
+    own = f"probe_{column}"
+    return rows(work, own if (work / f"embeddings/{own}_image").exists() else "probe", "image")
+
+
 def make(settings: dict[str, Any]) -> Aligner:
     """An aligner, not fitted, from its section of the configuration."""
     return make_aligner(settings["method"], **settings.get("params", {}))
@@ -67,7 +73,7 @@ class HeldOut:
 def held_out(work: Path, column: str, settings: dict[str, dict[str, Any]]) -> HeldOut:
     """Fit aligners on unpaired rows, those that need pairs on the first half of the probe; move the second half."""
     texts, images = rows(work, "text", column), rows(work, "reference", "image")
-    probe_text, probe_image = rows(work, "probe", column), rows(work, "probe", "image")
+    probe_text, probe_image = rows(work, "probe", column), probe_images(work, column)
     half = len(probe_text) // 2
     text, image = probe_text[half:], probe_image[half:]
     moved = {}

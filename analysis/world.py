@@ -5,22 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from figure_inputs import probe_images, rows
 from style import save_table
 
 from revision.geometry.gap import centroid_gap
 from revision.geometry.neighbours import retrieval
 from revision.geometry.spectrum import covariance_eigenvalues, effective_rank
-from revision.store import open_embeddings
 
 RETRIEVAL_PAIRS = 2000
 
 
 def facts(work: Path) -> pd.DataFrame:
     """One row a number: caption, metric, value, n."""
-    image = open_embeddings(work / "embeddings/probe_image").array()
-    rows = []
+    table = []
     for caption in ("short", "long"):
-        text = open_embeddings(work / f"embeddings/probe_{caption}").array()
+        image, text = probe_images(work, caption), rows(work, "probe", caption)
         pairs = min(RETRIEVAL_PAIRS, len(text))
         residual = covariance_eigenvalues(np.asarray(image, dtype=np.float64) - text)
         spectra = {"image": covariance_eigenvalues(image), "text": covariance_eigenvalues(text)}
@@ -34,12 +33,12 @@ def facts(work: Path) -> pd.DataFrame:
             "residual effective rank": effective_rank(residual),
             "residual anisotropy (largest eigenvalue over the mean)": residual[0] / residual.mean(),
         }
-        rows += [{"caption": caption, "metric": k, "value": float(v), "n": len(text)} for k, v in numbers.items()]
-        rows += [
+        table += [{"caption": caption, "metric": k, "value": float(v), "n": len(text)} for k, v in numbers.items()]
+        table += [
             {"caption": caption, "metric": f"R@1 {way} of {pairs}", "value": values[1], "n": pairs}
             for way, values in (("text to image", found.text_to_image), ("image to text", found.image_to_text))
         ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(table)
 
 
 if __name__ == "__main__":

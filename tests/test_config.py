@@ -8,7 +8,18 @@ import pytest
 import yaml
 
 from revision.align import make_aligner
-from revision.config import check, run_tables, run_variants, scale_file, stage1_of, variant
+from revision.config import (
+    check,
+    run_tables,
+    run_variants,
+    scale_file,
+    source_of,
+    stage1_of,
+    table_of,
+    variant,
+    without_factor,
+)
+from revision.data.sources import Source
 from revision.errors import ConfigError
 from revision.mllm.loop import LoopSettings
 from revision.settings import from_mapping
@@ -94,3 +105,64 @@ def test_settings_name_unknown_and_missing_keys():
         from_mapping(LoopSettings, {"lr": 1}, "stage1")
     with pytest.raises(ConfigError, match=r"stage1: missing key batch_size, epochs, learning_rate"):
         from_mapping(LoopSettings, {}, "stage1")
+
+
+@pytest.fixture
+def paper(config):
+    """The configuration of scale `paper`, merged as Snakemake merges it."""
+
+    def merge(base, change):
+        for key, value in change.items():
+            base[key] = merge(base.get(key, {}), value) if isinstance(value, dict) else value
+        return base
+
+    return merge(copy.deepcopy(config), yaml.safe_load((CONFIG / "scales/paper.yaml").read_text()))
+
+
+def test_the_paper_scale_is_valid_and_runs_every_variant_that_has_its_texts(paper):
+    check(paper, SCHEMA)
+    assert set(paper["variants"]) - set(run_variants(paper)) == {"revision_8x"}
+    assert set(run_tables(paper)) == set(paper["tables"])
+
+
+def test_the_paper_scale_has_what_the_paper_publishes(paper):
+    published = yaml.safe_load((CONFIG / "published.yaml").read_text())["settings"]
+    for stage in ("stage1", "stage2"):
+        assert paper[stage]["epochs"] == published[stage]["epochs"]
+        assert paper[stage]["learning_rate"] == published[stage]["lr"]
+    training = published["contrastive_pretraining"]
+    assert paper["dynamics"]["monitor"]["probe"] == training["probe"]
+    assert paper["dynamics"]["monitor"]["every"] == training["log_every"]
+    assert paper["dynamics"]["monitor"]["freeze_at"] == training["freeze_frame_at_step"]
+    assert paper["dynamics"]["monitor"]["gradient_batches"] == training["gradient_batches"]
+    assert paper["data"]["text"] == 1_000_000
+
+
+def test_every_source_of_the_paper_scale_can_be_read_as_one(paper):
+    for name in paper["corpora"]["tables"]:
+        source = from_mapping(Source, source_of(paper, name), name)
+        assert source.path.startswith("data/")
+
+
+def test_long_captions_have_a_table_of_their_own_where_there_is_one(config, paper):
+    assert table_of(paper, "text", "long") == "text_long" and table_of(paper, "text_2x", "long") == "text_long_2x"
+    assert table_of(paper, "probe", "image") == table_of(paper, "probe", "short") == "probe"
+    assert table_of(paper, "scan_text", "long") == "scan_text" and table_of(config, "text", "long") == "text"
+    assert without_factor("text_0.1x") == ("text", "_0.1x") and without_factor("scan_text") == ("scan_text", "")
+
+
+@pytest.mark.parametrize(
+    ("table", "value", "message"),
+    [
+        ("probe", {"source": "bunny", "share": [0.9, 0.95]}, "probe and reference share rows of bunny|text and probe"),
+        ("probe", {"source": "coco", "share": [0, 1]}, "tables.probe.source: 'coco' does not exist; there are bunny"),
+        ("prob", {"source": "bunny", "share": [0.999, 1]}, "data: 'prob' does not exist"),
+        ("probe", None, "corpora.tables: 'probe' does not exist"),
+    ],
+)
+def test_corpora_that_do_not_fit(paper, table, value, message):
+    paper["corpora"]["tables"][table] = value
+    if value is None:
+        del paper["corpora"]["tables"][table]
+    with pytest.raises(ConfigError, match=message):
+        check(paper, SCHEMA)

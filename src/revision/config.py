@@ -1,5 +1,7 @@
 """The configuration of a run: scales over the defaults, checked before anything starts."""
 
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,8 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from revision.errors import ConfigError
+
+ABOUT = ("hub", "licence", "gated", "get")  # what a source says about itself, for people and the planner
 
 
 def scale_file(folder: str | Path, scale: str) -> Path:
@@ -24,6 +28,8 @@ def check(config: dict[str, Any], schema: str | Path) -> None:
     for error in Draft202012Validator(rules).iter_errors(config):
         raise ConfigError(_explain(error))
     _known("base aligner", config["base"]["aligner"], config["aligners"])
+    if "corpora" in config:
+        _check_corpora(config)
     for name, change in config["variants"].items():
         _known(f"variants.{name}.aligner", change.get("aligner", config["base"]["aligner"]), config["aligners"])
         _known(f"variants.{name}.llm", change.get("llm", config["base"]["llm"]), config["llm"]["sizes"])
@@ -75,6 +81,47 @@ def run_tables(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for name, settings in tables.items()
         if settings["reference"] in settings["rows"] and len(settings["rows"]) > 1
     }
+
+
+def without_factor(table: str) -> tuple[str, str]:
+    """Name of a corpus table and its factor: text_2x gives text and _2x, probe gives probe and nothing."""
+    name, _, factor = table.rpartition("_")
+    return (name, f"_{factor}") if name and re.fullmatch(r"[0-9.]+x", factor) else (table, "")
+
+
+def table_of(config: dict[str, Any], table: str, column: str) -> str:
+    """The corpus table with a column of `table`: long captions may have a table of their own, with its pictures."""
+    name, factor = without_factor(table)
+    own = f"{name}_long"
+    return own + factor if column == "long" and own in config.get("corpora", {}).get("tables", {}) else table
+
+
+def source_of(config: dict[str, Any], table: str) -> dict[str, Any]:
+    """Where a corpus table comes from, as revision.data.sources.Source takes it; folders lie under corpora.root."""
+    corpora = config["corpora"]
+    _known("corpora.tables", table, corpora["tables"])
+    source = corpora["sources"][corpora["tables"][table]["source"]]
+    path = source["path"] if source["format"] == "hub" else str(Path(corpora["root"]) / source["path"])
+    return {key: value for key, value in source.items() if key not in ABOUT} | {"path": path}
+
+
+def _check_corpora(config: dict[str, Any]) -> None:
+    """Every table has a source, none is missing, and no two tables of one source can share a row."""
+    corpora = config["corpora"]
+    wanted = [name for name in config["data"] if name != "reading"]
+    for name in wanted:
+        _known("corpora.tables", name, corpora["tables"])
+    taken: dict[str, list[tuple[float, float, str]]] = {}
+    for name, settings in corpora["tables"].items():
+        _known("data", name.removesuffix("_long"), wanted)
+        _known(f"corpora.tables.{name}.source", settings["source"], corpora["sources"])
+        taken.setdefault(settings["source"], []).append((*settings["share"], name))
+    for source, shares in taken.items():
+        for (_, high, first), (low, _, second) in pairwise(sorted(shares)):
+            if low < high:
+                raise ConfigError(
+                    f"configuration corpora.tables: {first} and {second} share rows of {source}; part their shares"
+                )
 
 
 def _known(where: str, name: str, existing: Any) -> None:

@@ -4,7 +4,17 @@ import sys
 
 from snakemake.utils import min_version, validate
 
-from revision.config import check, run_tables, run_variants, scale_file, stage1_of, variant
+from revision.config import (
+    check,
+    run_tables,
+    run_variants,
+    scale_file,
+    source_of,
+    stage1_of,
+    table_of,
+    variant,
+    without_factor,
+)
 from revision.errors import RevisionError
 
 min_version("9.0")
@@ -57,6 +67,16 @@ def of_text(captions):
     caption, _, factor = captions.partition("_")
     table = ("synthetic" if caption == "synthetic" else "text") + (f"_{factor}" if factor else "")
     return table, "short" if caption == "synthetic" else caption
+
+
+def corpus_of(table, column):
+    """The Parquet file with a column of a corpus table."""
+    return f"{WORK}/data/{table_of(config, table, column)}.parquet"
+
+
+def pictures_of(table, column):
+    """Manifest of the pictures that the captions of a column of a corpus table describe."""
+    return embeddings(table_of(config, table, column), "image")
 
 
 def captions_of(name):

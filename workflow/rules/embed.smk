@@ -3,7 +3,7 @@
 
 rule embed:
     input:
-        table=WORK + "/data/{table}.parquet",
+        table=lambda w: corpus_of(w.table, w.column),
         encoder=WORK + "/encoder/manifest.json",
     output:
         WORK + "/embeddings/{table}_{column}/manifest.json",

@@ -17,7 +17,7 @@ def sets(*names):
 
 
 SHORT = sets("text_short", "reference_image", "probe_short", "probe_image")
-LONG = sets("text_long", "probe_long")
+LONG = [*sets("text_long", "probe_long"), pictures_of("probe", "long")]
 
 
 rule figure_3:
@@ -168,7 +168,7 @@ rule figure_10:
 rule figure_11:
     input:
         embeddings=LONG + sets("reference_image", "probe_image"),
-        captions=WORK + "/data/probe.parquet",
+        captions=corpus_of("probe", "long"),
     output:
         figures("figure_11"),
     params:
@@ -202,7 +202,7 @@ rule figure_12:
 
 rule coupling:
     input:
-        embeddings=sets("probe_image", "probe_short", "probe_long"),
+        embeddings=[*sets("probe_image", "probe_short", "probe_long"), pictures_of("probe", "long")],
     output:
         figures("coupling"),
     params:

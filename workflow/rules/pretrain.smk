@@ -12,9 +12,9 @@ rule pretrain:
     input:
         llm=lambda w: f"{WORK}/llm/{variant(config, w.variant)['llm']}/manifest.json",
         embeddings=stage1_embeddings,
-        captions=lambda w: f"{WORK}/data/{of_text(captions_of(w.variant))[0]}.parquet",
-        validation_embeddings=embeddings("validation", "image"),
-        validation=WORK + "/data/validation.parquet",
+        captions=lambda w: corpus_of(*of_text(captions_of(w.variant))),
+        validation_embeddings=lambda w: pictures_of("validation", of_text(captions_of(w.variant))[1]),
+        validation=lambda w: corpus_of("validation", of_text(captions_of(w.variant))[1]),
     output:
         WORK + "/stage1/{variant}/seed{seed}/manifest.json",
     params:

@@ -2,7 +2,7 @@
 
 rule world_facts:
     input:
-        probe=[embeddings("probe", column) for column in ("image", "short", "long")],
+        probe=[embeddings("probe", column) for column in ("image", "short", "long")] + [pictures_of("probe", "long")],
     output:
         RESULTS + "/tables/world.csv",
     params:
