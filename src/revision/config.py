@@ -22,6 +22,26 @@ def scale_file(folder: str | Path, scale: str) -> Path:
     return path
 
 
+def load(folder: str | Path, scale: str) -> dict[str, Any]:
+    """The configuration of a scale, merged over the defaults as the workflow merges it, and checked."""
+    folder = Path(folder)
+    values = [
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in (folder / "default.yaml", scale_file(folder, scale))
+    ]
+    config = _merged(*values)
+    check(config, folder / "schema.yaml")
+    return config
+
+
+def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        there = merged.get(key)
+        merged[key] = _merged(there, value) if isinstance(value, dict) and isinstance(there, dict) else value
+    return merged
+
+
 def check(config: dict[str, Any], schema: str | Path) -> None:
     """Raise ConfigError for an unknown key, a value that does not fit, or a name that refers to nothing."""
     rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))

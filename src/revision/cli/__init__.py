@@ -8,7 +8,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import typer
 
-from revision.cli import align, data, dynamics, gap, reproduce, stages
+from revision.cli import align, data, dynamics, gap, plan, reproduce, stages
 from revision.errors import RevisionError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ reproduce.register(app)
 gap.register(app)
 stages.register(app)
 data.register(app)
+plan.register(app)
 dynamics.register(app)
 align.register(app)
 

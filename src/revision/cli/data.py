@@ -44,6 +44,25 @@ def corpus_from_command(
     typer.echo(f"{written.rows} rows from {written.used} of the source; left out: {left}")
 
 
+def published_tasks_command(
+    suites: Annotated[Path, typer.Argument(help="YAML of suites, such as config/suites.yaml.")],
+    out: Annotated[Path, typer.Option(help="Task folder to write.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with a folder of Parquet files a suite; without it: the hub's cache.")
+    ] = None,
+) -> None:
+    """Write published evaluation suites, lmms-eval's own tasks, as a task folder for `revision evaluate`.
+
+    Example: revision published-tasks config/suites.yaml --out tasks
+    """
+    from revision.evaluation.published import read_published, write_published
+
+    write_published(read_published(suites), out, data)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("corpus-from", no_args_is_help=True, rich_help_panel="Stages of the workflow")(corpus_from_command)
+    app.command("published-tasks", no_args_is_help=True, rich_help_panel="Stages of the workflow")(
+        published_tasks_command
+    )

@@ -9,9 +9,12 @@ from lmms_eval.api.model import lmms
 from revision.errors import ConfigError
 from revision.evaluation.images import ImageEmbeddings
 
+NEW_TOKENS = 1024
+"""Longest answer where a task does not say one (MMStar's): what most models of lmms-eval take then."""
+
 
 class ReVisionLmms(lmms):
-    """A checkpoint under lmms-eval.
+    """A checkpoint under lmms-eval. A question must have exactly one picture: it becomes the one visual token.
 
     `checkpoint` is the folder of a ReVisionModel and `encoder` the folder of the encoder whose embeddings it reads;
     with `blind` the model gets no visual token and no encoder is needed. `images` shares embeddings between
@@ -41,7 +44,7 @@ class ReVisionLmms(lmms):
 
         self.batch_size = int(batch_size)
         self.images = None if blind else images if images is not None else ImageEmbeddings(encoder)
-        self._model: Any = ReVisionModel.load(checkpoint, device=device or "cpu")
+        self._model: Any = ReVisionModel.load(checkpoint, device=device or _device())
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """Answer every request greedily; batches are drawn from requests sorted by length."""
@@ -91,8 +94,17 @@ class ReVisionLmms(lmms):
             _, _, doc_to_visual, doc_id, task, split = request.args
             visuals = doc_to_visual(self.task_dict[task][split][doc_id])
             if len(visuals) != 1:
-                raise ConfigError(f"{task} {doc_id}: {len(visuals)} pictures; the model reads exactly one a question")
+                raise ConfigError(
+                    f"{task} {doc_id}: {len(visuals)} pictures; the model reads exactly one: leave the question out"
+                )
             yield place, visuals[0]
+
+
+def _device() -> str:
+    import torch
+
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return "cpu" if found is None else found.type
 
 
 def _place(request: Instance) -> tuple[str, str, int]:
@@ -109,9 +121,7 @@ def _new_tokens(request: Instance) -> int:
     settings = request.args[1]
     if settings.get("do_sample") or settings.get("num_beams", 1) != 1:
         raise ConfigError(f"{request.task_name}: model revision decodes greedily; set do_sample false and num_beams 1")
-    if "max_new_tokens" not in settings:
-        raise ConfigError(f"{request.task_name}: generation_kwargs has no max_new_tokens; set it in the task's YAML")
-    return int(settings["max_new_tokens"])
+    return int(settings.get("max_new_tokens", NEW_TOKENS))
 
 
 def _cut(text: str, stops: Any) -> str:

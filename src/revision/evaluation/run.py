@@ -1,6 +1,7 @@
 """Score many checkpoints in one process through lmms-eval, whose import alone takes many seconds."""
 
 import os
+import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from revision.errors import ConfigError
 from revision.evaluation.images import ImageEmbeddings, ImageEncoder
+from revision.evaluation.published import PublishedSuite, is_published, listed
 from revision.evaluation.suites import ALL, Suite, read_suites, task_name
 from revision.files import atomic_file
 
@@ -23,6 +25,9 @@ EVERY = "all"
 _LABELS = {"method": pa.string(), "seed": pa.int64(), "suite": pa.string(), "group": pa.string()}
 SCORES = pa.schema({**_LABELS, "metric": pa.string(), "value": pa.float64(), "n": pa.int64()})
 ANSWERS = pa.schema({**_LABELS, "question": pa.string(), "correct": pa.int8(), "prediction": pa.string()})
+
+
+AnySuite = Suite | PublishedSuite
 
 
 @dataclass(frozen=True)
@@ -45,20 +50,23 @@ def evaluate(
     suites: Sequence[str] | None = None,
     limit: int | None = None,
     batch_size: int = 512,
-    device: str = "cpu",
+    device: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> pa.Table:
     """Score every checkpoint on the suites of the folder `tasks` and write two parquet tables, atomically.
 
     `scores` has one row a number: method, seed, suite, group, metric, value, n (questions). Rows with suite "all" are
     lmms-eval's unweighted means of accuracy over the suites of a group, and of all suites where the group is "all" too;
-    they are left out if `suites` picks some suites.
+    they are left out if `suites` picks some suites. Published suites (revision.evaluation.published) have a row `score`
+    too, from 0 to 100, and their group rows are means of the suites that were scored.
     `answers` has one row a question: method, seed, suite, group, question, correct (0 or 1), prediction.
+    `device` is a torch device or None for the accelerator that there is, else the CPU.
     `encoder` may be None if all checkpoints are blind; `limit` takes the first questions of every suite only.
     Returns the table of scores. Raises ConfigError or DataError for settings or data that do not fit, before any
     model is loaded, and DataError naming file and row for a picture that can't be read.
     """
-    chosen = read_suites(tasks, suites)
+    published = is_published(tasks)
+    chosen: Sequence[AnySuite] = listed(tasks, suites) if published else read_suites(tasks, suites)
     _check(checkpoints, encoder, limit)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("LMMS_EVAL_DATASETS_CACHE", _dataset_cache().name)
@@ -66,12 +74,17 @@ def evaluate(
     score_rows: list[dict[str, Any]] = []
     answer_rows: list[dict[str, Any]] = []
     with _quiet():
-        task_tree = _load_tasks(Path(tasks), chosen, suites is None)
+        task_tree = _load_tasks(Path(tasks), chosen, suites is None and not published)
+        objects = dict(_leaves(task_tree))
         for checkpoint in checkpoints:
             results = _score(checkpoint, task_tree, images, limit, batch_size, device)
             labels = {"method": checkpoint.method, "seed": checkpoint.seed}
-            score_rows += [{**labels, **row} for row in _score_rows(results, chosen)]
-            answer_rows += [{**labels, **row} for row in _answer_rows(results, chosen)]
+            answered = list(_answer_rows(results, chosen, objects))
+            numbers = _score_rows(results, chosen)
+            if published:
+                numbers = [*numbers, *_percent_rows(results, chosen, answered)]
+            score_rows += [{**labels, **row} for row in numbers]
+            answer_rows += [{**labels, **row} for row in answered]
             if progress:
                 progress(f"{checkpoint.method}, seed {checkpoint.seed}: {len(answer_rows)} answers so far")
     table = pa.Table.from_pylist(score_rows, schema=SCORES)
@@ -95,7 +108,7 @@ def _check(checkpoints: Sequence[Checkpoint], encoder: Any, limit: int | None) -
         raise ConfigError(f"evaluate: limit is {limit}; it must be at least 1, or None for all questions")
 
 
-def _load_tasks(folder: Path, suites: Sequence[Suite], groups: bool) -> dict[Any, Any]:
+def _load_tasks(folder: Path, suites: Sequence[AnySuite], groups: bool) -> dict[Any, Any]:
     """Make lmms-eval's task objects once: the tree of groups, or bare tasks if only some suites are wanted."""
     from lmms_eval.tasks import TaskManager, get_task_dict
 
@@ -114,7 +127,7 @@ def _score(
     images: ImageEmbeddings | None,
     limit: int | None,
     batch_size: int,
-    device: str,
+    device: str | None,
 ) -> dict[str, Any]:
     from lmms_eval.evaluator import evaluate as lmms_evaluate
 
@@ -122,6 +135,8 @@ def _score(
 
     model = ReVisionLmms(checkpoint.folder, batch_size=batch_size, blind=checkpoint.blind, device=device, images=images)
     model.task_dict = {name: task.dataset for name, task in _leaves(task_tree)}
+    # MMMU's scoring draws an option where an answer names none: from the same seed at every run.
+    random.seed(checkpoint.seed)
     # Scoring reads no pictures (process_with_media), needs no bootstrap, and one thread is faster than four here.
     return lmms_evaluate(
         model,
@@ -142,7 +157,7 @@ def _leaves(tree: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _score_rows(results: Mapping[str, Any], suites: Sequence[Suite]) -> Iterator[dict[str, Any]]:
+def _score_rows(results: Mapping[str, Any], suites: Sequence[AnySuite]) -> Iterator[dict[str, Any]]:
     n = {suite.name: results["n-samples"][suite.task]["effective"] for suite in suites}
     for suite in suites:
         place = {"suite": suite.name, "group": suite.group}
@@ -157,19 +172,46 @@ def _score_rows(results: Mapping[str, Any], suites: Sequence[Suite]) -> Iterator
 def _numbers(found: Mapping[str, Any], place: dict[str, str], n: int) -> Iterator[dict[str, Any]]:
     for key, value in sorted(found.items()):
         metric = key.split(",")[0]
-        if "," in key and "_stderr" not in metric:
+        if "," in key and "_stderr" not in metric and isinstance(value, int | float):
             yield {**place, "metric": metric, "value": float(value), "n": n}
 
 
-def _answer_rows(results: Mapping[str, Any], suites: Sequence[Suite]) -> Iterator[dict[str, Any]]:
+def _percent_rows(
+    results: Mapping[str, Any], suites: Sequence[AnySuite], answered: Sequence[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Accuracy and score of each published suite, and their unweighted means over groups and over all."""
+    means: dict[str, list[tuple[float, float, int]]] = {}
+    for suite in suites:
+        assert isinstance(suite, PublishedSuite)
+        right = [row["correct"] for row in answered if row["suite"] == suite.name]
+        accuracy = sum(right) / len(right)
+        found = {row["metric"]: row["value"] for row in _numbers(results["results"][suite.task], {}, 0)}
+        numbers = (accuracy, suite.percent(found, accuracy), len(right))
+        place = {"suite": suite.name, "group": suite.group}
+        for metric, value in zip(("accuracy", "score"), numbers, strict=False):
+            if metric not in found:
+                yield {**place, "metric": metric, "value": value, "n": len(right)}
+        for group in (suite.group, EVERY):
+            means.setdefault(group, []).append(numbers)
+    for group, rows in means.items():
+        n = sum(row[2] for row in rows)
+        for place, metric in enumerate(("accuracy", "score")):
+            value = sum(row[place] for row in rows) / len(rows)
+            yield {"suite": EVERY, "group": group, "metric": metric, "value": value, "n": n}
+
+
+def _answer_rows(
+    results: Mapping[str, Any], suites: Sequence[AnySuite], tasks: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     for suite in suites:
         for sample in results["samples"][suite.task]:
+            said = sample["filtered_resps"][0]
             yield {
                 "suite": suite.name,
                 "group": suite.group,
-                "question": sample["doc"]["id"],
-                "correct": int(sample["accuracy"]),
-                "prediction": sample["filtered_resps"][0],
+                "question": suite.question(sample),
+                "correct": suite.is_right(sample, tasks[suite.task]),
+                "prediction": said if isinstance(said, str) else said[0],
             }
 
 

@@ -1,7 +1,7 @@
 """The suites of a world as an lmms-eval task folder: parquet files with the task and group YAMLs beside them."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -43,6 +43,14 @@ class Suite:
     def task(self) -> str:
         """The suite's name as an lmms-eval task."""
         return task_name(self.name)
+
+    def question(self, sample: Mapping[str, Any]) -> str:
+        """Name of the question that lmms-eval logged as `sample`."""
+        return sample["doc"]["id"]
+
+    def is_right(self, sample: Mapping[str, Any], task: Any) -> int:
+        """1 or 0 for one logged question."""
+        return int(sample["accuracy"])
 
 
 def task_name(name: str) -> str:

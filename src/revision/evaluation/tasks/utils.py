@@ -10,6 +10,9 @@ from revision.evaluation.images import decode_image
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w\s]")
+_PICTURE = re.compile(r"<image \d+>")
+_LETTERS = re.compile(r"[A-I](?:[\s,;&]+[A-I])*")
+LETTER_PROMPT = "\nAnswer with the option's letter from the given choices directly."
 
 
 def undecoded(docs: Any) -> Any:
@@ -61,3 +64,36 @@ def f1(pairs: Sequence[tuple[bool, bool]]) -> float:
     """Harmonic mean of precision and recall; 0 if both are."""
     p, r = precision(pairs), recall(pairs)
     return 2 * p * r / (p + r) if p + r else 0.0
+
+
+def one_picture(docs: Any) -> Any:
+    """Rows of a `datasets.Dataset` in MMMU's layout whose question and options name exactly one picture."""
+    return docs.filter(
+        lambda question, options: len(set(_PICTURE.findall(f"{question} {options}"))) == 1,
+        input_columns=["question", "options"],
+    )
+
+
+def picture(doc: Mapping[str, Any]) -> list[Image.Image]:
+    """The column `image` of a question, RGB."""
+    return [doc["image"].convert("RGB")]
+
+
+def logicvista_text(doc: Mapping[str, Any]) -> str:
+    """The question with its options, and how to answer."""
+    return doc["question"].strip() + LETTER_PROMPT
+
+
+def letters(text: str) -> set[str]:
+    """Options that an answer names: all of a bare list such as "A, C", else the one that the text settles on."""
+    from lmms_eval.tasks._task_utils.mcq_extract import extract_mcq_answer
+
+    bare = text.strip().strip("().").upper()
+    if _LETTERS.fullmatch(bare):
+        return set(re.findall("[A-I]", bare))
+    return {extract_mcq_answer(text)} - {""}
+
+
+def score_letters(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
+    """Accuracy 1 if the answer names exactly the right options."""
+    return {"accuracy": float(letters(results[0]) == letters(doc["answer"]))}

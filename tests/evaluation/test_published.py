@@ -1,0 +1,262 @@
+"""The paper's suites: they exist in lmms-eval, real task code runs on small copies, and answers become 0 or 1."""
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+from revision.errors import ConfigError, DataError
+from revision.evaluation.published import (
+    PublishedSuite,
+    listed,
+    look_up,
+    read_published,
+    task_file,
+    task_settings,
+    write_published,
+)
+from revision.evaluation.run import Checkpoint, evaluate
+from revision.evaluation.tasks.utils import letters, score_letters
+
+CONFIG = Path(__file__).parents[2] / "config"
+SUITES = {suite.name: suite for suite in read_published(CONFIG / "suites.yaml")}
+PUBLISHED = yaml.safe_load((CONFIG / "published.yaml").read_text())
+ROWS = 6
+
+
+def shade(n: int) -> Image.Image:
+    return Image.new("RGB", (8, 8), (n, 0, 0))
+
+
+def rows_of(name: str) -> list[dict]:
+    """A few questions in the real columns of a suite's data set."""
+    n = range(ROWS)
+    if name == "pope":
+        return [
+            {"id": str(k), "question_id": str(k), "question": f"Is there a cat {k}?", "answer": ("yes", "no")[k % 2],
+             "image_source": f"COCO_{k}", "image": shade(k), "category": "random"} for k in n
+        ]  # fmt: skip
+    if name == "mmstar":
+        return [
+            {"index": k, "question": f"What? Options: A: a, B: b, C: c, D: d {k}", "image": shade(k),
+             "answer": "ABCD"[k % 4], "category": "math", "meta_info": {"source": "x"},
+             "l2_category": ("geometry", "statistical reasoning")[k % 2]}
+            for k in n
+        ]  # fmt: skip
+    if name == "mme":
+        return [
+            {"question_id": f"existence/{k // 2}.jpg", "image": shade(k // 2),
+             "question": f"Is it {k}? Please answer yes or no.", "answer": ("Yes", "No")[k % 2],
+             "category": ("existence", "code_reasoning")[k // 2 % 2]} for k in n
+        ]  # fmt: skip
+    if name == "mmmu_val":
+        return [
+            {"id": f"validation_Art_{k}", "question": "<image 1> which?" + (" <image 2>" if k == 2 else ""),
+             "options": "['x', 'y']", "answer": "AB"[k % 2], "question_type": "multiple-choice",
+             "image_1": shade(k), "image_2": shade(k)} for k in n
+        ]  # fmt: skip
+    if name == "logicvista":
+        return [
+            {"question": f"Which of A, B, C, D? {k}", "answer": ("A", "B, D")[k % 2], "image": shade(k)} for k in n
+        ], {}
+    if name == "crpe_relation":
+        return [
+            {"image": shade(k), "text": f"What is it?\nA. cup {k}\nB. dog\nC. car", "correct_option": "AB"[k % 2]}
+            for k in n
+        ]  # fmt: skip
+    assert name == "hallusion_bench_image"
+    return [
+        {"category": "VD", "subcategory": "chart", "visual_input": "1", "set_id": "0", "figure_id": str(k // 2),
+         "question_id": str(k % 2), "question": f"Is it {k}?", "gt_answer": str(k % 2), "gt_answer_details": "so",
+         "image": shade(k)}
+        for k in n
+    ]  # fmt: skip
+
+
+TRIED = ("mme", "mmstar", "mmmu_val", "logicvista", "crpe_relation", "pope", "hallusion_bench_image")
+
+
+class Shade:
+    """Writes the picture's red value into the first coordinate."""
+
+    def encode_images(self, images):
+        return np.array([[picture.getpixel((0, 0))[0], 0, 0, 0] for picture in images], dtype=np.float32)
+
+
+class Says:
+    """Answers by the picture's number: right at odd numbers for one kind of question, always `yes` or `B`."""
+
+    asked: ClassVar[list[tuple[str, int]]] = []
+
+    @classmethod
+    def load(cls, folder, device):
+        return cls()
+
+    def generate(self, prompts, embeddings, max_new_tokens):
+        self.asked += [(prompt, max_new_tokens) for prompt in prompts]
+        yes_no = ("Is ", "Is it")
+        return ["Yes" if prompt.startswith(yes_no) else "B" for prompt in prompts]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    for name in TRIED:
+        rows = rows_of(name)
+        place = folder / "data" / name
+        place.mkdir(parents=True)
+        datasets.Dataset.from_list(rows).to_parquet(place / "test.parquet")
+    tasks = write_published([SUITES[name] for name in TRIED], folder / "tasks", folder / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("revision.mllm.model.ReVisionModel", Says)
+        Says.asked.clear()
+        table = evaluate(
+            [Checkpoint("m", 3, folder)], tasks, Shade(), folder / "scores", folder / "answers"
+        ).to_pandas()
+    return table, pq.read_table(folder / "answers").to_pandas(), tasks, dict(Says.asked)
+
+
+def test_all_eleven_suites_are_there_in_the_papers_order_and_groups():
+    assert [suite.published for suite in SUITES.values()] == PUBLISHED["benchmarks"]
+    groups = {}
+    for suite in SUITES.values():
+        groups.setdefault(suite.group, []).append(suite.published)
+    assert groups == PUBLISHED["benchmark_groups"]
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_suite_is_a_task_of_lmms_eval_and_gives_the_metrics_we_read(name):
+    suite = SUITES[name]
+    settings = task_settings(suite)
+    assert settings["task"] == name and settings["output_type"] == "generate_until"
+    metrics = {metric["metric"] for metric in settings["metric_list"]}
+    assert set(suite.correct["metrics"]) <= metrics
+    assert suite.score == "accuracy" or suite.score["metric"] in metrics
+
+
+def test_the_splits_are_the_papers():
+    assert {name: task_settings(suite)["test_split"] for name, suite in SUITES.items()} == {
+        "mme": "test", "mmstar": "val", "scienceqa_img": "test", "realworldqa": "test", "mmmu_val": "validation",
+        "mmmu_pro_standard": "test", "visulogic": "train", "logicvista": "test", "crpe_relation": "test",
+        "pope": "test", "hallusion_bench_image": "image",
+    }  # fmt: skip
+    assert [name for name, suite in SUITES.items() if suite.one_picture] == ["mmmu_val", "mmmu_pro_standard"]
+    assert any("validation" in pattern for pattern in SUITES["scienceqa_img"].files)
+
+
+def value(table, suite, metric):
+    return table[(table.suite == suite) & (table.metric == metric)].value.item()
+
+
+def test_real_tasks_score_as_their_own_code_does(scored):
+    table, answers, _, _ = scored
+    right = {name: answers[answers.suite == name].correct.tolist() for name in TRIED}
+    assert right["pope"] == right["mme"] == [1, 0, 1, 0, 1, 0]
+    assert right["mmstar"] == [0, 1, 0, 0, 0, 1] and right["crpe_relation"] == [0, 1, 0, 1, 0, 1]
+    assert right["mmmu_val"] == [0, 1, 1, 0, 1]  # question 2 has two pictures
+    assert right["logicvista"] == [0] * 6 and right["hallusion_bench_image"] == [0, 1, 0, 1, 0, 1]
+    assert value(table, "pope", "pope_recall") == 1.0 and value(table, "pope", "score") == 50.0
+    assert value(table, "mme", "mme_perception_score") == value(table, "mme", "mme_cognition_score") == 50.0
+    assert value(table, "mme", "score") == 50.0
+    # MMStar's own average is over its fine categories: (0 + 2/3) / 2; the share of right questions is the same here.
+    assert value(table, "mmstar", "score") == pytest.approx(100 / 3)
+    assert value(table, "mmmu_val", "score") == pytest.approx(60.0)
+    assert value(table, "hallusion_bench_image", "qAcc") == 0.5 and value(table, "crpe_relation", "score") == 50.0
+
+
+def test_groups_are_means_of_their_suites_and_answers_have_names(scored):
+    table, answers, _, _ = scored
+    whole = table[(table.suite == "all") & (table.metric == "score")].set_index("group").value
+    assert whole["reasoning"] == pytest.approx((60 + 0) / 2) and whole["hallucination"] == pytest.approx(50)
+    assert whole["all"] == pytest.approx((50 + 100 / 3 + 60 + 0 + 50 + 50 + 50) / 7)
+    assert answers.question.tolist()[:2] == ["mme-000000", "mme-000001"] and not answers.question.duplicated().any()
+    assert set(answers[answers.suite == "pope"].prediction) == {"Yes"}
+
+
+def test_each_tasks_own_prompt_and_length_of_answer_are_used(scored):
+    asked = scored[3]
+    assert asked["Is there a cat 0?\nAnswer the question using a single word or phrase."] == 128
+    assert asked["Is it 0?\nAnswer the question using a single word or phrase."] == 16
+    (star,) = [
+        length for prompt, length in asked.items() if prompt.startswith("What? Options: A: a, B: b, C: c, D: d 0")
+    ]
+    assert star == 1024
+
+
+def test_a_question_can_be_looked_up(scored):
+    found = look_up(scored[2], "pope", ["pope-000003"])[0]
+    assert (
+        found["text"].startswith("Is there a cat 3?") and found["answer"] == "no" and found["image"][:4] == b"\x89PNG"
+    )
+    assert [suite.name for suite in listed(scored[2], ["pope"])] == ["pope"]
+    with pytest.raises(ConfigError, match="unknown suite vqa; the suites are mme, mmstar"):
+        listed(scored[2], ["vqa"])
+
+
+def test_without_local_data_the_hubs_data_set_is_named_without_a_token(tmp_path):
+    write_published(list(SUITES.values()), tmp_path / "tasks")
+    pope = yaml.safe_load((tmp_path / "tasks/pope.yaml").read_text())
+    assert pope["dataset_kwargs"] == {} and "dataset_path" not in pope
+    assert yaml.safe_load((tmp_path / "tasks/visulogic.yaml").read_text())["dataset_kwargs"] == {
+        "data_files": "data.jsonl"
+    }
+    science = yaml.safe_load((tmp_path / "tasks/scienceqa_img.yaml").read_text())
+    assert science["dataset_name"] is None and len(science["dataset_kwargs"]["data_files"]["test"]) == 2
+    pinned = PublishedSuite("pope", "pope/pope.yaml", "hallucination", "POPE", {"metrics": ["x"]}, revision="f" * 40)
+    write_published([pinned], tmp_path / "tasks")
+    assert yaml.safe_load((tmp_path / "tasks/pope.yaml").read_text())["dataset_kwargs"] == {"revision": "f" * 40}
+    assert len(json.loads((tmp_path / "tasks/published.json").read_text())) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "no suites; a mapping"),
+        ("pope: {file: pope/pope.yaml}", "suite pope: missing key correct, group, published"),
+        ("pope: {files: x, size: 3}", "suite pope: unknown key size"),
+        ("pope: [", "not a readable YAML"),
+    ],
+)
+def test_bad_suite_files(tmp_path, text, said):
+    (tmp_path / "suites.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_published(tmp_path / "suites.yaml")
+
+
+def test_a_task_that_is_not_installed_an_empty_folder_and_a_metric_that_is_no_verdict(tmp_path):
+    suite = PublishedSuite("gone", "gone/gone.yaml", "general", "Gone", {"metrics": ["score"]})
+    with pytest.raises(ConfigError, match=r"gone\.yaml does not exist; correct `file`"):
+        task_file(suite)
+    (tmp_path / "data/pope").mkdir(parents=True)
+    with pytest.raises(DataError, match="no Parquet file; put the questions of pope there"):
+        write_published([SUITES["pope"]], tmp_path / "tasks", tmp_path / "data")
+    with pytest.raises(DataError, match=r"question 4: score is 0\.5, not 0 or 1"):
+        suite.is_right({"doc_id": 4, "score": 0.5}, None)
+    with pytest.raises(DataError, match="the task gave no score"):
+        suite.is_right({"doc_id": 4}, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("A", {"A"}),
+        ("(b)", {"B"}),
+        ("A, C", {"A", "C"}),
+        ("The answer is D.", {"D"}),
+        ("none of it", set()),
+        ("", set()),
+    ],
+)
+def test_letters_of_an_answer(said, found):
+    assert letters(said) == found
+
+
+def test_letters_are_compared_whole():
+    assert score_letters({"answer": "A, C"}, ["A,C"]) == {"accuracy": 1.0}
+    assert score_letters({"answer": "A, C"}, ["A"]) == {"accuracy": 0.0}
