@@ -39,6 +39,10 @@ WORK = f"{RESULTS}/work"
 SEEDS = config["seeds"]
 VARIANTS = run_variants(config)
 
+# The encoder as commands take it, a folder or a YAML, and the file that says it is there.
+ENCODER = config["encoder"].get("file", f"{WORK}/encoder")
+ENCODER_READY = config["encoder"].get("file", f"{WORK}/encoder/manifest.json")
+
 
 wildcard_constraints:
     seed=r"\d+",

@@ -1,6 +1,6 @@
 # Encoders side by side: the built-in one, those of the dynamics runs, and those that the configuration names.
 
-BUILT_IN = {"built_in": WORK + "/encoder"}
+BUILT_IN = {"built_in": ENCODER}
 BUILT_IN |= {f"dynamics_seed{seed}": f"{WORK}/dynamics/seed{seed}/encoder" for seed in SEEDS}
 COMPARED = [*BUILT_IN, *config["compare"]["encoders"]]
 

@@ -4,11 +4,11 @@
 rule embed:
     input:
         table=lambda w: corpus_of(w.table, w.column),
-        encoder=WORK + "/encoder/manifest.json",
+        encoder=ENCODER_READY,
     output:
         WORK + "/embeddings/{table}_{column}/manifest.json",
     params:
-        encoder=WORK + "/encoder",
+        encoder=ENCODER,
         folder=WORK + "/embeddings/{table}_{column}",
     priority: 50
     log:

@@ -21,13 +21,13 @@ rule evaluate:
     input:
         checkpoints=checkpoints,
         tasks=WORK + "/tasks",
-        encoder=WORK + "/encoder/manifest.json",
+        encoder=ENCODER_READY,
     output:
         scores=WORK + "/scores/seed{seed}.parquet",
         answers=WORK + "/answers/seed{seed}.parquet",
     params:
         checkpoints=named_checkpoints,
-        encoder=WORK + "/encoder",
+        encoder=ENCODER,
     log:
         WORK + "/logs/evaluate/seed{seed}.log",
     benchmark:

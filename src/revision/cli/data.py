@@ -60,9 +60,24 @@ def published_tasks_command(
     write_published(read_published(suites), out, data)
 
 
+def hub_language_command(
+    model: Annotated[str, typer.Argument(help="Id of the language model on the hub, or its folder.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    revision: Annotated[str | None, typer.Option(help="Its commit.")] = None,
+) -> None:
+    """Take a language model of the Hugging Face hub for the two stages; its weights are linked, not copied.
+
+    Example: revision hub-language meta-llama/Meta-Llama-3-8B-Instruct --out llm
+    """
+    from revision.mllm.hub import link_language_model
+
+    link_language_model(model, revision, out)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("corpus-from", no_args_is_help=True, rich_help_panel="Stages of the workflow")(corpus_from_command)
     app.command("published-tasks", no_args_is_help=True, rich_help_panel="Stages of the workflow")(
         published_tasks_command
     )
+    app.command("hub-language", no_args_is_help=True, rich_help_panel="Stages of the workflow")(hub_language_command)

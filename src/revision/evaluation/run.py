@@ -80,9 +80,9 @@ def evaluate(
             results = _score(checkpoint, task_tree, images, limit, batch_size, device)
             labels = {"method": checkpoint.method, "seed": checkpoint.seed}
             answered = list(_answer_rows(results, chosen, objects))
-            numbers = _score_rows(results, chosen)
+            numbers = list(_score_rows(results, chosen))
             if published:
-                numbers = [*numbers, *_percent_rows(results, chosen, answered)]
+                numbers += _percent_rows(results, chosen, answered)
             score_rows += [{**labels, **row} for row in numbers]
             answer_rows += [{**labels, **row} for row in answered]
             if progress:
@@ -195,8 +195,8 @@ def _percent_rows(
             means.setdefault(group, []).append(numbers)
     for group, rows in means.items():
         n = sum(row[2] for row in rows)
-        for place, metric in enumerate(("accuracy", "score")):
-            value = sum(row[place] for row in rows) / len(rows)
+        for column, metric in enumerate(("accuracy", "score")):
+            value = sum(row[column] for row in rows) / len(rows)
             yield {"suite": EVERY, "group": group, "metric": metric, "value": value, "n": n}
 
 

@@ -1,0 +1,47 @@
+"""The published scale: its whole graph can be planned without a network, here and as SLURM jobs; nothing starts without
+its data."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("paper")
+    for part in ("Snakefile", "workflow", "config", "analysis"):
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
+    return folder
+
+
+def snakemake(checkout, *words):
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(checkout / "hub")}
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--config", "scale=paper", *words],
+        cwd=checkout, capture_output=True, text=True, env=environment,
+    )  # fmt: skip
+
+
+def test_the_whole_graph_is_planned_for_slurm(checkout):
+    done = snakemake(checkout, "-n", "--profile", "workflow/profiles/slurm")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-3000:]
+    for rule, jobs in (("corpus", 14), ("evaluate", 3), ("finetune", 57), ("hub_language_model", 2), ("pretrain", 45)):
+        assert any(line.split() == [rule, str(jobs)] for line in said.splitlines()), (rule, said[-3000:])
+    assert "language_model" not in said.replace("hub_language_model", "") and "train-encoder" not in said
+    assert "gres=gpu:8" in said
+
+
+def test_nothing_starts_without_the_data_and_all_that_lacks_is_listed(checkout):
+    done = snakemake(checkout, "--profile", "workflow/profiles/local")
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "bunny: data/bunny" in said and "meta-llama/Meta-Llama-3-70B-Instruct" in said and "suite pope" in said
+    assert not list(checkout.glob("results/paper/work/data/*")) and not list(checkout.glob("results/paper/work/llm/*"))
