@@ -62,9 +62,7 @@ def rows_of(name: str) -> list[dict]:
              "image_1": shade(k), "image_2": shade(k)} for k in n
         ]  # fmt: skip
     if name == "logicvista":
-        return [
-            {"question": f"Which of A, B, C, D? {k}", "answer": ("A", "B, D")[k % 2], "image": shade(k)} for k in n
-        ], {}
+        return [{"question": f"Which of A, B, C, D? {k}", "answer": ("A", "B, D")[k % 2], "image": shade(k)} for k in n]
     if name == "crpe_relation":
         return [
             {"image": shade(k), "text": f"What is it?\nA. cup {k}\nB. dog\nC. car", "correct_option": "AB"[k % 2]}
