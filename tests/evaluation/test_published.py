@@ -23,6 +23,9 @@ from revision.evaluation.published import (
 )
 from revision.evaluation.run import Checkpoint, evaluate
 from revision.evaluation.tasks.utils import letters, score_letters
+from revision.mllm.model import ReVisionModel
+
+REAL_MODEL = ReVisionModel  # the tests of this folder put fakes in its place
 
 CONFIG = Path(__file__).parents[2] / "config"
 SUITES = {suite.name: suite for suite in read_published(CONFIG / "suites.yaml")}
@@ -185,6 +188,25 @@ def test_each_tasks_own_prompt_and_length_of_answer_are_used(scored):
         length for prompt, length in asked.items() if prompt.startswith("What? Options: A: a, B: b, C: c, D: d 0")
     ]
     assert star == 1024
+
+
+def test_a_real_tiny_model_answers_real_tasks(scored, tmp_path, monkeypatch):
+    from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+
+    tokenizer = word_tokenizer(["is", "there", "a", "cat", "yes", "no", "what"])
+    model = REAL_MODEL(new_llm(LanguageModelSettings(16, 1, 2), tokenizer, 0), tokenizer, 4)
+    model.save(tmp_path / "tiny")
+    monkeypatch.setattr("revision.mllm.model.ReVisionModel", REAL_MODEL)
+    made = []
+    for name in ("a", "b"):
+        out = tmp_path / name
+        evaluate([Checkpoint("tiny", 0, tmp_path / "tiny")], scored[2], Shade(), out, tmp_path / f"{name}-answers",
+                 suites=["pope", "mmstar"], limit=2)  # fmt: skip
+        made.append((out.read_bytes(), (tmp_path / f"{name}-answers").read_bytes()))
+    assert made[0] == made[1]
+    answers = pq.read_table(tmp_path / "a-answers").to_pandas()
+    assert answers.question.tolist() == ["pope-000000", "pope-000001", "mmstar-000000", "mmstar-000001"]
+    assert answers.correct.isin([0, 1]).all()
 
 
 def test_a_question_can_be_looked_up(scored):
