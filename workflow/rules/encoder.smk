@@ -27,7 +27,9 @@ rule language_model:
     params:
         folder=WORK + "/llm/{size}",
         size=lambda w: settings("llm", "sizes", w.size),
-        settings=settings("llm", "training"),
+        settings=lambda w: json.dumps(
+            config["llm"]["training"] | config["llm"].get("training_of", {}).get(w.size, {}), sort_keys=True
+        ),
         held=config["llm"]["validation_rows"],
         world=settings("world"),
         seed=0,
