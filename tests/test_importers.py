@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from revision.errors import DataError
-from revision.importers import import_embeddings, read_pickle, source_files
+from revision.importers import import_embeddings, source_files
+from revision.plain_pickle import read_pickle
 
 ROWS = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
 IDS = [f"item-{index}" for index in range(30)]

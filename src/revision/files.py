@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+LEFTOVER = re.compile(r"^\..+\.[0-9a-f]{8}\.(part(\.\w+)?|old)$")
 
 
 @contextmanager
@@ -43,6 +46,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     shutil.rmtree(older, ignore_errors=True)
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove what killed writers left under `folder`; nobody may be writing there."""
+    for path in list(Path(folder).rglob(".*")):
+        if LEFTOVER.search(path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

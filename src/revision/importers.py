@@ -1,12 +1,12 @@
 """Embeddings of other programs as embedding sets: .npy, .npz, Parquet, safetensors, and the released code's .pkl
 folders.
 
-The released code stores lists of {id, embed, caption or image_path} with pickle, a format that can run any program
-when read. `read_pickle` builds numpy arrays and plain containers and refuses, by name, whatever else a file asks for.
+The released code stores lists of {id, embed, caption or image_path} with pickle; `revision.plain_pickle` reads them
+and runs nothing. What a file declares is held against its size before memory is taken for it.
 """
 
-import pickle
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -15,69 +15,57 @@ from typing import Any
 import numpy as np
 
 from revision.errors import DataError
+from revision.plain_pickle import read_pickle
 from revision.store import EmbeddingSet, EmbeddingWriter
 
-ALLOWED = {
-    (module, name)
-    for package in ("numpy.core", "numpy._core")
-    for module, name in (
-        (f"{package}.multiarray", "_reconstruct"),
-        (f"{package}.multiarray", "scalar"),
-        (f"{package}.numeric", "_frombuffer"),
-        ("numpy", "ndarray"),
-        ("numpy", "dtype"),
-        ("_codecs", "encode"),
-        ("collections", "OrderedDict"),
-    )
-}
 VECTORS = ("embedding", "embeddings", "embed", "embeds", "vector", "features")
 NAMES = ("id", "ids", "name", "names")
 BLOCK_ROWS = 8192
+BOMB = 100  # no table of embeddings is compressed to a hundredth
+SPARE = 1 << 20
+MEND = "check the file, or export it again"
 Block = tuple[Path, int, Sequence[str] | None, np.ndarray]  # file, its first row in that file, ids, [k, d]
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data and was not run")
-        return super().find_class(module, name)
-
-
-def read_pickle(path: str | Path) -> Any:
-    """The plain data in a pickle file; raises DataError that names what it refused. Nothing in the file is ever
-    run.
-    """
-    try:
-        with open(path, "rb") as handle:
-            return _PlainUnpickler(handle).load()
-    except OSError:
-        raise
-    except Exception as error:  # a damaged pickle raises almost anything
-        mend = "do not open it elsewhere unless you trust it; export the arrays as .npy or .safetensors instead"
-        raise DataError(f"{path}: not a pickle of plain arrays ({type(error).__name__}: {error}); {mend}") from error
 
 
 def _pickles(path: Path) -> Iterator[Block]:
     rows = read_pickle(path)
     if not isinstance(rows, list):
         raise DataError(f"{path}: holds {type(rows).__name__}, expected a list of {{id, embed, ...}}")
+    left = 8 * path.stat().st_size + SPARE  # bytes of float32; the shortest pickled number has half of one
     for start in range(0, len(rows), BLOCK_ROWS):
-        ids: list[Any] = []
-        vectors: list[Any] = []
+        ids: list[str] = []
+        vectors: list[np.ndarray] = []
         for row, entry in enumerate(rows[start : start + BLOCK_ROWS], start):
             if not isinstance(entry, dict) or "id" not in entry or "embed" not in entry:
                 raise DataError(
                     f"{path}, row {row}: expected a dictionary with 'id' and 'embed'; export this file again"
                 )
-            try:
-                vector = np.asarray(entry["embed"], dtype=np.float32).reshape(-1)
-            except (TypeError, ValueError) as error:
-                raise DataError(f"{path}, row {row}: 'embed' is not a vector of numbers ({error})") from error
+            if not isinstance(entry["id"], str | int | np.integer | np.str_):
+                raise DataError(f"{path}, row {row}: 'id' is {type(entry['id']).__name__}, expected a text or a number")
+            vector = _vector(path, row, entry["embed"])
             if vectors and vector.size != vectors[0].size:
                 raise _other_dimension(path, row, vector.size, vectors[0].size)
+            left -= vector.nbytes
+            if left < 0:
+                raise DataError(f"{path}, row {row}: the rows repeat one vector over and over; export this file again")
             ids.append(str(entry["id"]))
             vectors.append(vector)
         yield path, start, ids, np.stack(vectors)
+
+
+def _vector(path: Path, row: int, value: Any) -> np.ndarray:
+    """One embedding [d]; a table [1, d] or a list of one list counts as its row."""
+    if isinstance(value, list | tuple):
+        value = value[0] if len(value) == 1 and isinstance(value[0], list | tuple) else value
+        if not all(isinstance(number, int | float | np.number) for number in value):
+            raise DataError(f"{path}, row {row}: 'embed' is not a vector of numbers; export this file again")
+    elif not isinstance(value, np.ndarray):
+        raise DataError(f"{path}, row {row}: 'embed' is {type(value).__name__}, not a vector of numbers")
+    try:
+        with np.errstate(over="ignore"):
+            return np.asarray(value, dtype=np.float32).reshape(-1)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}, row {row}: 'embed' is not a vector of numbers ({error})") from error
 
 
 def _npy(path: Path) -> Iterator[Block]:
@@ -85,8 +73,26 @@ def _npy(path: Path) -> Iterator[Block]:
 
 
 def _npz(path: Path) -> Iterator[Block]:
+    with zipfile.ZipFile(path) as members:
+        for member in members.infolist():
+            _refuse_bomb(path, member.filename, member.file_size, member.compress_size)
+            with members.open(member) as handle:
+                version = np.lib.format.read_magic(handle)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(handle)
+            if int(np.prod(shape, dtype=object)) * dtype.itemsize > member.file_size:
+                raise DataError(
+                    f"{path}: {member.filename} declares {dtype} {shape}, more than it holds; export it again"
+                )
     with np.load(path, allow_pickle=False) as archive:
         yield from _named(path, archive.files, archive.__getitem__)
+
+
+def _refuse_bomb(path: Path, name: str, size: int, packed: int) -> None:
+    if size > BOMB * packed + SPARE:
+        raise DataError(
+            f"{path}: {name} grows from {packed} to {size} bytes (a decompression bomb?); export it unpacked"
+        )
 
 
 def _safetensors(path: Path) -> Iterator[Block]:
@@ -102,6 +108,11 @@ def _parquet(path: Path) -> Iterator[Block]:
     with pq.ParquetFile(path) as file:
         columns = file.schema_arrow.names
         vector, name = _pick(path, columns, VECTORS), next((column for column in columns if column in NAMES), None)
+        for group in range(file.metadata.num_row_groups):
+            for place in range(file.metadata.num_columns):
+                part = file.metadata.row_group(group).column(place)
+                if part.path_in_schema.split(".")[0] == vector:
+                    _refuse_bomb(path, vector, part.total_uncompressed_size, part.total_compressed_size)
         start = 0
         for batch in file.iter_batches(BLOCK_ROWS, columns=[vector, *([name] if name else [])]):
             lists = batch.column(vector)
@@ -111,6 +122,10 @@ def _parquet(path: Path) -> Iterator[Block]:
                     f"{path}, rows {start} on: column {vector!r} holds vectors of lengths {sorted(lengths)}"
                 )
             block = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
+            if block.dtype.kind not in "fiu":
+                raise DataError(
+                    f"{path}: column {vector!r} holds {lists.type}, expected lists of numbers; name another"
+                )
             yield path, start, [str(i) for i in batch.column(name).to_pylist()] if name else None, block
             start += len(block)
 
@@ -129,6 +144,11 @@ def _pick(path: Path, keys: list[str], known: Sequence[str]) -> str:
 
 
 def _table(path: Path, array: np.ndarray, ids: Sequence[str] | None) -> Iterator[Block]:
+    if array.ndim == 3 and array.dtype.kind == "f":
+        raise DataError(
+            f"{path}: a stack of shape {array.shape}; expected a table [n, d]: give one file a modality, such as "
+            "images.npy and texts.npy"
+        )
     if array.ndim != 2 or array.dtype.kind != "f":
         raise DataError(
             f"{path}: {array.dtype} of shape {array.shape}; expected a table [n, d] of floating-point numbers"
@@ -189,8 +209,8 @@ def _blocks(path: Path) -> Iterator[Block]:
     except DataError:
         raise
     except Exception as error:  # each format's library has its own errors for damaged files
-        mend = "check the file, or export it again"
-        raise DataError(f"{path}: cannot be read ({type(error).__name__}: {error}); {mend}") from error
+        said = f"{type(error).__name__}: {error}"[:300]
+        raise DataError(f"{path}: cannot be read ({said}); {MEND}") from error
 
 
 def import_embeddings(

@@ -13,6 +13,7 @@ import typer
 
 from revision.config import scale_file
 from revision.errors import ConfigError, RevisionError
+from revision.files import sweep
 
 
 @contextmanager
@@ -56,6 +57,8 @@ def reproduce_command(
     command += ["--", *(targets or [])]
     started = time.monotonic()
     with only_run(results / "work") as lock:
+        if not dry_run:
+            sweep(results)
         # The workflow inherits the lock, so that it outlives this process if that is killed alone.
         code = subprocess.run(command, check=False, pass_fds=[lock.fileno()]).returncode
     if code:

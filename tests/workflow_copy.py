@@ -1,0 +1,39 @@
+"""A copy of what the workflow reads, and the workflow run in it as a user runs it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "workflow", "config", "analysis")
+ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+REVISION = (sys.executable, "-c", "from revision.cli import main; main()")
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy the workflow to `folder`, so that a test leaves nothing behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
+    return folder
+
+
+def snakemake(
+    folder: Path, *words: str, scale: str = "tiny", cores: int = 2, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run snakemake in `folder`; the finished process with its output."""
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--config", f"scale={scale}", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=ENVIRONMENT)
+    if check and done.returncode:
+        raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
+    return done
+
+
+def reproduce(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run `revision reproduce` in `folder`; the finished process with its output."""
+    done = subprocess.run([*REVISION, "reproduce", *words], cwd=folder, capture_output=True, text=True, env=ENVIRONMENT)
+    if check and done.returncode:
+        raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
+    return done
