@@ -27,7 +27,7 @@ def read_pickle(path: str | Path) -> Any:
         with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
             _refuse_bombs(data)
             data.seek(0)
-            return _PlainUnpickler(data).load()  # type: ignore[arg-type]
+            return _PlainUnpickler(data).load()
     except OSError:
         raise
     except Exception as error:  # a damaged pickle raises almost anything
@@ -43,17 +43,18 @@ def _refuse_bombs(data: mmap.mmap) -> None:
     """
     tuples, puts, before = set(), 0, ""
     for opcode, argument, position in pickletools.genops(data):  # type: ignore[arg-type]
-        name = opcode.name
+        name, number = opcode.name, argument if isinstance(argument, int) else 0
+        position = position or 0
         if name in ("DUP", "FROZENSET"):
             raise pickle.UnpicklingError(f"opcode {name} at byte {position} is in no pickle of arrays")
         if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            index = puts if name == "MEMOIZE" else int(argument)
+            index = puts if name == "MEMOIZE" else number
             if index > position:
                 raise pickle.UnpicklingError(f"memo index {index} at byte {position} is larger than any pickler writes")
             puts += 1
             if before.startswith(("TUPLE", "POP")):
                 tuples.add(index)
-        elif name in ("GET", "BINGET", "LONG_BINGET") and int(argument) in tuples:
+        elif name in ("GET", "BINGET", "LONG_BINGET") and number in tuples:
             raise pickle.UnpicklingError(f"a tuple is repeated at byte {position}")
         before = name
 
@@ -62,6 +63,7 @@ class _Name:
     """A name that a pickle may use: nothing can be set on it, and calling it does only what it says."""
 
     __slots__ = ("_call",)
+    _call: Callable[..., Any]
 
     def __init__(self, call: Callable[..., Any]) -> None:
         object.__setattr__(self, "_call", call)
@@ -87,7 +89,7 @@ class _Type:
         if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
             raise pickle.UnpicklingError("a dtype with fields")
         order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
-        self.dtype = self.dtype.newbyteorder(order if order in ("<", ">") else "|")
+        self.dtype = self.dtype.newbyteorder(">" if order == ">" else "<" if order == "<" else "|")
 
 
 class _Array(np.ndarray):
@@ -100,7 +102,8 @@ class _Array(np.ndarray):
             data = data.encode("latin1")
         if not isinstance(data, bytes | bytearray):
             raise pickle.UnpicklingError("an array whose numbers are no bytes")
-        super().__setstate__((1, _shape(shape, dtype, len(data)), dtype, bool(fortran), bytes(data)))
+        whole: Any = (1, _shape(shape, dtype, len(data)), dtype, bool(fortran), bytes(data))
+        super().__setstate__(whole)
 
 
 def _simple(kind: Any) -> np.dtype:
