@@ -147,12 +147,12 @@ def nested_tuples(depth: int) -> bytes:
     )
 
 
-def laughing_lists(depth: int) -> bytes:
+def laughing_lists(depth: int) -> list:
     """Lists that hold one list ten times, that one another ten times: 10^depth numbers if written out."""
-    value = [1.0] * 10
+    value: list = [1.0] * 10
     for _ in range(depth):
         value = [value] * 10
-    return pickle.dumps([{"id": "a", "embed": value}])
+    return value
 
 
 BOMBS = {
@@ -163,8 +163,8 @@ BOMBS = {
         "an array without numbers",
     ),
     "a tuple of twice the same": (nested_tuples(60).replace(b"\x86", b"h\x00\x86"), "a tuple is repeated"),
-    "lists of lists of lists": (laughing_lists(30), "not a vector of numbers"),
-    "an id of lists of lists": (pickle.dumps([{"id": laughing_lists, "embed": [1.0]}]), "was not run"),
+    "lists of lists of lists": (pickle.dumps([{"id": "a", "embed": laughing_lists(30)}]), "not a vector of numbers"),
+    "an id of lists of lists": (pickle.dumps([{"id": laughing_lists(30), "embed": [1.0]}]), "'id' is list"),
     "one vector for a million rows": (
         pickle.dumps([{"id": "a", "embed": vector} for vector in [np.ones(1 << 16, np.float32)] * 2000]),
         "repeat one vector",
