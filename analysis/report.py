@@ -187,7 +187,10 @@ if __name__ == "__main__":
     )
     page = environment.get_template("report.html.jinja").render(
         scale=config["scale"],
-        place="pictures of a built-in world" if config["scale"] in ("tiny", "laptop") else "real data",
+        place="pictures of a built-in world" if config["scale"] in ("tiny", "laptop", "pretrained") else "real data",
+        parts="Trained heads on frozen pretrained towers"
+        if "family" in config["encoder"]
+        else "A dual encoder trained from scratch",
         seeds=config["seeds"],
         answers=answers(pd.read_csv(results / "figures/figure_3.csv"), accuracy_rows(first, "stage2"), losses),
         claims=claims,

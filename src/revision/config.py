@@ -1,6 +1,7 @@
 """The configuration of a run: scales over the defaults, checked before anything starts."""
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,13 @@ def run_tables(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for name, settings in tables.items()
         if settings["reference"] in settings["rows"] and len(settings["rows"]) > 1
     }
+
+
+def chosen_figures(config: dict[str, Any], existing: Sequence[str]) -> list[str]:
+    """The figures among `existing` that this scale makes. Raises ConfigError for one that does not exist."""
+    for name in config.get("figures", []):
+        _known("figures", name, existing)
+    return [name for name in existing if name in config.get("figures", existing)]
 
 
 def without_factor(table: str) -> tuple[str, str]:

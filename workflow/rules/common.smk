@@ -1,11 +1,13 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version, validate
 
 from revision.config import (
     check,
+    chosen_figures,
     run_tables,
     run_variants,
     scale_file,

@@ -1,4 +1,4 @@
-# The dual encoder, trained from scratch, and the language models.
+# The dual encoder, and the language models trained from scratch.
 
 
 rule encoder:

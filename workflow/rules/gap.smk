@@ -278,6 +278,24 @@ rule retrieval:
         " --out {output[0]} > {log} 2>&1"
 
 
+if "beside" in config:
+
+    rule real_parts:
+        input:
+            ours=[RESULTS + "/tables/world.csv", RESULTS + "/figures/figure_3.csv"],
+            theirs=[f"results/{config['beside']}/{name}" for name in ("tables/world.csv", "figures/figure_3.csv")],
+        output:
+            figures("real_parts"),
+        params:
+            folders=[RESULTS, f"results/{config['beside']}"],
+        log:
+            WORK + "/logs/real_parts.log",
+        benchmark:
+            WORK + "/benchmarks/real_parts.tsv"
+        shell:
+            "python analysis/figure_real_parts.py {params.folders} --out {output[0]} > {log} 2>&1"
+
+
 for panel in ("4a", "4b", "7a", "7b", "9a", "9b", "10a", "10b", "10c"):
 
     rule:

@@ -15,9 +15,20 @@ rule world_facts:
         "python analysis/world.py {params.work} --out {output} > {log} 2>&1"
 
 
+try:
+    CHOSEN = chosen_figures(config, FIGURES)
+except RevisionError as error:
+    sys.exit(f"error: {error}")
+
+# The other scale's tables are there only if it has been run.
+if not Path(f"results/{config.get('beside')}/figures/figure_3.csv").is_file():
+    CHOSEN = [name for name in CHOSEN if name != "real_parts"]
+REPORTED = [FIGURES[name] for name in CHOSEN]
+
+
 rule report:
     input:
-        figures=FIGURES.values(),
+        figures=REPORTED,
         tables=TABLES.values(),
         losses=RESULTS + "/tables/stage1_caption_loss.csv",
         claims=RESULTS + "/tables/claims.csv",

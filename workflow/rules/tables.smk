@@ -104,7 +104,7 @@ rule claims:
     input:
         claims="config/claims.yaml",
         sources=lambda w: [
-            *FIGURES.values(),
+            *REPORTED,
             *TABLES.values(),
             *(f"{RESULTS}/tables/{name}.csv" for name in ("pairs", "stage1_caption_loss", "world")),
         ],

