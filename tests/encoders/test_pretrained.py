@@ -64,8 +64,6 @@ def test_heads_train_and_load_from_their_folder(settings, tmp_path):
         assert found.shape == (64, 8) and found.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(rows[0], trained.encode_images(images))
-    manifest = json.loads((tmp_path / "encoder/manifest.json").read_text())
-    assert manifest["final_loss"] < 3.5  # log 32 is chance; a tower of random weights sees next to nothing
     assert trained.revision == loaded.revision and loaded.encode_texts([]).shape == (0, 8)
 
 
@@ -124,7 +122,9 @@ def test_settings_that_make_no_sense():
 
 
 def test_heads_learn_what_the_features_share(tmp_path):
-    settings = HeadSettings(dim=8, hidden=32, pictures=64, captions=1, steps=150, batch=32, long_share=0, false_pairs=0)
+    settings = HeadSettings(
+        dim=8, hidden=32, pictures=64, captions=1, steps=400, batch=32, peak_lr=5e-3, long_share=0, false_pairs=0
+    )
     random = np.random.default_rng(0)
     images, texts = (random.standard_normal((64, size)).astype(np.float16) for size in (24, 16))
     heads = Heads(settings, 24, 16)

