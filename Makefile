@@ -1,5 +1,5 @@
 # make reproduce [SCALE=tiny|laptop|pretrained] [CORES=2]: set everything up, run, print where the report is.
-# make test: set everything up, run the tests.
+# make test: set everything up, run the tests. make docs: the pages of docs/ as a site in build/site.
 SCALE ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3.11
@@ -10,7 +10,7 @@ EXTRA = $(filter pretrained,$(SCALE))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export HF_HUB_OFFLINE = 1
 
-.PHONY: setup reproduce test lint clean
+.PHONY: setup reproduce test docs lint clean
 
 setup: $(STAMP)$(EXTRA:%=-%)
 
@@ -33,6 +33,10 @@ reproduce: setup
 test: setup
 	ruff check .
 	OMP_NUM_THREADS=1 pytest
+
+docs: setup
+	python analysis/status.py results --out docs/status.md
+	mkdocs build --strict
 
 lint: setup
 	ruff check .

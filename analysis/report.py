@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from revision.audit import audit, read_published
 from revision.data.scenes import World
 from revision.files import sha256, write_text
 from revision.intervals import over_seeds
+from revision.jobs import Duration, durations_csv, read_benchmarks
 from revision.provenance import versions
 
 REFERENCE = "revision"
@@ -115,18 +117,12 @@ def claim_rows(path: Path) -> list[dict[str, Any]]:
     return pd.read_csv(path).replace({np.nan: None}).to_dict("records")
 
 
-def durations(work: Path) -> list[dict[str, Any]]:
-    """CPU and wall seconds by rule, summed over its jobs, the dearest first."""
-    rows = []
-    for path in sorted((work / "benchmarks").rglob("*.tsv")):
-        rule = path.relative_to(work / "benchmarks").parts[0].removesuffix(".tsv")
-        one = pd.read_csv(path, sep="\t").iloc[-1]
-        rows.append({"rule": rule, "wall": one["s"], "cpu": one["cpu_time"], "memory": one["max_rss"]})
-    frame = pd.DataFrame(rows, columns=["rule", "wall", "cpu", "memory"])
-    for column in ("wall", "cpu", "memory"):
-        frame[column] = pd.to_numeric(frame[column], errors="coerce")
+def by_rule(durations: dict[str, Duration]) -> list[dict[str, Any]]:
+    """CPU and wall seconds by rule, summed over its jobs, and the largest peak of memory; the dearest rule first."""
+    rows = [{"rule": key.split("/")[0], **asdict(one)} for key, one in durations.items()]
+    frame = pd.DataFrame(rows, columns=["rule", "seconds", "cpu_seconds", "peak_mb"])
     grouped = frame.groupby("rule").agg(
-        jobs=("wall", "size"), wall=("wall", "sum"), cpu=("cpu", "sum"), memory=("memory", "max")
+        jobs=("seconds", "size"), wall=("seconds", "sum"), cpu=("cpu_seconds", "sum"), memory=("peak_mb", "max")
     )
     return grouped.sort_values("wall", ascending=False).reset_index().to_dict("records")
 
@@ -168,6 +164,7 @@ if __name__ == "__main__":
     parser.add_argument("results", type=Path)
     parser.add_argument("--config", required=True)
     parser.add_argument("--published", type=Path, default=Path("config/published.yaml"))
+    parser.add_argument("--durations", type=Path, required=True, help="table of each job's time, for later estimates")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     results, work = options.results, options.results / "work"
@@ -179,7 +176,8 @@ if __name__ == "__main__":
     first = pd.read_csv(results / "tables/table_1.csv")
     losses = loss_rows(pd.read_csv(results / "tables/stage1_caption_loss.csv"))
     claims = claim_rows(results / "tables/claims.csv")
-    rules = durations(work)
+    timed = read_benchmarks(work / "benchmarks")
+    rules = by_rule(timed)
     checked = audit(read_published(options.published))
     world = World()
     environment = Environment(
@@ -215,4 +213,5 @@ if __name__ == "__main__":
             for path in sorted(work.glob(pattern))
         },
     )
+    write_text(options.durations, durations_csv(timed))
     write_text(options.out, page)

@@ -1,13 +1,19 @@
-"""One run at a time in a folder; what is asked wrongly is named before anything starts."""
+"""One run at a time in a folder; what is asked wrongly is named before anything starts; what a run shows."""
 
+import io
 import subprocess
 import sys
 import textwrap
 
 import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
 
-from revision.cli.reproduce import only_run
-from revision.errors import RevisionError
+from revision.cli.progress import Display, spoken
+from revision.cli.reproduce import is_locked, only_run, register
+from revision.errors import ConfigError, RevisionError
+from revision.jobs import Durations, Job, Progress
 
 
 def revision(*words, cwd):
@@ -53,3 +59,79 @@ def test_unknown_scale_and_wrong_folder_are_named(tmp_path):
     (tmp_path / "config/scales/tiny.yaml").touch()
     unknown = revision("reproduce", "--scale", "huge", cwd=tmp_path)
     assert unknown.returncode == 2 and "'huge' does not exist; the scales are tiny" in unknown.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder that looks like a checkout with results of two scales."""
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "config/scales").mkdir(parents=True)
+    for scale in ("tiny", "laptop"):
+        (tmp_path / f"config/scales/{scale}.yaml").touch()
+        for part in ("work/data", "figures"):
+            (tmp_path / "results" / scale / part).mkdir(parents=True)
+        (tmp_path / "results" / scale / "report.html").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run():
+    app = typer.Typer()
+    register(app)
+    return lambda *words, answer="": CliRunner().invoke(app, words, input=answer)
+
+
+def test_clean_asks_and_keeps_what_is_committed(checkout, run):
+    assert run("clean", "--scale", "tiny", answer="n\n").exit_code == 1
+    assert (checkout / "results/tiny/work").is_dir()
+    assert run("clean", "--scale", "tiny", answer="y\n").exit_code == 0
+    assert sorted(path.name for path in (checkout / "results/tiny").iterdir()) == ["figures", "report.html"]
+    assert (checkout / "results/laptop/work/data").is_dir()
+
+
+def test_clean_all_removes_one_scale_and_nothing_else(checkout, run):
+    assert run("clean", "--scale", "tiny", "--all", "--yes").exit_code == 0
+    assert not (checkout / "results/tiny").exists() and (checkout / "results/laptop/figures").is_dir()
+    assert "nothing there" in run("clean", "--scale", "tiny", "--yes").stdout
+
+
+def test_clean_refuses_a_run_under_way_and_a_way_out_of_the_results(checkout, run):
+    with only_run(checkout / "results/tiny/work"):
+        assert isinstance(run("clean", "--scale", "tiny", "--yes").exception, RevisionError)
+        assert is_locked(checkout / "results/tiny/work")
+    assert not is_locked(checkout / "results/tiny/work")
+    precious = checkout / "precious"
+    (checkout / "results/laptop/work").rename(precious)
+    (checkout / "results/laptop/work").symlink_to(precious)
+    refused = run("clean", "--scale", "laptop", "--yes").exception
+    assert isinstance(refused, ConfigError) and "nothing outside" in str(refused)
+    assert (precious / "data").is_dir()
+    assert isinstance(run("clean", "--scale", "../..", "--all", "--yes").exception, ConfigError)
+
+
+def timed(folder, name, seconds):
+    path = folder / f"work/benchmarks/{name}.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\tcpu_time\tmax_rss\n{seconds}\t{seconds}\t1\n")
+    return Job(name, (), ("log",), f"x/benchmarks/{name}.tsv")
+
+
+def test_time_left_follows_the_pace_of_this_run(tmp_path):
+    first, second = timed(tmp_path, "first", 100.0), timed(tmp_path, "second", 300.0)
+    words = io.StringIO()
+    display = Display(
+        [first, second, Job("report", (), ("log",))], Durations(tmp_path), 1, Console(file=words, width=80)
+    )
+    assert display.left(Progress(), 0.0) == "about 7 min left, 1 jobs never timed"
+    twice_as_slow = Progress(finished=[(first, 200.0)], running={2: (second, 1000.0)})
+    assert display.left(twice_as_slow, 1060.0) == "about 9 min left, 1 jobs never timed"  # 600 - 60 seconds
+    display.print_news(twice_as_slow, 1060.0)
+    display.print_news(twice_as_slow, 1061.0)
+    assert words.getvalue() == "[1/3] first took 3 min, about 9 min left, 1 jobs never timed\n"
+    Console(file=words, width=100).print(display.render(twice_as_slow, 1060.0))
+    assert "1/3 jobs" in words.getvalue() and "second  60 s" in words.getvalue()
+
+
+def test_time_spans_are_said_as_people_do():
+    assert [spoken(seconds) for seconds in (4.4, 89, 600, 11100)] == ["4 s", "89 s", "10 min", "3 h 05 min"]

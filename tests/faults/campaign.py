@@ -30,6 +30,7 @@ from workflow_copy import ENVIRONMENT, REVISION, copy_checkout, reproduce
 
 SCALE = Path(__file__).with_name("small.yaml")
 TARGETS = ("results/small/work/scores/seed0.parquet", "figure_3")
+LOG = "results/*/work/logs/snakemake.log"
 # What tells of the run itself and not of its results.
 OF_THE_RUN = ("work/logs/", "work/benchmarks/", "work/.run.lock", "work/history/")
 
@@ -61,6 +62,8 @@ def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
 def started(folder: Path, scale: str, cores: int, targets: tuple[str, ...]) -> Iterator[subprocess.Popen[bytes]]:
     """The workflow, started as a user starts it; its whole process group is killed at the end if it still runs."""
     command = [*REVISION, "reproduce", "--scale", scale, "--cores", str(cores), *targets]
+    for log in folder.glob(LOG):
+        log.unlink()
     with (folder / "said.txt").open("wb") as said:
         run = subprocess.Popen(
             command, cwd=folder, env=ENVIRONMENT, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
@@ -73,9 +76,14 @@ def started(folder: Path, scale: str, cores: int, targets: tuple[str, ...]) -> I
             run.wait()
 
 
+def account(folder: Path) -> str:
+    """Snakemake's own account of the run so far; empty until it starts."""
+    return "".join(log.read_text(errors="replace") for log in folder.glob(LOG))
+
+
 def first_job(folder: Path, run: subprocess.Popen[bytes]) -> bool:
     """Wait until Snakemake starts a job; False if the run ended before."""
-    while b"jobid:" not in (folder / "said.txt").read_bytes():
+    while "jobid:" not in account(folder):
         if run.poll() is not None:
             return False
         time.sleep(0.05)
@@ -84,12 +92,12 @@ def first_job(folder: Path, run: subprocess.Popen[bytes]) -> bool:
 
 def ended(folder: Path) -> int:
     """Jobs that the run has ended so far."""
-    return (folder / "said.txt").read_bytes().count(b"\nFinished job")
+    return account(folder).count("\nFinished job")
 
 
 def running(folder: Path) -> list[str]:
     """Logs of the jobs that have begun and not ended, by Snakemake's own account."""
-    said = (folder / "said.txt").read_text(errors="replace").splitlines()
+    said = account(folder).splitlines()
     logs = [line.split("/logs/")[1].strip() for line in said if "log:" in line and "/logs/" in line]
     finished = sum(line.startswith(("Finished job", "Finished jobid")) for line in said)
     return logs[finished:]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from browser import CHROMIUM, browser
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "config", "analysis")
@@ -56,7 +57,26 @@ def finished(checkout):
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     assert str(checkout / "results/tiny/report.html") in done.stdout
+    assert re.search(r"^\[1/\d+\] \w+.* took \d+ s", done.stdout, re.M), done.stdout
     return checkout / "results/tiny"
+
+
+@pytest.fixture(scope="module")
+def page(finished, tmp_path_factory):
+    """The report in Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium here (Debian: the package chromium): the report is not looked at in a browser")
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def report(page, finished):
+    """The report, loaded anew."""
+    page.events.clear()
+    page.resize(1200, 900)
+    page.open((finished / "report.html").as_uri())
+    return page
 
 
 def test_the_report_holds_every_figure_and_table_and_asks_for_nothing_outside(finished):
@@ -70,6 +90,56 @@ def test_the_report_holds_every_figure_and_table_and_asks_for_nothing_outside(fi
     assert anchors <= set(re.findall(r'id="([^"]+)"', page))
     assert all(re.search(r'alt="[^"]{10,}"', image) for image in re.findall(r"<img[^>]+>", page))
     assert len(page) < 5_000_000
+
+
+def test_a_browser_has_no_complaint_and_nothing_to_fetch(report, finished):
+    assert report.js("document.images.length") >= 20
+    assert report.js("[...document.images].every(one => one.loading === 'lazy' || one.naturalWidth > 0)")
+    assert report.js("[...document.images].every(one => one.alt.length >= 10)")
+    assert report.complaints() == []
+    assert set(report.requests()) == {(finished / "report.html").as_uri()}
+
+
+def test_every_link_of_the_report_leads_somewhere(report):
+    links = report.js("[...new Set([...document.querySelectorAll('a')].map(one => one.getAttribute('href')))]")
+    assert len(links) > 100 and [one for one in links if one[0] != "#"] == ["https://arxiv.org/abs/2602.07026"]
+    assert (
+        report.js(
+            f"{json.dumps([one[1:] for one in links if one[0] == '#'])}.filter(id => !document.getElementById(id))"
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1200, "dark")])
+def test_the_report_fits_the_screen(report, width, scheme):
+    report.resize(width, 844, scheme)
+    report.js("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert report.js("document.documentElement.scrollWidth") <= width
+    dark = report.js("getComputedStyle(document.querySelector('nav')).backgroundColor") != "rgb(255, 255, 255)"
+    assert dark == (scheme == "dark")
+
+
+def test_search_finds_a_claim_and_a_deep_link_opens_its_place(report):
+    shown = "[...document.querySelectorAll('.claims li')].filter(one => one.checkVisibility()).map(one => one.id)"
+    assert len(report.js(shown)) > 50
+    report.js("search.value = 'ISOTROPIC residual'; search.dispatchEvent(new Event('input'))")
+    assert report.js(shown) == ["claim-phantom_drift_isotropic"]
+    report.js("location.hash = '#claim-gap_exists'; open_target()")
+    assert "claim-gap_exists" in report.js(shown)
+    report.js("location.hash = '#configuration'; open_target()")
+    assert report.js("document.getElementById('configuration').open")
+    report.js("document.querySelector('.chips button').click()")
+    chosen = report.js("document.querySelector('.chips button').dataset.verdict")
+    kept = report.js("[...document.querySelectorAll('.claims li:not([hidden])')].map(one => one.dataset.verdict)")
+    assert set(kept) == {chosen} and kept
+
+
+def test_snakemakes_own_report_has_figures_tables_and_verdicts(finished):
+    checkout = finished.parents[1]
+    snakemake(checkout, "--report", "build/snakemake.html")
+    said = (checkout / "build/snakemake.html").read_text(encoding="utf-8")
+    assert all(name in said for name in ("figure_3.png", "table_1.png", "claims.csv", "the paper's values are in"))
 
 
 def test_scores_come_from_every_suite_method_and_seed(finished):

@@ -8,7 +8,9 @@ FIGURES = {}
 def figures(*names):
     """Table, pictures and caption of the figures `names`, which are thereby part of the report."""
     FIGURES.update({name: f"{RESULTS}/figures/{name}.csv" for name in names})
-    return [f"{RESULTS}/figures/{name}.{ending}" for ending in ("csv", "png", "pdf", "json") for name in names]
+    files = {ending: [f"{RESULTS}/figures/{name}.{ending}" for name in names] for ending in ("csv", "png", "pdf", "json")}
+    files["png"] = [report(path, caption="../report/figure.rst", category="Figures") for path in files["png"]]
+    return [path for paths in files.values() for path in paths]
 
 
 def sets(*names):

@@ -35,11 +35,13 @@ rule report:
         world=RESULTS + "/tables/world.csv",
         scores=expand(WORK + "/scores/seed{seed}.parquet", seed=SEEDS),
     output:
-        RESULTS + "/report.html",
+        page=RESULTS + "/report.html",
+        durations=RESULTS + "/tables/durations.csv",
     params:
         results=RESULTS,
         config=lambda w: json.dumps(config, sort_keys=True),
     log:
         WORK + "/logs/report.log",
     shell:
-        "python analysis/report.py {params.results} --config {params.config:q} --out {output} > {log} 2>&1"
+        "python analysis/report.py {params.results} --config {params.config:q}"
+        " --durations {output.durations} --out {output.page} > {log} 2>&1"

@@ -14,7 +14,9 @@ rule score_table:
         answers=ANSWERS,
         published="config/published.yaml",
     output:
-        [RESULTS + "/tables/{score_table}." + ending for ending in ("csv", "png", "pdf", "json")],
+        RESULTS + "/tables/{score_table}.csv",
+        report(RESULTS + "/tables/{score_table}.png", caption="../report/table.rst", category="Tables"),
+        [RESULTS + "/tables/{score_table}." + ending for ending in ("pdf", "json")],
     params:
         name="{score_table}",
         settings=lambda w: json.dumps(SCORE_TABLES[w.score_table]),
@@ -109,7 +111,7 @@ rule claims:
             *(f"{RESULTS}/tables/{name}.csv" for name in ("pairs", "stage1_caption_loss", "world")),
         ],
     output:
-        RESULTS + "/tables/claims.csv",
+        report(RESULTS + "/tables/claims.csv", caption="../report/claims.rst", category="Verdicts"),
     params:
         results=RESULTS,
         scale=config["scale"],

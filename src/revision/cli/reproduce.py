@@ -1,19 +1,29 @@
-"""`revision reproduce`: the whole workflow of one scale, one run at a time in a folder, resumed by the same command."""
+"""`revision reproduce`, `status` and `clean`: the workflow of one scale, one run at a time in a folder."""
 
 import fcntl
+import shutil
+import signal
 import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from revision.cli.progress import Display, follow, spoken
 from revision.config import scale_file
 from revision.errors import ConfigError, RevisionError
 from revision.files import sweep
+from revision.jobs import Durations, Job, Progress, command, estimate, failure, last_lines, planned, read_events
+
+Scale = Annotated[str, typer.Option(help="A file of config/scales.")]
+Cores = Annotated[int, typer.Option(help="CPU cores.", min=1)]
+EVENTS = "work/logs/events.jsonl"
 
 
 @contextmanager
@@ -34,11 +44,19 @@ def only_run(folder: Path) -> Iterator[IO[str]]:
         yield handle
 
 
+def results_of(scale: str) -> Path:
+    """The folder of a scale's results; ConfigError outside a checkout or for a scale that there is not."""
+    if not Path("Snakefile").is_file():
+        raise ConfigError(f"{Path.cwd()}: no Snakefile here; change to the folder of the checkout")
+    scale_file("config", scale)
+    return Path("results") / scale
+
+
 def reproduce_command(
     targets: Annotated[list[str] | None, typer.Argument(help="What to make, such as figure_3; nothing: all.")] = None,
-    scale: Annotated[str, typer.Option(help="A file of config/scales.")] = "laptop",
-    cores: Annotated[int, typer.Option(help="CPU cores.", min=1)] = 2,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run, and run nothing.")] = False,
+    scale: Scale = "laptop",
+    cores: Cores = 2,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run and what it costs.")] = False,
 ) -> None:
     """Run the workflow and say where the report is. After a kill the same command goes on where it stopped.
 
@@ -48,27 +66,135 @@ def reproduce_command(
 
     revision reproduce -n
     """
-    if not Path("Snakefile").is_file():
-        raise ConfigError(f"{Path.cwd()}: no Snakefile here; change to the folder of the checkout")
-    scale_file("config", scale)
-    results = Path("results") / scale
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--config", f"scale={scale}", "--nolock"]
-    command += ["--rerun-incomplete", "--show-failed-logs", *(["--dry-run"] if dry_run else [])]
-    command += ["--", *(targets or [])]
+    results = results_of(scale)
+    console = Console()
     started = time.monotonic()
+    if dry_run:
+        _print_costs(planned(scale, targets or ()), Durations(results), cores, console)
+        return
     with only_run(results / "work") as lock:
-        if not dry_run:
-            sweep(results)
-        # The workflow inherits the lock, so that it outlives this process if that is killed alone.
-        code = subprocess.run(command, check=False, pass_fds=[lock.fileno()]).returncode
-    if code:
-        typer.echo(f"error: the run stopped; see above and {results}/work/logs, then repeat the command", err=True)
-        raise typer.Exit(code)
-    if not dry_run:
-        minutes = (time.monotonic() - started) / 60
+        sweep(results)
+        jobs = planned(scale, targets or ())
+        if jobs:
+            _run(scale, targets or [], cores, jobs, lock, console)
+    minutes = (time.monotonic() - started) / 60
+    if targets:
+        typer.echo(f"Done in {minutes:.1f} minutes: {', '.join(targets)}, below {results.resolve()}")
+    else:
         typer.echo(f"Done in {minutes:.1f} minutes. The report is {(results / 'report.html').resolve()}")
 
 
+def _run(scale: str, targets: list[str], cores: int, jobs: list[Job], lock: IO[str], console: Console) -> None:
+    """Run Snakemake under the lock and show it; typer.Exit with its code if it stops early."""
+    results = Path("results") / scale
+    events, log = results / EVENTS, results / "work/logs/snakemake.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    events.unlink(missing_ok=True)
+    display = Display(jobs, Durations(results), cores, console)
+    console.print(
+        f"{len(jobs)} jobs, {display.left(Progress(), time.time()) or 'none of them timed before'}; log {log}"
+    )
+    with log.open("wb") as output:
+        # The workflow inherits the lock, so that it outlives this process if that is killed alone.
+        words = command(scale, targets, cores, events)
+        process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()])
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        state = follow(process, events, display)
+    if process.returncode:
+        if not state.failed:
+            typer.echo(last_lines(log.read_text(encoding="utf-8", errors="replace")), err=True)
+        typer.echo(f"error: the run stopped; mend what is said above or in {log}, then repeat the command", err=True)
+        raise typer.Exit(process.returncode if process.returncode > 0 else 1)
+
+
+def _print_costs(jobs: list[Job], durations: Durations, cores: int, console: Console) -> None:
+    """What a run would start, by rule, and about what it costs."""
+    if not jobs:
+        console.print("Nothing to be done.")
+        return
+    table = Table("rule", "jobs", "CPU minutes", "never timed", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for rule, count in Counter(job.rule for job in jobs).items():
+        cost = estimate([job for job in jobs if job.rule == rule], durations, cores)
+        known = f"{cost.cpu_seconds / 60:.1f}" if cost.unknown < count else "unknown"
+        table.add_row(rule, str(count), known, str(cost.unknown or ""))
+    cost = estimate(jobs, durations, cores)
+    table.add_section()
+    table.add_row("all", str(len(jobs)), f"{cost.cpu_seconds / 60:.1f}", str(cost.unknown or ""))
+    console.print(table)
+    if cost.seconds:
+        console.print(f"About {spoken(cost.seconds)} on {cores} cores, by the times of a former run.")
+
+
+def status_command(scale: Scale = "laptop", cores: Cores = 2) -> None:
+    """Say what is finished, what is left and about how long it takes, what runs, and what failed last.
+
+    Examples: revision status
+
+    revision status --scale tiny
+    """
+    results = results_of(scale)
+    console = Console()
+    durations, jobs = Durations(results), planned(scale)
+    state = Progress.of(read_events(results / EVENTS))
+    busy = is_locked(results / "work")
+    report = results / "report.html"
+    console.print(f"{results}: {'a run is working here' if busy else 'no run is working here'}", highlight=False)
+    if busy:
+        for job, start in state.running.values():
+            console.print(f"  runs: {job.label}, for {spoken(time.time() - start)}", markup=False, highlight=False)
+    if jobs:
+        display = Display(jobs, durations, cores, console)
+        left = display.left(Progress(running=state.running if busy else {}), time.time())
+        rules = ", ".join(f"{count} {rule}" for rule, count in Counter(job.rule for job in jobs).items())
+        console.print(f"left: {len(jobs)} jobs{', ' + left if left else ''} on {cores} cores", highlight=False)
+        console.print(f"  {rules}", highlight=False)
+    else:
+        console.print(f"nothing is left: the report is {report.resolve()}", highlight=False, soft_wrap=True)
+    done = len(list((results / "work/benchmarks").rglob("*.tsv")))
+    console.print(f"finished: {done} jobs timed so far, {len(state.finished)} of them in the last run", highlight=False)
+    for job in state.failed:
+        console.print(failure(job), markup=False, highlight=False, soft_wrap=True)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a run holds the lock of `folder`."""
+    if not folder.is_dir():
+        return False
+    try:
+        with only_run(folder):
+            return False
+    except RevisionError:
+        return True
+
+
+def clean_command(
+    scale: Annotated[str, typer.Option(help="Whose results: a file of config/scales.")],
+    everything: Annotated[bool, typer.Option("--all", help="Figures, tables and the report too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove what a run of a scale left: its working folder, and with --all also its figures, tables and report.
+
+    Examples: revision clean --scale tiny
+
+    revision clean --scale tiny --all --yes
+    """
+    results = results_of(scale)
+    folder = results if everything else results / "work"
+    if not folder.is_dir():
+        typer.echo(f"{folder}: nothing there")
+        return
+    if folder.resolve() != Path("results").absolute() / folder.relative_to("results"):
+        raise ConfigError(f"{folder}: leads to {folder.resolve()}; nothing outside results/{scale} is removed")
+    if not yes:
+        typer.confirm(f"Remove {folder} and all that is in it?", abort=True)
+    with only_run(results / "work"):
+        shutil.rmtree(folder)
+    typer.echo(f"removed {folder}")
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("reproduce", rich_help_panel="Stages of the workflow")(reproduce_command)
+    """Add the commands to `app`."""
+    for name, function in (("reproduce", reproduce_command), ("status", status_command), ("clean", clean_command)):
+        app.command(name, rich_help_panel="Stages of the workflow")(function)

@@ -1,0 +1,75 @@
+"""docs/status.md: the verdicts and the accuracies of every committed run, made of its tables."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+from style import name_of
+
+from revision.files import write_text
+
+HEAD = """# What was reproduced, and what not
+
+Made by `make docs` from the tables of the committed runs, `results/<scale>/tables`. A verdict speaks of its scale, not
+of the paper's. Each claim's test was written before the run that decided it (`config/claims.yaml`).
+"""
+
+
+def number(value: float) -> str:
+    """Four digits, or a dash for what was not measured."""
+    return "–" if pd.isna(value) else f"{value:.4g}"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    lines = [list(head)]
+    lines += [["---"] * len(lines[0]), *([cell.replace("|", "/") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def verdicts(claims: pd.DataFrame) -> str:
+    """The count of each verdict and the list of claims."""
+    counts = claims.verdict.value_counts()
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    rows = (
+        [
+            row.statement, row.place, row.verdict,
+            number(row.effect) + ("" if pd.isna(row.low) else f" [{number(row.low)}, {number(row.high)}]"),
+        ]
+        for row in claims.itertuples()
+    )  # fmt: skip
+    return f"{len(claims)} claims: {said}.\n\n" + table(["claim", "place", "verdict", "effect [95%]"], rows)
+
+
+def accuracies(folder: Path) -> str:
+    """Our average of each row of each table beside the paper's."""
+    rows = []
+    for path in sorted(folder.glob("table_*.csv")):
+        found = pd.read_csv(path)
+        whole = found[(found.stage == "stage2") & (found.suite == "average") & (found.group == "all")]
+        for row in whole.itertuples():
+            ours = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
+            rows.append([path.stem.replace("_", " "), name_of(row.method), ours, number(row.published_average)])
+    head = ["table", "row", "ours, % [95%]", "paper's average (its own suites)"]
+    return "### Accuracy after Stage 2\n\n" + table(head, rows)
+
+
+def page(results: Path) -> str:
+    """The whole page; tiny is for tests and left out."""
+    parts = [HEAD]
+    for path in sorted(results.glob("*/tables/claims.csv")):
+        scale = path.parts[-3]
+        if scale != "tiny":
+            parts += [f"## Scale {scale}\n", verdicts(pd.read_csv(path)), accuracies(path.parent)]
+    if len(parts) == 1:
+        parts.append("No run is committed yet.\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="the folder with a folder a scale")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    write_text(options.out, page(options.results))

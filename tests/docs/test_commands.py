@@ -1,0 +1,184 @@
+"""Every command in the README and the docs exists as it is written; the pages build; the status page is not stale."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from revision.cli import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAMS = ("revision", "snakemake", "make", "python", "pytest", "pip")
+FENCED = re.compile(r"^```(?:bash|sh|shell|console)?\n(.*?)^```$", re.M | re.S)
+INLINE = re.compile(rf"`((?:HF_HUB_OFFLINE=0 )?(?:{'|'.join(PROGRAMS)}) [^`]+)`")
+INDENTED = re.compile(rf"^    ((?:{'|'.join(PROGRAMS)}) .+)$", re.M)
+RULES = re.compile(r"^\s*(?:rule|checkpoint) (\w+):", re.M)
+# What only an outside machine or account can run: the first words, and why.
+NOT_RUN = {
+    "hf auth login": "asks for an account",
+    "torchrun": "tests/dynamics/test_shards.py runs two processes",
+}
+
+
+def commands():
+    """(page, line) of every command, continued lines joined, comments left out."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        lines = [line for block in FENCED.findall(text) for line in block.splitlines()]
+        lines += INDENTED.findall(re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)) + INLINE.findall(text)
+        for line in dict.fromkeys(line.partition("  #")[0].strip() for line in lines):
+            if line and not line.startswith("#"):
+                yield pytest.param(page, line, id=f"{page.name}: {line[:60]}")
+
+
+def check_revision(words):
+    """The command and each of its options exist."""
+    command = typer.main.get_command(app)
+    if words[0].startswith("-"):
+        return
+    assert words[0] in command.commands, f"no command {words[0]}"
+    known = {name for one in command.commands[words[0]].params for name in (*one.opts, *one.secondary_opts)} | {
+        "--help"
+    }
+    assert {word.split("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)} <= known
+
+
+def check_snakemake(words):
+    """The options exist and the targets are rules, made in a loop (a panel, a table) or files."""
+    said = subprocess.run([sys.executable, "-m", "snakemake", "--help"], capture_output=True, text=True).stdout
+    assert all(word in said for word in words if word.startswith("-"))
+    rules = set(RULES.findall("".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))))
+    for word in words:
+        if re.fullmatch(r"[a-z]+_\w+", word) and not re.fullmatch(r"figure_\d+[a-c]|table_\w+", word):
+            assert word in rules, f"no rule {word}"
+
+
+def check_make(words):
+    """The target exists; nothing is run."""
+    done = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def check_python(words):
+    """The script is in the repository, or a file that the same page writes; options are in its text."""
+    if words[0] == "-m":
+        return
+    path = ROOT / words[0]
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+        assert all(f'"{word}"' in text for word in words[1:] if word.startswith("--"))
+    else:
+        assert any(f"```python {words[0]}\n" in page.read_text(encoding="utf-8") for page in PAGES), words[0]
+
+
+def check_pip(words):
+    """The extra exists."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for names in re.findall(r"\.\[([^]]+)\]", " ".join(words)):
+        assert set(names.split(",")) <= set(extras)
+
+
+def check_pytest(words):
+    """The files of tests exist."""
+    assert all((ROOT / word).exists() for word in words if not word.startswith("-"))
+
+
+CHECKS = {"revision": check_revision, "snakemake": check_snakemake, "make": check_make, "python": check_python,
+          "pip": check_pip, "pytest": check_pytest}  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_a_command_is_one_that_can_be_given(page, line):
+    if any(line.startswith(words) for words in NOT_RUN):
+        return
+    words = [word for word in shlex.split(line) if not re.match(r"[A-Z_]+=", word) or line.startswith("make")]
+    assert words[0] in CHECKS, f"{page.name}: {line}: check it here, or say in NOT_RUN why not"
+    CHECKS[words[0]](words[1:])
+
+
+def run(folder, line):
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", line], cwd=folder, env=environment, capture_output=True,
+                          text=True, timeout=180)  # fmt: skip
+    assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_readmes_own_embeddings_run_as_written(tmp_path):
+    import numpy as np
+
+    from revision.store import write_embeddings
+
+    rows = np.random.default_rng(0).standard_normal((2, 300, 16)).astype(np.float32) + 1
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    np.save(tmp_path / "embeddings.npy", rows[0])
+    write_embeddings(tmp_path / "image", [str(i) for i in range(300)], rows[1], about={})
+    block = next(one for one in FENCED.findall(PAGES[0].read_text(encoding="utf-8")) if "revision import" in one)
+    said = run(tmp_path, block)
+    assert "text" in said and (tmp_path / "aligned/manifest.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_ablation_of_the_tutorial_is_accepted_and_its_cost_told(tmp_path):
+    for part in ("Snakefile", "workflow", "config", "analysis"):
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, tmp_path / part)
+    text = (ROOT / "docs/ablation.md").read_text(encoding="utf-8")
+    path, settings = re.search(r"^```yaml (\S+)\n(.*?)^```$", text, re.M | re.S).groups()
+    (tmp_path / path).write_text(settings, encoding="utf-8")
+    said = run(tmp_path, next(one for one in FENCED.findall(text) if " -n" in one))
+    assert re.search(r"^\s*pretrain +10 ", said, re.M), said  # five of the six variants have a Stage 1; two seeds
+
+
+def test_the_status_page_is_made_of_the_committed_tables(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    from status import page
+
+    assert (ROOT / "docs/status.md").read_text(encoding="utf-8") == page(ROOT / "results"), "run: make docs"
+
+
+def test_the_status_page_says_verdicts_and_accuracies(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "analysis"))
+    from status import page
+
+    folder = tmp_path / "laptop/tables"
+    folder.mkdir(parents=True)
+    (folder / "claims.csv").write_text(
+        "id,statement,place,verdict,effect,low,high\na,It holds.,figure 3,supported,0.5,0.4,0.6\n"
+        "b,Not yet.,table 8,not run,,,\n"
+    )
+    (folder / "table_1.csv").write_text(
+        "stage,suite,group,method,value,low,high,published_average\nstage2,average,all,revision,61.23,60,62,49.75\n"
+    )
+    said = page(tmp_path)
+    assert (
+        "2 claims: 1 supported, 1 not run." in said and "| It holds. | figure 3 | supported | 0.5 [0.4, 0.6] |" in said
+    )
+    assert (
+        "| Not yet. | table 8 | not run | – |" in said and "| table 1 | ReVision | 61.2 [60.0, 62.0] | 49.75 |" in said
+    )
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_asks_for_nothing_outside(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 10
+    for page in pages:
+        asked = re.findall(r"<(?:script|img|link|iframe)\b[^>]*(?:src|href)=\"?(https?://[^\" >]+)", page.read_text())
+        assert not asked, (page.name, asked)
+    assert "fit_stream" in (tmp_path / "site/reference.html").read_text()
+    assert "revision reproduce" in (tmp_path / "site/commands.html").read_text()
