@@ -1,5 +1,6 @@
 """Every command in the README and the docs exists as it is written; the pages build; the status page is not stale."""
 
+import functools
 import re
 import shlex
 import shutil
@@ -16,8 +17,9 @@ from revision.cli import app
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("revision", "snakemake", "make", "python", "pytest", "pip")
-FENCED = re.compile(r"^```(?:bash|sh|shell|console)?\n(.*?)^```$", re.M | re.S)
-INLINE = re.compile(rf"`((?:HF_HUB_OFFLINE=0 )?(?:{'|'.join(PROGRAMS)}) [^`]+)`")
+FENCED = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
+SHELLS = ("", "bash", "sh", "shell", "console")
+INLINE = re.compile(rf"`((?:HF_HUB_OFFLINE=0 )?(?:{'|'.join(PROGRAMS)}) [^`\n]+)`")
 INDENTED = re.compile(rf"^    ((?:{'|'.join(PROGRAMS)}) .+)$", re.M)
 RULES = re.compile(r"^\s*(?:rule|checkpoint) (\w+):", re.M)
 # What only an outside machine or account can run: the first words, and why.
@@ -27,12 +29,18 @@ NOT_RUN = {
 }
 
 
+def shell_blocks(text):
+    """The text of each fenced block that a shell reads."""
+    return [block for language, block in FENCED.findall(text) if language in SHELLS]
+
+
 def commands():
     """(page, line) of every command, continued lines joined, comments left out."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-        lines = [line for block in FENCED.findall(text) for line in block.splitlines()]
-        lines += INDENTED.findall(re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)) + INLINE.findall(text)
+        lines = [line for block in shell_blocks(text) for line in block.splitlines()]
+        prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+        lines += INDENTED.findall(prose) + INLINE.findall(prose)
         for line in dict.fromkeys(line.partition("  #")[0].strip() for line in lines):
             if line and not line.startswith("#"):
                 yield pytest.param(page, line, id=f"{page.name}: {line[:60]}")
@@ -50,9 +58,15 @@ def check_revision(words):
     assert {word.split("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)} <= known
 
 
+@functools.cache
+def snakemake_help():
+    """What Snakemake says about its options."""
+    return subprocess.run([sys.executable, "-m", "snakemake", "--help"], capture_output=True, text=True).stdout
+
+
 def check_snakemake(words):
     """The options exist and the targets are rules, made in a loop (a panel, a table) or files."""
-    said = subprocess.run([sys.executable, "-m", "snakemake", "--help"], capture_output=True, text=True).stdout
+    said = snakemake_help()
     assert all(word in said for word in words if word.startswith("-"))
     rules = set(RULES.findall("".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))))
     for word in words:
@@ -94,7 +108,7 @@ CHECKS = {"revision": check_revision, "snakemake": check_snakemake, "make": chec
           "pip": check_pip, "pytest": check_pytest}  # fmt: skip
 
 
-@pytest.mark.parametrize(("page", "line"), commands())
+@pytest.mark.parametrize(("page", "line"), list(commands()))
 def test_a_command_is_one_that_can_be_given(page, line):
     if any(line.startswith(words) for words in NOT_RUN):
         return
@@ -125,7 +139,7 @@ def test_the_readmes_own_embeddings_run_as_written(tmp_path):
     rows /= np.linalg.norm(rows, axis=2, keepdims=True)
     np.save(tmp_path / "embeddings.npy", rows[0])
     write_embeddings(tmp_path / "image", [str(i) for i in range(300)], rows[1], about={})
-    block = next(one for one in FENCED.findall(PAGES[0].read_text(encoding="utf-8")) if "revision import" in one)
+    block = next(one for one in shell_blocks(PAGES[0].read_text(encoding="utf-8")) if "revision import" in one)
     said = run(tmp_path, block)
     assert "text" in said and (tmp_path / "aligned/manifest.json").is_file()
 
@@ -137,7 +151,7 @@ def test_the_ablation_of_the_tutorial_is_accepted_and_its_cost_told(tmp_path):
     text = (ROOT / "docs/ablation.md").read_text(encoding="utf-8")
     path, settings = re.search(r"^```yaml (\S+)\n(.*?)^```$", text, re.M | re.S).groups()
     (tmp_path / path).write_text(settings, encoding="utf-8")
-    said = run(tmp_path, next(one for one in FENCED.findall(text) if " -n" in one))
+    said = run(tmp_path, next(one for one in shell_blocks(text) if " -n" in one))
     assert re.search(r"^\s*pretrain +10 ", said, re.M), said  # five of the six variants have a Stage 1; two seeds
 
 
