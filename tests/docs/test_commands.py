@@ -34,11 +34,24 @@ def shell_blocks(text):
     return [block for language, block in FENCED.findall(text) if language in SHELLS]
 
 
+def whole_lines(block):
+    """The lines of a block without comments; a quoted argument may span several."""
+    line = ""
+    for part in block.splitlines():
+        line += (" " if line else "") + part.partition("  #")[0].strip()
+        try:
+            shlex.split(line)
+        except ValueError:
+            continue
+        yield line
+        line = ""
+
+
 def commands():
     """(page, line) of every command, continued lines joined, comments left out."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-        lines = [line for block in shell_blocks(text) for line in block.splitlines()]
+        lines = [line for block in shell_blocks(text) for line in whole_lines(block)]
         prose = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
         lines += INDENTED.findall(prose) + INLINE.findall(prose)
         for line in dict.fromkeys(line.partition("  #")[0].strip() for line in lines):
