@@ -26,13 +26,19 @@ def scale_file(folder: str | Path, scale: str) -> Path:
 def load(folder: str | Path, scale: str) -> dict[str, Any]:
     """The configuration of a scale, merged over the defaults as the workflow merges it, and checked."""
     folder = Path(folder)
-    values = [
-        yaml.safe_load(path.read_text(encoding="utf-8"))
-        for path in (folder / "default.yaml", scale_file(folder, scale))
-    ]
-    config = _merged(*values)
+    config = _merged(_read(folder / "default.yaml"), _read(scale_file(folder, scale)))
     check(config, folder / "schema.yaml")
     return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable as YAML ({error}); mend it there") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: holds {type(values).__name__}, expected keys with values; mend the file")
+    return values
 
 
 def _merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
@@ -163,4 +169,4 @@ def _explain(error: ValidationError) -> str:
         known = sorted(error.schema.get("properties", {}))
         unknown = sorted(set(error.instance) - set(known))
         return f"configuration, {place}: unknown key {', '.join(unknown)}; the keys are {', '.join(known)}"
-    return f"configuration, {place}: {error.message}"
+    return f"configuration, {place}: {error.message}; config/schema.yaml says what fits"

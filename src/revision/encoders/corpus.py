@@ -12,6 +12,7 @@ from rich.progress import Progress
 from revision.data.corpus import decode_image, open_corpus, stream
 from revision.encoders.base import Encoder
 from revision.encoders.batches import ahead
+from revision.errors import DataError
 from revision.files import sha256
 from revision.store import EmbeddingSet, EmbeddingWriter
 
@@ -43,6 +44,9 @@ def embed_corpus(
 
     def decode(block: tuple[int, list[str], list[Any]]) -> tuple[list[str], list[Any]]:
         row, ids, items = block
+        if None in items:
+            empty = f"{table}: row {row + items.index(None)}: column {column} is empty"
+            raise DataError(f"{empty}; fill it or remove the row")
         if pictures:
             items = [decode_image(data, f"{table}: row {row + k}") for k, data in enumerate(items)]
         return ids, items
@@ -53,7 +57,14 @@ def embed_corpus(
     ):
         bar = progress.add_task(f"embedding {column} of {Path(table).stem}", total=count)
         for ids, items in ahead(decode, _blocks(table, column)):
-            writer.append(ids, encode(items))
+            try:
+                rows = encode(items)
+            except DataError as error:
+                last = writer.count + len(ids) - 1
+                raise DataError(
+                    f"{table}: rows {writer.count} to {last}: {error}; mend the row or remove it"
+                ) from error
+            writer.append(ids, rows)
             progress.advance(bar, len(ids))
     assert writer.result is not None
     return writer.result
