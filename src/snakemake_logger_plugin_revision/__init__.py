@@ -30,21 +30,23 @@ class LogHandler(LogHandlerBase):
 
     def emit(self, record: LogRecord) -> None:
         """Write the record if it is about a job."""
-        event = getattr(record, "event", None)
+        said = vars(record)
+        event = said.get("event")
         if event == LogEvent.JOB_INFO:
             values = {
-                "rule": record.rule_name,
-                "wildcards": {name: str(value) for name, value in (record.wildcards or {}).items()},
-                "log": [str(path) for path in record.log],
-                "benchmark": None if record.benchmark is None else str(record.benchmark),
-                "job": record.jobid,
+                "rule": said["rule_name"],
+                "wildcards": {name: str(value) for name, value in (said["wildcards"] or {}).items()},
+                "log": [str(path) for path in said["log"]],
+                "benchmark": None if said["benchmark"] is None else str(said["benchmark"]),
+                "job": said["jobid"],
             }
         elif event == LogEvent.JOB_FINISHED:
-            values = {"job": record.job_id}
+            values = {"job": said["job_id"]}
         elif event == LogEvent.JOB_ERROR:
-            values = {"job": record.jobid}
+            values = {"job": said["jobid"]}
         else:
             return
+        assert isinstance(self.settings, LogHandlerSettings)
         line = json.dumps({"event": str(event), "time": record.created} | values)
         with open(self.settings.events, "a", encoding="utf-8") as file:
             file.write(line + "\n")
