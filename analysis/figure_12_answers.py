@@ -41,7 +41,7 @@ def complete(chosen: pd.DataFrame, tasks: Path) -> pd.DataFrame:
             (asked,) = look_up(tasks, row.suite, [row.question])
             found.append({"id": row.question, **asked})
             continue
-        table = pd.read_parquet(tasks / f"{row.suite}.parquet").set_index("id")
+        table = pd.read_parquet(tasks / f"{row.suite}.parquet", page_checksum_verification=True).set_index("id")
         asked = table.loc[row.question]
         found.append({"id": row.question, "text": asked.question, "answer": asked.answer, "image": asked.image})
     return pd.concat([chosen.drop(columns="question"), pd.DataFrame(found)], axis=1)
@@ -68,7 +68,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
 if __name__ == "__main__":
     options = arguments(__doc__, "answers", "method").parse_args()
-    answers = pd.read_parquet(options.answers)
+    answers = pd.read_parquet(options.answers, page_checksum_verification=True)
     answers = answers[answers.method == options.method]
     table = complete(choose(answers), options.work / "tasks")
     save_table(table.drop(columns="image"), options.out[0])

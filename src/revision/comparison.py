@@ -43,13 +43,20 @@ class Answers:
         return self.methods.index(method)
 
 
+def _read(path: str | Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: no whole table of answers ({error}); run the evaluation again") from error
+
+
 def read_answers(paths: Sequence[str | Path], methods: Sequence[str] | None = None) -> Answers:
     """Read the answers of several seeds, of all methods or of `methods` in that order.
 
     Raises DataError if a method lacks answers that another one gave: pairing would be lost.
     """
     columns = ["method", "seed", "suite", "group", "question", "correct"]
-    table = pd.concat([pd.read_parquet(path, columns=columns) for path in paths], ignore_index=True)
+    table = pd.concat([_read(path, columns) for path in paths], ignore_index=True)
     names = list(dict.fromkeys(table.method)) if methods is None else list(methods)
     groups = table.drop_duplicates("suite").set_index("suite").group.to_dict()
     seeds = sorted(table.seed.unique())

@@ -1,17 +1,25 @@
-"""Atomic writes and checksums: a file under its final name is always whole."""
+"""Atomic writes and checksums: a file under its final name is always whole, and what was altered since is named."""
 
 import hashlib
 import json
 import os
+import pickle
 import re
 import shutil
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
+from revision.errors import DataError
+
 LEFTOVER = re.compile(r"^\..+\.[0-9a-f]{8}\.(part(\.\w+)?|old)$")
+CHECKSUMS = "checksums.json"
+REMAKE = "restore it from a copy, or make it again"
 
 
 @contextmanager
@@ -70,3 +78,56 @@ def sha256(path: str | Path) -> str:
     """Hex SHA-256 of the file at `path`."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_checksums(folder: str | Path) -> None:
+    """Write the XXH3-128 of every file below `folder` to its `checksums.json`."""
+    folder = Path(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CHECKSUMS)
+    write_json(folder / CHECKSUMS, {path.relative_to(folder).as_posix(): _xxh3(path) for path in files})
+
+
+def verify_checksums(folder: str | Path, start: str = "") -> None:
+    """Compare the files whose names in `folder` begin with `start` with its `checksums.json`; without one, nothing.
+
+    Raises DataError that names the first file that is missing or was altered.
+    """
+    place = Path(folder) / CHECKSUMS
+    if not place.is_file():
+        return
+    try:
+        written = dict(json.loads(place.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{place}: altered since it was written ({error}); {REMAKE}") from error
+    for name, digest in written.items():
+        path = Path(folder) / name
+        if name.startswith(start) and not path.is_file():
+            raise DataError(f"{path}: missing; {REMAKE}")
+        if name.startswith(start) and _xxh3(path) != digest:
+            raise DataError(f"{path}: altered since it was written (checksum differs); {REMAKE}")
+
+
+def _xxh3(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def load_state(path: str | Path) -> Any:
+    """The state of a training that `torch.save` wrote, on the CPU; DataError for one that is cut or altered.
+
+    Only tensors and plain values are read. Torch compares no checksums itself.
+    """
+    import torch
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+        if bad is not None:
+            raise zipfile.BadZipFile(f"checksum of {bad} differs")
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        said = str(error).splitlines()[0][:200]
+        raise DataError(f"{path}: not a whole training state ({said}); delete it: the training starts again") from error

@@ -119,3 +119,17 @@ def column(path: str, name: str, change: Callable[[list], list] | None) -> Calla
         pq.write_table(new, path)
 
     return plant
+
+
+def page(path: str, name: str) -> Callable[[], object]:
+    """Plant: one bit in the pages of a Parquet column is another."""
+
+    def plant() -> None:
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        parts = (group.column(number) for number in range(group.num_columns))
+        part = next(part for part in parts if part.path_in_schema.split(".")[0] == name)
+        data = bytearray(Path(path).read_bytes())
+        data[(part.dictionary_page_offset or part.data_page_offset) + part.total_compressed_size // 2] ^= 1
+        Path(path).write_bytes(data)
+
+    return plant

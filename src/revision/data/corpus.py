@@ -7,6 +7,7 @@ Columns by kind: captions (id, short, long, image), instructions (id, suite, que
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -87,15 +88,24 @@ def write_corpus(world: World, kind: str, split: str, count: int, path: str | Pa
         writer = None
         for start in range(0, count, BLOCK):
             table = pa.table(_rows(world, kind, split, start, min(BLOCK, count - start), domain))
-            writer = writer or pq.ParquetWriter(temporary, table.schema)
+            writer = writer or pq.ParquetWriter(temporary, table.schema, write_page_checksum=True)
             writer.write_table(table)
         writer.close()
+
+
+@contextmanager
+def _named(path: str | Path) -> Iterator[None]:
+    """An error of the reader, such as a page whose checksum differs, as DataError that names the table."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: altered since it was written, or cut ({error}); make it again") from error
 
 
 def open_corpus(path: str | Path, columns: Sequence[str]) -> pq.ParquetFile:
     """Open a corpus table. Raises DataError if the file can't be read or lacks one of `columns`."""
     try:
-        table = pq.ParquetFile(path)
+        table = pq.ParquetFile(path, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path}: not a readable Parquet file ({error}); make it again") from error
     missing = [name for name in columns if name not in table.schema_arrow.names]
@@ -106,7 +116,8 @@ def open_corpus(path: str | Path, columns: Sequence[str]) -> pq.ParquetFile:
 
 def read_columns(path: str | Path, columns: Sequence[str], rows: int | None = None) -> dict[str, list]:
     """The named columns as lists, the first `rows` rows or all. Raises DataError on null values, naming the row."""
-    table = open_corpus(path, columns).read(columns=list(columns)).slice(0, rows)
+    with _named(path):
+        table = open_corpus(path, columns).read(columns=list(columns)).slice(0, rows)
     for name in columns:
         if table[name].null_count:
             row = table[name].is_null().to_pylist().index(True)
@@ -121,7 +132,12 @@ def stream(path: str | Path, columns: Sequence[str], rows: int = 512) -> Iterato
     """
     table = open_corpus(path, columns)
     root = (table.schema_arrow.metadata or {}).get(ROOT, b"").decode()
-    for batch in table.iter_batches(rows, columns=list(columns)):
+    batches = table.iter_batches(rows, columns=list(columns))
+    while True:
+        with _named(path):
+            batch = next(batches, None)
+        if batch is None:
+            return
         block = batch.to_pydict()
         if "image" in block and block["image"] and isinstance(block["image"][0], str):
             block["image"] = [inside(root, name, str(path)) for name in block["image"]]

@@ -121,7 +121,8 @@ class _Table:
             return
         table = pa.Table.from_pylist(self.rows)
         if self.writer is None:
-            self.writer = pq.ParquetWriter(self.path, table.schema.with_metadata({ROOT: self.source.path.encode()}))
+            schema = table.schema.with_metadata({ROOT: self.source.path.encode()})
+            self.writer = pq.ParquetWriter(self.path, schema, write_page_checksum=True)
         self.writer.write_table(table.cast(self.writer.schema))
         self.rows, self.bytes = [], 0
 

@@ -25,7 +25,10 @@ def load_encoder(folder: str | Path) -> Encoder:
         names = registry.known()
         others = f" or name a YAML of {registry.FOLDER} ({', '.join(names)})" if names else ""
         raise DataError(f"{config}: no such file; train an encoder into this folder first{others}")
-    family = json.loads(config.read_text(encoding="utf-8")).get("family")
+    try:
+        family = json.loads(config.read_text(encoding="utf-8")).get("family")
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{config}: not readable as JSON ({error}); train or copy the encoder again") from error
     if family not in FAMILIES:
         raise DataError(
             f"{config}: unknown encoder family {family!r}; there are {', '.join(FAMILIES)} and, by YAML, "

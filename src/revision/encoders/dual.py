@@ -190,7 +190,7 @@ class DualEncoder(nn.Module):
         """Load what `save` wrote. Raises DataError if the weights are not those the configuration names."""
         folder = Path(folder)
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        digest = sha256(folder / WEIGHTS)
+        digest = sha256(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
         if digest != config["weights"]:
             raise DataError(f"{folder / WEIGHTS}: checksum differs from {CONFIG}; train or copy the encoder again")
         settings = from_mapping(EncoderSettings, config["settings"], str(folder / CONFIG))

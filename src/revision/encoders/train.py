@@ -20,7 +20,7 @@ from revision.data.scenes import World
 from revision.encoders.dual import CONFIG, WEIGHTS, DualEncoder, EncoderSettings
 from revision.encoders.parallel import Group
 from revision.errors import DataError
-from revision.files import atomic_file, atomic_folder
+from revision.files import atomic_file, atomic_folder, load_state
 from revision.provenance import write_manifest
 
 CHECKPOINT = "checkpoint.pt"
@@ -204,7 +204,7 @@ def _resume(
 ) -> int:
     if not path.is_file():
         return 0
-    state = torch.load(path, weights_only=True, map_location="cpu")
+    state = load_state(path)
     if state["identity"] != identity:
         raise DataError(f"{path}: made by other settings or another seed; delete {path.parent} to start anew")
     model.load_state_dict(state["model"])

@@ -90,7 +90,7 @@ def evaluate(
     table = pa.Table.from_pylist(score_rows, schema=SCORES)
     for path, content in ((answers, pa.Table.from_pylist(answer_rows, schema=ANSWERS)), (scores, table)):
         with atomic_file(path) as temporary:
-            pq.write_table(content, temporary)
+            pq.write_table(content, temporary, write_page_checksum=True)
     return table
 
 

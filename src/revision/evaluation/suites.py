@@ -88,7 +88,7 @@ def write_tasks(
             (temporary / f"_{kind}_yaml").write_bytes((templates / f"{kind}.yaml").read_bytes())
         for name in chosen:
             table = suite_table(world, name, count)
-            pq.write_table(table, temporary / f"{name}.parquet")
+            pq.write_table(table, temporary / f"{name}.parquet", write_page_checksum=True)
             yes_no = set(table["answer"].to_pylist()) <= {"yes", "no"}
             task = {
                 "include": "_yes_no_yaml" if yes_no else "_suite_yaml",
@@ -146,7 +146,9 @@ def read_suites(folder: str | Path, names: Sequence[str] | None = None) -> list[
 
 def _read_suite(path: Path) -> Suite:
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        for _ in file.iter_batches(256):  # reads every page, so that an altered one is found
+            pass
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: not a readable parquet file ({error}); write the tasks again") from error
     missing = [column for column in COLUMNS if column not in file.schema_arrow.names]

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from revision.files import atomic_file
+from revision.files import atomic_file, load_state
 from revision.mllm.prompts import batch_plan
 
 Batch = tuple[torch.Tensor, ...]
@@ -120,7 +120,7 @@ def _store(path: Path, step: int, parameters: Sequence, optimizer: Any, history:
 def _restore(path: Path, parameters: Sequence, optimizer: Any) -> tuple[int, list, list]:
     if not path.exists():
         return 0, [], []
-    state = torch.load(path, weights_only=True)
+    state = load_state(path)
     with torch.no_grad():
         for parameter, value in zip(parameters, state["parameters"], strict=True):
             parameter.copy_(value)

@@ -6,12 +6,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from revision.errors import DataError
-from revision.files import atomic_folder, sha256, write_json
+from revision.files import atomic_folder, sha256, verify_checksums, write_checksums, write_json
 from revision.mllm.projector import Projector
 from revision.mllm.prompts import IGNORE, question_prompt
 
@@ -100,17 +101,24 @@ class ReVisionModel(nn.Module):
                 write_json(temporary / REFERENCE, {"folder": place, "manifest": manifest})
             if self.projector is not None:
                 save_file(self.projector.state_dict(), temporary / "projector.safetensors")
+            write_checksums(temporary)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> "ReVisionModel":
-        """Load what `save` wrote. Raises DataError if `folder` holds no checkpoint."""
+        """Load what `save` wrote. Raises DataError if `folder` holds no checkpoint, or one that was altered."""
         folder = Path(folder)
         llm, tokenizer = load_llm(_llm_folder(folder) / "llm")
         weights = folder / "projector.safetensors"
-        state = load_file(weights) if weights.exists() else None
-        model = cls(llm, tokenizer, None if state is None else state["layers.0.weight"].shape[1])
-        if state is not None:
+        verify_checksums(folder, weights.name)
+        if not weights.exists():
+            return cls(llm, tokenizer, None).to(device)
+        try:
+            state = load_file(weights)
+            model = cls(llm, tokenizer, state["layers.0.weight"].shape[1])
             model.projector.load_state_dict(state)
+        except (SafetensorError, KeyError, RuntimeError) as error:
+            said = " ".join(str(error).split())[:300]
+            raise DataError(f"{weights}: not a projector of this language model ({said}); train it again") from error
         return model.to(device)
 
 
@@ -131,9 +139,14 @@ def _llm_folder(folder: Path) -> Path:
 def load_llm(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal LM and its tokenizer from a local folder in the transformers layout.
 
-    Raises DataError if the folder holds no model.
+    Raises DataError if the folder holds no model, or one that is not whole or was altered.
     """
     if not (Path(source) / "config.json").exists():
         raise DataError(f"{source}: no language model there (config.json is missing); run the rule that makes it")
-    llm = AutoModelForCausalLM.from_pretrained(source, local_files_only=True, dtype=torch.float32)
-    return llm, AutoTokenizer.from_pretrained(source, local_files_only=True)
+    verify_checksums(Path(source).parent, Path(source).name)
+    try:
+        llm = AutoModelForCausalLM.from_pretrained(source, local_files_only=True, dtype=torch.float32)
+        return llm, AutoTokenizer.from_pretrained(source, local_files_only=True)
+    except Exception as error:  # transformers, safetensors and tokenizers raise errors of many kinds
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise DataError(f"{source}: not readable as a language model ({said}); make it again") from error

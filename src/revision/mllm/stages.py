@@ -25,9 +25,18 @@ VALIDATION_BATCH = 256
 BLIND = "none"
 
 
-def load_embeddings(folder: str | Path, ids: list[str]) -> torch.Tensor:
-    """Embeddings float32 [n, d] of the first n rows of a set; raises DataError where a row's id is not the table's."""
+def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) -> torch.Tensor:
+    """Embeddings float32 [n, d] of the first n rows of a set.
+
+    Raises DataError for an altered set, one whose dimension is not `dim`, and where a row's id is not the table's.
+    """
     stored = open_embeddings(folder)
+    stored.verify()
+    if dim not in (None, stored.dim):
+        raise DataError(
+            f"{folder}: embeddings of dimension {stored.dim}, the projector reads {dim}; embed with the encoder that "
+            "it is trained for"
+        )
     if stored.count < len(ids):
         raise DataError(f"{folder}: {stored.count} rows, but the table asks for {len(ids)}; embed the whole table")
     names = stored.ids().slice(0, len(ids)).to_pylist()
@@ -133,7 +142,7 @@ def train_stage1(
     model.llm.requires_grad_(False)
     examples = tokenise(tokenizer, [""] * len(table["id"]), table[column])
     held = read_columns(validation[1], ("id", column))
-    held_visual = load_embeddings(validation[0], held["id"])
+    held_visual = load_embeddings(validation[0], held["id"], visual.shape[1])
     held_examples = tokenise(tokenizer, [""] * len(held["id"]), held[column])
     history = run_loop(
         model,
@@ -175,9 +184,9 @@ def train_stage2(
     table = {name: values[:rows] for name, values in table.items()}
     held = read_columns(validation[1], ("id", "question", "answer"))
     blind = str(embeddings) == BLIND
-    visual = None if blind else load_embeddings(embeddings, table["id"])
-    held_visual = None if blind else load_embeddings(validation[0], held["id"])
     model = ReVisionModel.load(start)
+    visual = None if blind else load_embeddings(embeddings, table["id"], model.embedding_dim)
+    held_visual = None if visual is None else load_embeddings(validation[0], held["id"], visual.shape[1])
     if model.projector is None and visual is not None:
         model = ReVisionModel(model.llm, model.tokenizer, embedding_dim or visual.shape[1], seed=seed)
 

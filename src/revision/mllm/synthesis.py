@@ -59,4 +59,4 @@ def synthesise(
             for row, text in zip(chosen, tokenizer.batch_decode(output, skip_special_tokens=True), strict=True):
                 texts[row] = text.strip()
     with atomic_file(out) as temporary:
-        pq.write_table(pa.table({"id": table["id"], "short": texts}), temporary)
+        pq.write_table(pa.table({"id": table["id"], "short": texts}), temporary, write_page_checksum=True)
