@@ -1,6 +1,8 @@
 """One look for every figure: colour-blind safe (Okabe and Ito), vector and PNG, the paper's value a black diamond."""
 
+import sys
 from pathlib import Path
+from types import TracebackType
 
 import matplotlib
 
@@ -9,6 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from revision.errors import RevisionError, explain
 from revision.files import atomic_file, write_json
 
 COLOURS = {
@@ -89,6 +92,17 @@ plt.rcParams.update(
         "svg.hashsalt": "revision",
     }
 )
+
+
+def _say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """How every script ends on an error that the user can mend, or the system's: one line, as the commands do."""
+    if isinstance(error, RevisionError | OSError):
+        print(f"error: {explain(error)}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _say
 
 
 def name_of(method: str) -> str:

@@ -1,5 +1,8 @@
 """Errors that a user can mend: each message names the place and the next step."""
 
+import errno
+import os
+
 
 class RevisionError(ValueError):
     """Base of every error this package raises on purpose; the command line prints it without a traceback."""
@@ -11,3 +14,31 @@ class ConfigError(RevisionError):
 
 class DataError(RevisionError):
     """Data that cannot be used: names the file, the row and the mend."""
+
+
+FREE, OTHER = "free space, or write to another folder", "check its permissions, or use another folder"
+MENDS = {
+    errno.ENOSPC: FREE,
+    errno.EDQUOT: FREE,
+    errno.EFBIG: FREE,
+    errno.EROFS: OTHER,
+    errno.EACCES: OTHER,
+    errno.EPERM: OTHER,
+}
+"""What to do about the system's refusals to write."""
+
+
+class DiskError(RevisionError):
+    """A file or folder `path` that the system refuses to write; `number` is a key of MENDS."""
+
+    def __init__(self, path: object, number: int) -> None:
+        super().__init__(f"{path}: {os.strerror(number)}; {MENDS[number]}. Nothing half written was left there")
+        self.number = number
+
+
+def explain(error: RevisionError | OSError) -> str:
+    """An error in one line: place, what is wrong and, where it is known, the mend."""
+    if isinstance(error, RevisionError):
+        return str(error)
+    mend = MENDS.get(error.errno or 0, "check the path, or use another folder")
+    return f"{error.filename or 'a file'}: {error.strerror or error}; {mend}"

@@ -1,5 +1,6 @@
 """Atomic writes and checksums: a file under its final name is always whole, and what was altered since is named."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,16 +10,18 @@ import shutil
 import uuid
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
-from revision.errors import DataError
+from revision.errors import MENDS, DataError, DiskError, RevisionError
 
 LEFTOVER = re.compile(r"^\..+\.[0-9a-f]{8}\.(part(\.\w+)?|old)$")
 CHECKSUMS = "checksums.json"
+UNREADABLE = (errno.EACCES, errno.EPERM)
+LITTLE = 1 << 16  # bytes free on a full disk
 REMAKE = "restore it from a copy, or make it again"
 
 
@@ -26,13 +29,46 @@ REMAKE = "restore it from a copy, or make it again"
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it is renamed to `path` only if the block ends without an error."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with _written(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is the error to hear of
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write, in whatever a library makes of it, into a DiskError for `path`."""
+    try:
+        yield
+    except Exception as error:
+        number = _refusal(error, path)
+        if number is None:
+            raise
+        raise DiskError(path, number) from error
+
+
+def _refusal(error: Exception, path: Path) -> int | None:
+    if isinstance(error, DiskError):
+        return error.number
+    if isinstance(error, RevisionError):
+        return None
+    if isinstance(error, OSError) and error.errno is not None:
+        foreign = error.filename is not None and path.parent not in Path(os.fsdecode(error.filename)).parents
+        return error.errno if error.errno in MENDS and not (foreign and error.errno in UNREADABLE) else None
+    found = re.search(r"os error (\d+)", str(error))  # safetensors
+    if found and int(found[1]) in MENDS:
+        return int(found[1])
+    if not isinstance(error, RuntimeError) or not path.parent.is_dir():
+        return None
+    disk = os.statvfs(path.parent)  # torch says no more than that a write failed
+    if disk.f_flag & os.ST_RDONLY:
+        return errno.EROFS
+    return errno.ENOSPC if disk.f_bavail * disk.f_frsize < LITTLE else None
 
 
 @contextmanager
@@ -42,15 +78,15 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     An older folder of that name is moved aside whole before it is removed: no half of it is ever seen there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     name = f".{path.name}.{uuid.uuid4().hex[:8]}"
     temporary, older = path.with_name(f"{name}.part"), path.with_name(f"{name}.old")
-    temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            os.replace(path, older)
-        os.replace(temporary, path)
+        with _written(path):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if path.exists():
+                os.replace(path, older)
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     shutil.rmtree(older, ignore_errors=True)

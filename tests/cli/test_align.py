@@ -83,7 +83,7 @@ def test_an_error_of_the_system_is_told_without_a_traceback(sets):
     (sets / "file").write_text("no folder")
     arguments = ("align", sets / "texts", sets / "file" / "out", "--target", sets / "images")
     result = call(*arguments, code=1)
-    assert "use another place" in result.stderr
+    assert "use another folder" in result.stderr
     assert "Traceback" not in result.output
 
 

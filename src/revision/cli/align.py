@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from revision.errors import ConfigError, DataError, RevisionError
+from revision.errors import ConfigError, DataError, RevisionError, explain
 
 if TYPE_CHECKING:
     from revision.store import EmbeddingSet
@@ -40,9 +40,7 @@ def _reported(as_json: bool) -> Iterator[None]:
     try:
         yield
     except (RevisionError, OSError) as error:
-        message = str(error)
-        if isinstance(error, OSError) and error.filename is not None:
-            message = f"{error.filename}: {error.strerror}; use another place"
+        message = explain(error)
         if as_json:
             print(json.dumps({"error": message}))
         else:
