@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
 from revision.errors import DataError
+from revision.files import atomic_file
+from revision.store import EmbeddingSet
 
 BLOCK_ROWS = 512
 T = TypeVar("T")
@@ -204,3 +208,42 @@ def unit_block(rows: Rows, item: tuple[int, np.ndarray]) -> np.ndarray:
     if bad >= 0:
         raise bad_row(rows, start + bad, block, bad)
     return out
+
+
+def save_moments(path: str | Path, found: Moments, sets: Iterable[EmbeddingSet]) -> None:
+    """Write the moments of `sets` as .npz; the checksums of their shards say what they are of."""
+    shards = [shard.xxh3_128 for each in sets for shard in each.shards]
+    _write_moments(path, found, np.array(shards, dtype=np.str_))
+
+
+def load_moments(path: str | Path, of: EmbeddingSet | None = None) -> Moments:
+    """Moments that `save_moments` or `merge_moments` wrote; DataError if they are not those of the set `of`."""
+    found, shards = _read_moments(path)
+    if of is not None and shards.tolist() != [shard.xxh3_128 for shard in of.shards]:
+        raise DataError(f"{path}: not the moments of {of.folder} as it is now; run `revision stats --save` again")
+    return found
+
+
+def merge_moments(paths: Iterable[str | Path], out: str | Path) -> Moments:
+    """Moments of all sets whose moments lie in `paths`, merged in that order and written to `out`."""
+    parts = [_read_moments(path) for path in paths]
+    merged = reduce(Moments.merge, (found for found, _ in parts if found.count))
+    _write_moments(out, merged, np.concatenate([shards for _, shards in parts]))
+    return merged
+
+
+def _write_moments(path: str | Path, found: Moments, shards: np.ndarray) -> None:
+    scatter = {} if found.scatter is None else {"scatter": found.scatter}
+    with atomic_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, count=found.count, mean=found.mean, deviation=found.deviation, shards=shards, **scatter)
+
+
+def _read_moments(path: str | Path) -> tuple[Moments, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as values:
+            scatter = values["scatter"] if "scatter" in values.files else None
+            found = Moments(int(values["count"]), values["mean"], float(values["deviation"]), scatter)
+            return found, values["shards"].astype(np.str_)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        mend = "name a file that `revision stats --save` has written"
+        raise DataError(f"{path}: no moments here ({type(error).__name__}: {error}); {mend}") from error

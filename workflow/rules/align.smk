@@ -5,6 +5,7 @@ rule align:
     input:
         source=lambda w: embeddings(*of_text(w.captions)),
         target=embeddings("reference", "image"),
+        moments=lambda w: known_moments(of_text(w.captions), ("reference", "image")),
     output:
         aligned=WORK + "/aligned/{aligner}_{captions}/manifest.json",
         fitted=directory(WORK + "/aligners/{aligner}_{captions}"),
@@ -24,4 +25,6 @@ rule align:
         WORK + "/benchmarks/align/{aligner}_{captions}.tsv"
     shell:
         "revision align {params.source} {params.folder} --target {params.target} --method {params.method}"
-        " {params.params} --save {output.fitted} --threads {threads} --force > {log} 2>&1"
+        " {params.params} --save {output.fitted} --threads {threads} --force"
+        + (" --source-moments {input.moments[0]} --target-moments {input.moments[1]}" if SHARDS_OF_SET > 1 else "")
+        + " > {log} 2>&1"

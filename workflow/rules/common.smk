@@ -63,6 +63,12 @@ def settings(*path):
     return json.dumps(value, sort_keys=True)
 
 
+def launched(stage, command):
+    """`command` behind the launcher that the configuration names for the stage, if any."""
+    launcher = config["launchers"][stage]
+    return f"{launcher} {command}" if launcher else command
+
+
 def embeddings(table, column):
     """Manifest of the embedding set of one column of a corpus table."""
     return f"{WORK}/embeddings/{table}_{column}/manifest.json"

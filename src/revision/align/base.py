@@ -5,7 +5,7 @@ Statistics come from unpaired samples of both modalities, taken to unit length a
 source (text) moves. An aligner implements `_fit`, which returns the stages that its `transform` runs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -25,15 +25,22 @@ CONSTANT = 1e-12  # a trace below this, on unit rows, is rounding: the set has o
 
 @dataclass(frozen=True)
 class Engine:
-    """How passes run: threads, rows a block, and who hears of progress (`advance(rows_done)`)."""
+    """How passes run: threads, rows a block, and who hears of progress (`advance(rows_done)`).
+
+    `known` holds moments of the unit rows that need no pass, by the folder of their set.
+    """
 
     threads: int = 1
     block_rows: int = BLOCK_ROWS
     advance: Callable[[int], Any] | None = field(default=None, compare=False)
+    known: Mapping[Path, Moments] = field(default_factory=dict, compare=False)
 
     def moments(self, rows: Rows, *, covariance: bool = False, stages: Sequence[Stage] = ()) -> Moments:
         """Moments of the unit rows after `stages`, in one pass."""
         if not stages:
+            known = self.known.get(rows.folder) if isinstance(rows, EmbeddingSet) else None
+            if known is not None and (known.scatter is not None or not covariance):
+                return known
             return moments(
                 rows,
                 unit=True,

@@ -1,4 +1,4 @@
-"""The commands `import`, `embed`, `stats` and `align`, mounted on the `revision` command by `register`."""
+"""The commands `import`, `embed`, `stats`, `merge` and `align`, mounted on the `revision` command by `register`."""
 
 import json
 import os
@@ -137,6 +137,8 @@ def embed_command(
     column: Annotated[str, typer.Option(help="image, or a column with texts.")],
     out: Annotated[Path, typer.Option(help="Folder of the new embedding set.")],
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float32",
+    part: Annotated[int | None, typer.Option(min=0, help="Embed this part of the rows only, from 0.")] = None,
+    parts: Annotated[int, typer.Option(min=1, help="Number of parts; `revision merge` makes one set of them.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the encoder.")] = 1,
     force: ForceFlag = False,
     as_json: JsonFlag = False,
@@ -159,7 +161,10 @@ def embed_command(
 
         torch.set_num_threads(threads)
         start = time.perf_counter()
-        found = embed_corpus(load_encoder(encoder), table, column, out, dtype=dtype, show_progress=not as_json)
+        found = embed_corpus(
+            load_encoder(encoder), table, column, out, dtype=dtype, show_progress=not as_json,
+            part=None if part is None else (part, parts),
+        )  # fmt: skip
         _show("Embedded", [_facts(found) | _speed(found.count, start)], as_json)
 
 
@@ -168,6 +173,8 @@ def stats_command(
     threads: Threads = PROCESSORS,
     block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
     verify: Annotated[bool, typer.Option(help="Compare checksums first.")] = True,
+    save: Annotated[Path | None, typer.Option(help="Write the moments of all sets together, for `align`.")] = None,
+    covariance: Annotated[bool, typer.Option(help="Accumulate the covariance too (for --save).")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Count, dimension, length of the mean and trace of the unit rows of embedding sets, in one pass each.
@@ -177,20 +184,64 @@ def stats_command(
       revision stats sets/images sets/texts
 
       revision stats sets/images --json
+
+      revision stats sets/images --covariance --save images.npz
     """
     with _reported(as_json):
-        from revision.statistics import moments
+        from functools import reduce
 
-        rows = []
+        import numpy as np
+
+        from revision.statistics import Moments, moments, save_moments
+
+        rows, sets, results = [], [], []
         with _progress(as_json) as begin:
             for folder in folders:
                 found = _opened(folder, verify, threads)
                 advance, start = begin(folder.name, found.count), time.perf_counter()
-                result = moments(found, unit=True, threads=threads, block_rows=block_rows, advance=advance)
+                if found.count == 0 and save is not None:  # the last parts of a small table
+                    result = Moments(0, np.zeros(found.dim), 0.0)
+                else:
+                    result = moments(
+                        found, unit=True, covariance=covariance, threads=threads, block_rows=block_rows,
+                        advance=advance,
+                    )  # fmt: skip
+                sets.append(found)
+                results.append(result)
                 length = float((result.mean @ result.mean) ** 0.5)
-                facts = {"mean_length": length, "trace": result.trace}
+                facts = {"mean_length": length, "trace": result.trace if result.count else 0.0}
                 rows.append(_facts(found) | facts | _speed(found.count, start))
+        if save is not None:
+            save_moments(save, reduce(Moments.merge, [each for each in results if each.count] or results[:1]), sets)
         _show("Moments of the unit rows", rows, as_json)
+
+
+def merge_command(
+    parts: Annotated[list[Path], typer.Argument(help="Embedding sets, or files of moments, in order.")],
+    out: Annotated[Path, typer.Option(help="What to write.")],
+    force: ForceFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make one embedding set of the parts that several jobs embedded, or one file of moments of several.
+
+    Shards are linked and keep their checksums.
+
+    Examples:
+
+      revision merge parts/0 parts/1 --out embeddings/text_short
+
+      revision merge parts/0.npz parts/1.npz --out text_short.npz
+    """
+    with _reported(as_json):
+        from revision.statistics import merge_moments
+        from revision.store import merge_sets
+
+        _refuse_existing(out, force)
+        if all(part.suffix == ".npz" for part in parts):
+            merged = merge_moments(parts, out)
+            _show("Merged", [{"moments": str(out), "count": merged.count, "trace": merged.trace}], as_json)
+        else:
+            _show("Merged", [_facts(merge_sets(parts, out))], as_json)
 
 
 def align_command(
@@ -203,6 +254,8 @@ def align_command(
     param: Annotated[list[str] | None, typer.Option(help="Parameter of the aligner as name=value; repeatable.")] = None,
     fitted: Annotated[Path | None, typer.Option(help="Apply this saved aligner instead of fitting one.")] = None,
     save: Annotated[Path | None, typer.Option(help="Save the fitted aligner to this folder.")] = None,
+    source_moments: Annotated[Path | None, typer.Option(help="Its moments, by `revision stats --save`.")] = None,
+    target_moments: Annotated[Path | None, typer.Option(help="The target's moments: no pass over it is made.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float16 or float32; default: as the source.")] = None,
     threads: Threads = PROCESSORS,
     block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
@@ -224,20 +277,24 @@ def align_command(
         from threadpoolctl import threadpool_limits
 
         from revision.align import Engine, load_aligner, make_aligner, save_aligner
+        from revision.statistics import load_moments
 
         for path in (out, save):
             if path is not None:
                 _refuse_existing(path, force)
         if (target is None) == (fitted is None):
             raise ConfigError("give either --target (to fit) or --fitted (to apply a saved aligner)")
-        if fitted is not None and (param or save):
-            raise ConfigError("--param and --save belong to a fit; leave them out with --fitted")
+        if fitted is not None and (param or save or source_moments or target_moments):
+            raise ConfigError("--param, --save and --*-moments belong to a fit; leave them out with --fitted")
         aligner = load_aligner(fitted) if fitted is not None else make_aligner(method, **_parameters(param or []))
         start, rows = time.perf_counter(), _opened(source, verify, threads)
         with _progress(as_json) as begin, threadpool_limits(threads, user_api="blas"):
             if target is not None:
-                engine = Engine(threads, block_rows, begin("fit", None))
-                aligner.fit_stream(rows, _opened(target, verify, threads), engine)
+                goal = _opened(target, verify, threads)
+                files = ((rows, source_moments), (goal, target_moments))
+                known = {each.folder: load_moments(file, each) for each, file in files if file is not None}
+                engine = Engine(threads, block_rows, begin("fit", None), known)
+                aligner.fit_stream(rows, goal, engine)
                 if save is not None:
                     save_aligner(aligner, save)
             engine = Engine(threads, block_rows, begin("write", rows.count))
@@ -255,8 +312,9 @@ def _speed(rows: int, start: float) -> dict[str, float]:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands `import`, `embed`, `stats` and `align` to `app`."""
+    """Add the commands `import`, `embed`, `stats`, `merge` and `align` to `app`."""
     app.command("import", no_args_is_help=True)(import_command)
     app.command("embed", no_args_is_help=True)(embed_command)
     app.command("stats", no_args_is_help=True)(stats_command)
+    app.command("merge", no_args_is_help=True)(merge_command)
     app.command("align", no_args_is_help=True)(align_command)

@@ -8,6 +8,7 @@ Columns by kind: captions (id, short, long, image), instructions (id, suite, que
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -125,20 +126,32 @@ def read_columns(path: str | Path, columns: Sequence[str], rows: int | None = No
     return {name: table[name].to_pylist() for name in columns}
 
 
-def stream(path: str | Path, columns: Sequence[str], rows: int = 512) -> Iterator[dict[str, list]]:
+def stream(
+    path: str | Path, columns: Sequence[str], rows: int = 512, span: tuple[int, int] | None = None
+) -> Iterator[dict[str, list]]:
     """Blocks of at most `rows` rows as lists by column name; memory does not grow with the table.
 
-    Pictures are bytes or, where the table holds their paths, files for `decode_image`.
+    `span` is the first row and the end of what is wanted; what lies outside is not read. Pictures are bytes or, where
+    the table holds their paths, files for `decode_image`.
     """
     table = open_corpus(path, columns)
     root = (table.schema_arrow.metadata or {}).get(ROOT, b"").decode()
-    batches = table.iter_batches(rows, columns=list(columns))
+    sizes = [table.metadata.row_group(number).num_rows for number in range(table.num_row_groups)]
+    ends = list(accumulate(sizes))
+    start, stop = span or (0, table.metadata.num_rows)
+    wanted = [n for n, (size, end) in enumerate(zip(sizes, ends, strict=True)) if end - size < stop and end > start]
+    row = ends[wanted[0]] - sizes[wanted[0]] if wanted else 0
+    batches = table.iter_batches(rows, row_groups=wanted, columns=list(columns))
     while True:
         with _named(path):
             batch = next(batches, None)
         if batch is None:
             return
-        block = batch.to_pydict()
-        if "image" in block and block["image"] and isinstance(block["image"][0], str):
+        first, row = row, row + batch.num_rows
+        begin, end = max(start, first), min(stop, row)
+        if begin >= end:
+            continue
+        block = batch.slice(begin - first, end - begin).to_pydict()
+        if "image" in block and isinstance(block["image"][0], str):
             block["image"] = [inside(root, name, str(path)) for name in block["image"]]
         yield block

@@ -5,7 +5,8 @@ reading maps the file into memory and copies nothing. The manifest holds count, 
 shard, rows, bytes and an XXH3-128 checksum. A folder appears under its final name only when it is whole.
 """
 
+from revision.store.merge import merge_sets
 from revision.store.sets import EmbeddingSet, Shard, open_embeddings
 from revision.store.writer import EmbeddingWriter, write_embeddings
 
-__all__ = ["EmbeddingSet", "EmbeddingWriter", "Shard", "open_embeddings", "write_embeddings"]
+__all__ = ["EmbeddingSet", "EmbeddingWriter", "Shard", "merge_sets", "open_embeddings", "write_embeddings"]

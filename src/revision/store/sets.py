@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,12 @@ class EmbeddingSet:
     shards: tuple[Shard, ...]
     about: dict[str, Any] = field(default_factory=dict)
 
-    def _batches(self, shard: Shard) -> Iterator[pa.RecordBatch]:
+    def _batches(self, shard: Shard, advice: int = mmap.MADV_SEQUENTIAL) -> Iterator[pa.RecordBatch]:
         path = self.folder / shard.file
         try:
             with open(path, "rb") as handle:
                 mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
-            mapped.madvise(mmap.MADV_SEQUENTIAL)
+            mapped.madvise(advice)
             reader = pa.ipc.open_file(pa.py_buffer(mapped))
             rows = 0
             for index in range(reader.num_record_batches):
@@ -96,6 +97,21 @@ class EmbeddingSet:
         for batch in self.batches():
             out[start : start + batch.num_rows] = self.numbers(batch)
             start += batch.num_rows
+        return out
+
+    @cached_property
+    def _views(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """First row [b + 1] and numbers [k, d] of every record batch, mapped for reading in any order."""
+        views = [self.numbers(batch) for shard in self.shards for batch in self._batches(shard, mmap.MADV_RANDOM)]
+        return np.cumsum([0, *map(len, views)]), views
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The embeddings of `rows` as float32 [k, d]; the rest of the set stays on disk."""
+        first, views = self._views
+        found, out = np.searchsorted(first, rows, side="right") - 1, np.empty((len(rows), self.dim), np.float32)
+        for number in np.unique(found):
+            chosen = found == number
+            out[chosen] = views[number][rows[chosen] - first[number]]
         return out
 
     def place(self, row: int) -> str:
