@@ -9,7 +9,7 @@ from test_stages import stage1, stage2, world  # noqa: F401
 from revision.errors import DataError
 from revision.files import write_json
 from revision.mllm.model import ReVisionModel, load_llm
-from revision.mllm.packaged import STAGE, is_packaged, write_packaged_llm
+from revision.mllm.packaged import STAGE, is_pretrained, write_packaged_llm
 
 HIDDEN, LAYERS, WIDE, HEADS = 32, 2, 64, 2
 
@@ -62,7 +62,7 @@ def test_a_packaged_llm_is_unpacked_and_answers(tmp_path, monkeypatch):
     write_gguf(tmp_path / "small_llm/small.gguf")
     monkeypatch.syspath_prepend(tmp_path)
     write_packaged_llm("small_llm", tmp_path / "llm")
-    assert is_packaged(tmp_path / "llm")
+    assert is_pretrained(tmp_path / "llm")
     llm, tokenizer = load_llm(tmp_path / "llm/llm")
     assert next(llm.parameters()).dtype == torch.float32 and llm.config.num_hidden_layers == LAYERS
     assert (tokenizer.bos_token, tokenizer.eos_token) == ("<|im_start|>", "<|im_end|>")
@@ -76,7 +76,7 @@ def test_a_package_that_is_not_there(tmp_path):
 
 
 def test_stage_1_refers_to_a_packaged_llm_and_says_when_it_has_gone(world):  # noqa: F811
-    assert not is_packaged(world / "llm")
+    assert not is_pretrained(world / "llm")
     stage1(world, out=world / "whole")
     write_json(world / "llm/manifest.json", {"stage": STAGE})
     stage1(world)

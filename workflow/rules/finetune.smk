@@ -29,7 +29,10 @@ rule finetune:
     benchmark:
         WORK + "/benchmarks/stage2/{variant}_seed{seed}.tsv"
     shell:
-        "revision finetune --start {params.start} --embeddings {params.embeddings} --instructions {input.instructions}"
-        " --validation-embeddings {params.validation} --validation-instructions {input.validation}"
-        " --share {params.share} --settings {params.settings:q} --seed {wildcards.seed}"
-        " --out {params.folder} > {log} 2>&1"
+        launched(
+            "stage2",
+            "revision finetune --start {params.start} --embeddings {params.embeddings} --instructions {input.instructions}"
+            " --validation-embeddings {params.validation} --validation-instructions {input.validation}"
+            " --share {params.share} --settings {params.settings:q} --seed {wildcards.seed}"
+            " --out {params.folder} > {log} 2>&1",
+        )

@@ -29,7 +29,10 @@ rule pretrain:
     benchmark:
         WORK + "/benchmarks/stage1/{variant}_seed{seed}.tsv"
     shell:
-        "revision pretrain --llm {params.llm} --embeddings {params.embeddings} --captions {input.captions}"
-        " --column {params.column} --validation-embeddings {params.validation}"
-        " --validation-captions {input.validation} --settings {params.settings:q} --seed {wildcards.seed}"
-        " --out {params.folder} > {log} 2>&1"
+        launched(
+            "stage1",
+            "revision pretrain --llm {params.llm} --embeddings {params.embeddings} --captions {input.captions}"
+            " --column {params.column} --validation-embeddings {params.validation}"
+            " --validation-captions {input.validation} --settings {params.settings:q} --seed {wildcards.seed}"
+            " --out {params.folder} > {log} 2>&1",
+        )

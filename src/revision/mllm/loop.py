@@ -2,25 +2,35 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from accelerate import Accelerator, DistributedType
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from torch import Tensor
 
-from revision.files import atomic_file, load_state
+from revision.errors import ConfigError
+from revision.mllm.checkpoint import StateFiles, is_sharded
+from revision.mllm.processes import Part, join, share
 from revision.mllm.prompts import batch_plan
 
-Batch = tuple[torch.Tensor, ...]
+Batch = tuple[Tensor | None, ...]
+Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """Budget and optimiser of one training: the same for every method that a table compares."""
+    """Budget and optimiser of one training: the same for every method that a table compares.
+
+    `batch_size` counts the rows of a step over all processes, `micro_batch_size` those of one forward pass of one
+    process: it saves memory and does not change the result. `validate_every` and `checkpoint_every` count steps.
+    """
 
     epochs: int
     batch_size: int
@@ -32,6 +42,7 @@ class LoopSettings:
     validate_every: int = 200
     precision: str = "no"
     fused: bool = False
+    micro_batch_size: int | None = None
 
 
 def schedule(step: int, steps: int, warmup_ratio: float) -> float:
@@ -44,85 +55,98 @@ def schedule(step: int, steps: int, warmup_ratio: float) -> float:
 
 def run_loop(
     model: torch.nn.Module,
-    parameters: Sequence[torch.nn.Parameter],
     lengths: np.ndarray,
+    targets: np.ndarray,
     make_batch: Callable[[np.ndarray], Batch],
     settings: LoopSettings,
     *,
     seed: int,
-    state_file: str | Path,
-    validate: Callable[[], float] | None = None,
+    state: str | Path,
+    validate: Callable[[torch.nn.Module], float] | None = None,
     title: str = "training",
-) -> list[dict[str, Any]]:
-    """Train `parameters` of `model` with the loss `model(*batch)`; return the history, one row a validation.
+) -> tuple[list[dict[str, Any]], Weights | None]:
+    """Train what of `model` wants gradients with the loss `model(*batch)`; return the history, one row a validation.
 
-    `lengths` [n] are the examples' token counts; `make_batch(rows)` turns row indices into the model's arguments.
-    `state_file` holds the state every `checkpoint_every` steps and is removed at the end. History rows: step, loss
-    (mean since the last row), validation_loss, learning_rate.
+    `lengths` [n] are the examples' token counts, `targets` [n] the tokens whose mean is the loss; `make_batch(rows)`
+    turns row indices into the model's arguments. Processes share each batch, and the gradient is that of the mean over
+    the whole batch's target tokens. The state lies at `state` (see `StateFiles`) every `checkpoint_every` steps and is
+    removed at the end. History rows: step, loss (mean since the last row), validation_loss, learning_rate.
+    The second value is None where `model` itself holds the trained weights; where they were sharded, they are all of
+    them on the first process and nothing on the others.
     """
+    team = join()
     accelerator = Accelerator(mixed_precision=settings.precision)
+    _configure(accelerator, settings)
     optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=settings.fused or None
+        _trained(model), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=settings.fused or None
     )
     model, optimizer = accelerator.prepare(model, optimizer)
+    parameters = _trained(model)
     batches = [b for e in range(settings.epochs) for b in batch_plan(lengths, settings.batch_size, seed * 1009 + e)]
-    state_file, steps = Path(state_file), len(batches)
-    first, history, losses = _restore(state_file, parameters, optimizer)
-    with Progress(
-        TextColumn(f"{title}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[loss]}"),
-    ) as bar:
-        task = bar.add_task(title, total=steps, completed=first, loss="")
+    steps, files = len(batches), StateFiles(Path(state), accelerator, model, optimizer)
+    progress = files.restore()
+
+    def take(part: Part, last: bool) -> Tensor:
+        """Backward pass of one part; its share of the loss. Gradients of several parts meet after the last."""
+        accelerator.sync_gradients = last
+        waits = nullcontext() if last or is_sharded(accelerator) else accelerator.no_sync(model)
+        batch = (None if value is None else value.to(accelerator.device) for value in make_batch(part.rows))
+        with waits:
+            # Gradients are averaged over the processes, so that a share of the whole weighs as many times more.
+            loss = model(*batch) * (part.weight * team.num_processes)
+            accelerator.backward(loss)
+        return loss.detach() / team.num_processes
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))
+    with Bar(TextColumn(f"{title}"), *columns, disable=not accelerator.is_main_process) as bar:
+        task = bar.add_task(title, total=steps, completed=progress.step, loss="")
         model.train()
         shown = time.monotonic()
-        for step in range(first, steps):
+        for step in range(progress.step, steps):
             rate = settings.learning_rate * schedule(step, steps, settings.warmup_ratio)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            batch = (None if part is None else part.to(accelerator.device) for part in make_batch(batches[step]))
-            loss = model(*batch)
-            accelerator.backward(loss)
+            parts = share(batches[step], targets, settings.micro_batch_size, team.process_index, team.num_processes)
+            loss = torch.stack([take(part, part is parts[-1]) for part in parts]).sum()
+            loss = accelerator.reduce(loss, "sum")
             accelerator.clip_grad_norm_(parameters, settings.clip_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            losses.append(loss.detach())
-            last = step + 1 == steps
-            if (step + 1) % settings.validate_every == 0 or last:
-                mean = float(torch.stack(losses).mean())
-                losses = []
-                validation = validate() if validate else None
+            progress.step, last = step + 1, step + 1 == steps
+            progress.losses.append(loss)
+            if progress.step % settings.validate_every == 0 or last:
+                mean = float(torch.stack(progress.losses).mean())
+                progress.losses = []
+                row = {"step": progress.step, "loss": mean, "validation_loss": validate(model) if validate else None}
                 model.train()
-                history.append({"step": step + 1, "loss": mean, "validation_loss": validation, "learning_rate": rate})
-            if (step + 1) % settings.checkpoint_every == 0 and not last:
-                _store(state_file, step + 1, parameters, optimizer, history, losses)
+                progress.history.append(row | {"learning_rate": rate})
+            if progress.step % settings.checkpoint_every == 0 and not last:
+                files.store(progress)
             if time.monotonic() - shown > 1 or last:
                 shown = time.monotonic()
-                bar.update(task, completed=step + 1, loss=f"loss {float(loss.detach()):.3f}")
-    state_file.unlink(missing_ok=True)
-    return history
+                bar.update(task, completed=progress.step, loss=f"loss {float(loss):.3f}")
+    weights = accelerator.get_state_dict(model) if is_sharded(accelerator) else None
+    files.remove()
+    return progress.history, weights
 
 
-def _store(path: Path, step: int, parameters: Sequence, optimizer: Any, history: list, losses: list) -> None:
-    state = {
-        "step": step,
-        "parameters": [p.detach() for p in parameters],
-        "optimizer": optimizer.state_dict(),
-        "history": history,
-        "losses": losses,
-    }
-    with atomic_file(path) as temporary:
-        torch.save(state, temporary)
+def _trained(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def _restore(path: Path, parameters: Sequence, optimizer: Any) -> tuple[int, list, list]:
-    if not path.exists():
-        return 0, [], []
-    state = load_state(path)
-    with torch.no_grad():
-        for parameter, value in zip(parameters, state["parameters"], strict=True):
-            parameter.copy_(value)
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"], state["history"], state["losses"]
+def _configure(accelerator: Accelerator, settings: LoopSettings) -> None:
+    """What FSDP and DeepSpeed must be told; ConfigError for what they can't do here."""
+    if accelerator.distributed_type == DistributedType.FSDP:
+        if not accelerator.is_fsdp2:
+            raise ConfigError("FSDP of version 1 is not supported; set fsdp_version: 2 in accelerate's configuration")
+        if settings.precision == "bf16":
+            from torch.distributed.fsdp import MixedPrecisionPolicy
+
+            # accelerate's own choice would add gradients up and give back the loss in bfloat16.
+            accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
+                param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.float32
+            )
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        rows = math.ceil(settings.batch_size / accelerator.num_processes)
+        own = {"train_micro_batch_size_per_gpu": settings.micro_batch_size or rows}
+        accelerator.state.deepspeed_plugin.deepspeed_config.update(own | {"gradient_clipping": settings.clip_norm})

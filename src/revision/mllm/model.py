@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from revision.errors import DataError
 from revision.files import atomic_folder, sha256, verify_checksums, write_checksums, write_json
 from revision.mllm.projector import Projector
-from revision.mllm.prompts import IGNORE, question_prompt
+from revision.mllm.prompts import IGNORE, ends, question_prompt
 
 REFERENCE, MANIFEST = "llm.json", "manifest.json"
 
@@ -65,6 +65,7 @@ class ReVisionModel(nn.Module):
         if embeddings is not None and len(embeddings) != len(prompts):
             raise DataError(f"{len(prompts)} prompts but {len(embeddings)} embeddings; give one embedding a prompt")
         tokenizer, device = self.tokenizer, next(self.parameters()).device
+        bos, eos = ends(tokenizer)
         encoded = tokenizer([question_prompt(p) for p in prompts], add_special_tokens=False)["input_ids"]
         groups: dict[int, list[int]] = defaultdict(list)
         for row, ids in enumerate(encoded):
@@ -72,7 +73,7 @@ class ReVisionModel(nn.Module):
         answers = [""] * len(prompts)
         self.eval()
         for rows in groups.values():
-            ids = torch.tensor([[tokenizer.bos_token_id, *encoded[row]] for row in rows], device=device)
+            ids = torch.tensor([[bos, *encoded[row]] for row in rows], device=device)
             visual = None if embeddings is None else embeddings[rows].to(device)
             inputs = self.input_embeddings(ids, visual)
             output = self.llm.generate(
@@ -80,27 +81,41 @@ class ReVisionModel(nn.Module):
                 attention_mask=torch.ones(inputs.shape[:2], dtype=torch.long, device=device),
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.eos_token_id,
+                eos_token_id=eos,
+                pad_token_id=eos,
             )
             for row, text in zip(rows, tokenizer.batch_decode(output, skip_special_tokens=True), strict=True):
                 answers[row] = text.strip()
         return answers
 
-    def save(self, folder: str | Path, llm_folder: str | Path | None = None) -> None:
-        """Write LLM, tokenizer and projector to `folder`, atomically.
+    def tie_weights(self) -> None:
+        """Tie the LLM's embeddings again, as accelerate asks for after it has moved weights between processes."""
+        self.llm.tie_weights()
+
+    def save(
+        self, folder: str | Path, llm_folder: str | Path | None = None, weights: dict[str, Tensor] | None = None
+    ) -> None:
+        """Write LLM, tokenizer and projector to `folder`, atomically; `weights` replace those of a sharded model.
 
         With `llm_folder`, where the unchanged LLM lies with its manifest, only a reference to it is written.
         """
+        llm, projector = None, None
+        if weights is not None:
+            parts: dict[str, dict[str, Tensor]] = {"llm": {}, "projector": {}}
+            for name, value in weights.items():
+                part, _, rest = name.partition(".")
+                parts[part][rest] = value
+            tied = self.llm.all_tied_weights_keys
+            llm, projector = {name: v for name, v in parts["llm"].items() if name not in tied}, parts["projector"]
         with atomic_folder(folder) as temporary:
             if llm_folder is None:
-                self.llm.save_pretrained(temporary / "llm")
+                self.llm.save_pretrained(temporary / "llm", state_dict=llm)
                 self.tokenizer.save_pretrained(temporary / "llm")
             else:
                 place, manifest = os.path.relpath(llm_folder, folder), sha256(Path(llm_folder) / MANIFEST)
                 write_json(temporary / REFERENCE, {"folder": place, "manifest": manifest})
             if self.projector is not None:
-                save_file(self.projector.state_dict(), temporary / "projector.safetensors")
+                save_file(projector or self.projector.state_dict(), temporary / "projector.safetensors")
             write_checksums(temporary)
 
     @classmethod

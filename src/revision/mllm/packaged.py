@@ -37,10 +37,11 @@ def write_packaged_llm(package: str, out: str | Path) -> None:
     write_json(out / MANIFEST, {"stage": STAGE, "revision": about, "versions": versions()})
 
 
-def is_packaged(llm: str | Path) -> bool:
-    """Whether the LLM in the folder `llm` came out of a package, so that a checkpoint may refer to it."""
+def is_pretrained(llm: str | Path) -> bool:
+    """Whether the LLM in the folder `llm` came out of a package or from the hub: a checkpoint may refer to it."""
     manifest = Path(llm) / MANIFEST
-    return manifest.is_file() and json.loads(manifest.read_text(encoding="utf-8")).get("stage") == STAGE
+    about = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+    return about.get("stage") == STAGE or "model" in about
 
 
 def _version(package: str) -> str:

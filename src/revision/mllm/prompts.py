@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from revision.errors import DataError
 
 IGNORE = -100
+BLOCK = 4096
 
 
 def question_prompt(question: str) -> str:
@@ -19,25 +21,47 @@ def question_prompt(question: str) -> str:
 
 @dataclass(frozen=True)
 class Examples:
-    """Tokenised examples: `ids` int64 [n, T] right-padded, `starts` first target position, `lengths` tokens a row.
+    """Tokenised examples: `tokens` int32 of all rows one after the other, `first` where a row begins, `starts` its
+    first target position, `lengths` its tokens (int64 [n] each), and the token `pad` that fills a batch.
 
     Position 0 is `<bos>`; a visual token, where there is one, is put after it by the model.
     """
 
-    ids: np.ndarray
+    tokens: np.ndarray
+    first: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
+    pad: int
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.lengths)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Target tokens of every row [n]."""
+        return self.lengths - self.starts
 
     def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids [b, t] and labels [b, t] of `rows`, cut to the longest; labels outside the target are -100."""
-        width = int(self.lengths[rows].max())
-        ids = self.ids[rows, :width]
-        positions = np.arange(width)
-        in_target = (positions >= self.starts[rows, None]) & (positions < self.lengths[rows, None])
+        positions, lengths = np.arange(int(self.lengths[rows].max())), self.lengths[rows, None]
+        inside = positions < lengths
+        ids = np.full(inside.shape, self.pad, dtype=np.int64)
+        ids[inside] = self.tokens[(self.first[rows, None] + positions)[inside]]
+        in_target = (positions >= self.starts[rows, None]) & inside
         return torch.from_numpy(ids), torch.from_numpy(np.where(in_target, ids, IGNORE))
+
+
+def ends(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+    """Tokens that begin and end a sequence. A tokenizer without `<bos>` begins with `<eos>`, which separates texts.
+
+    Padding needs no token of its own: it is never attended to from a target. Raises DataError without an `<eos>`.
+    """
+    if tokenizer.eos_token_id is None:
+        raise DataError(
+            f"tokenizer {tokenizer.name_or_path}: no eos_token, so no text has an end; set it in tokenizer_config.json"
+        )
+    first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return first, tokenizer.eos_token_id
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], targets: Sequence[str]) -> Examples:
@@ -45,21 +69,24 @@ def tokenise(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], targets
 
     Raises DataError if a target is empty.
     """
-    empty = next((row for row, target in enumerate(targets) if not target.strip()), None)
-    if empty is not None:
-        raise DataError(f"row {empty}: the target text is empty; remove the row or give it a text")
-    encoded_prompts = tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
-    # A space parts prompt and target, as in running text; a word-level tokenizer drops it.
-    parted = [f" {target}" if prompt else target for prompt, target in zip(prompts, targets, strict=True)]
-    encoded_targets = tokenizer(parted, add_special_tokens=False)["input_ids"]
-    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    rows = [[bos, *p, *t, eos] for p, t in zip(encoded_prompts, encoded_targets, strict=True)]
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    ids = np.full((len(rows), int(lengths.max())), eos, dtype=np.int64)
-    for row, tokens in enumerate(rows):
-        ids[row, : len(tokens)] = tokens
-    starts = np.array([1 + len(p) for p in encoded_prompts], dtype=np.int64)
-    return Examples(ids=ids, starts=starts, lengths=lengths)
+    bos, eos = ends(tokenizer)
+    tokens: list[np.ndarray] = []
+    lengths, starts = np.empty(len(targets), np.int64), np.empty(len(targets), np.int64)
+    for start in range(0, len(targets), BLOCK):
+        block = targets[start : start + BLOCK]
+        empty = next((row for row, target in enumerate(block, start) if not target.strip()), None)
+        if empty is not None:
+            raise DataError(f"row {empty}: the target text is empty; remove the row or give it a text")
+        heads = tokenizer(list(prompts[start : start + BLOCK]), add_special_tokens=False)["input_ids"]
+        # A space parts prompt and target, as in running text; a word-level tokenizer drops it.
+        pairs = zip(prompts[start : start + BLOCK], block, strict=True)
+        parted = [f" {target}" if prompt else target for prompt, target in pairs]
+        bodies = tokenizer(parted, add_special_tokens=False)["input_ids"]
+        rows = [[bos, *head, *body, eos] for head, body in zip(heads, bodies, strict=True)]
+        lengths[start : start + len(rows)] = [len(row) for row in rows]
+        starts[start : start + len(rows)] = [1 + len(head) for head in heads]
+        tokens.append(np.fromiter(chain.from_iterable(rows), np.int32))
+    return Examples(np.concatenate(tokens), np.cumsum(lengths) - lengths, starts, lengths, pad=eos)
 
 
 def batch_plan(lengths: np.ndarray, batch_size: int, seed: int, window: int = 32) -> list[np.ndarray]:

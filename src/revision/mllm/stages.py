@@ -1,32 +1,35 @@
 """Language training and the two stages of ReVision (section 5, appendix H): each one call, tables to checkpoint."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
+from accelerate.utils import reduce
 
 from revision.data.corpus import read_columns
 from revision.errors import ConfigError, DataError
 from revision.files import atomic_file, write_json
 from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
-from revision.mllm.loop import Batch, LoopSettings, run_loop
+from revision.mllm.loop import Batch, LoopSettings, Weights, run_loop
 from revision.mllm.model import ReVisionModel, load_llm
-from revision.mllm.packaged import is_packaged
+from revision.mllm.packaged import is_pretrained
+from revision.mllm.processes import join
 from revision.mllm.prompts import Examples, question_prompt, tokenise
 from revision.provenance import versions
-from revision.store import open_embeddings
+from revision.store import EmbeddingSet, open_embeddings
 
 VALIDATION_BATCH = 256
 BLIND = "none"
 
 
-def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) -> torch.Tensor:
-    """Embeddings float32 [n, d] of the first n rows of a set.
+def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) -> EmbeddingSet:
+    """The embedding set of a table's first n rows.
 
     Raises DataError for an altered set, one whose dimension is not `dim`, and where a row's id is not the table's.
     """
@@ -45,32 +48,58 @@ def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) 
         raise DataError(
             f"{folder}: row {wrong} is {names[wrong]!r}, the table has {ids[wrong]!r}; embed this table again"
         )
-    return torch.from_numpy(np.asarray(stored.array()[: len(ids)], dtype=np.float32))
+    return stored
 
 
-def batch_maker(examples: Examples, embeddings: torch.Tensor | None) -> Callable[[np.ndarray], Batch]:
+class Rows(Protocol):
+    """Embeddings of a table's rows."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Those of `rows`, float32 [k, d]."""
+        ...
+
+
+def batch_maker(examples: Examples, embeddings: Rows | None) -> Callable[[np.ndarray], Batch]:
     """A function from row indices to the model's arguments (ids, labels, embeddings or None)."""
 
     def make(rows: np.ndarray) -> Batch:
         ids, labels = examples.batch(rows)
-        return ids, labels, None if embeddings is None else embeddings[torch.from_numpy(rows)]
+        return ids, labels, None if embeddings is None else torch.from_numpy(embeddings.take(rows))
 
     return make
 
 
-@torch.inference_mode()
-def mean_loss(model: ReVisionModel, examples: Examples, embeddings: torch.Tensor | None) -> float:
-    """Mean next-token loss in nats over all target tokens of `examples`."""
+@torch.no_grad()
+def mean_loss(
+    model: torch.nn.Module, examples: Examples, embeddings: Rows | None, batch_rows: int = VALIDATION_BATCH
+) -> float:
+    """Mean next-token loss in nats over all target tokens of `examples`; the processes of a training share the rows."""
     model.eval()
-    make = batch_maker(examples, embeddings)
+    team, make = join(), batch_maker(examples, embeddings)
     order = np.argsort(examples.lengths, kind="stable")
+    chunks = [order[start : start + batch_rows] for start in range(0, len(order), batch_rows)]
+    mine = chunks[team.process_index :: team.num_processes]
     total, tokens = 0.0, 0
-    for start in range(0, len(order), VALIDATION_BATCH):
-        ids, labels, visual = make(order[start : start + VALIDATION_BATCH])
-        count = int((labels[:, 1:] != -100).sum())
-        total += float(model(ids, labels, visual)) * count
-        tokens += count
+    for rows in mine:
+        total += _summed(model, make(rows), int(examples.targets[rows].sum()), team.device)
+        tokens += int(examples.targets[rows].sum())
+    if team.num_processes == 1:
+        return total / tokens
+    if len(mine) < math.ceil(len(chunks) / team.num_processes):
+        _summed(model, make(order[:1]), 0, team.device)  # sharded weights are gathered by all processes together
+    total, tokens = reduce(torch.tensor([total, tokens], dtype=torch.float64, device=team.device), "sum").tolist()
     return total / tokens
+
+
+def held_out_loss(
+    examples: Examples, embeddings: Rows | None, loop: LoopSettings
+) -> Callable[[torch.nn.Module], float]:
+    """`mean_loss` on held-out examples, in forward passes as large as the loop allows."""
+    return lambda model: mean_loss(model, examples, embeddings, loop.micro_batch_size or VALIDATION_BATCH)
+
+
+def _summed(model: torch.nn.Module, batch: Batch, tokens: int, device: torch.device) -> float:
+    return float(model(*(None if part is None else part.to(device) for part in batch))) * tokens
 
 
 def train_language_model(
@@ -103,19 +132,18 @@ def train_language_model(
     )
     answers = tokenise(tokenizer, prompts[held:], columns["answer"][held:])
     model = ReVisionModel(new_llm(size, tokenizer, seed), tokenizer, None)
-    history = run_loop(
+    history, weights = run_loop(
         model,
-        list(model.parameters()),
         examples.lengths,
+        examples.targets,
         batch_maker(examples, None),
         loop,
         seed=seed,
-        state_file=out.with_name(f"{out.name}.state.pt"),
-        validate=lambda: mean_loss(model, answers, None),
+        state=out.with_name(f"{out.name}.state"),
+        validate=held_out_loss(answers, None, loop),
         title="language model",
     )
-    model.save(out)
-    _finish(out, history, {"stage": "language", "seed": seed, "size": asdict(size), "loop": asdict(loop)})
+    _finish(model, weights, out, history, loop, {"stage": "language", "seed": seed, "size": asdict(size)})
 
 
 def train_stage1(
@@ -134,29 +162,31 @@ def train_stage1(
 
     `validation` is (image embeddings, captions table); the caption loss there, on real images, is the zero-shot one.
     """
+    join()  # before weights are loaded: FSDP lets the first process alone read them
     out = Path(out)
     table = read_columns(captions, ("id", column), rows)
     visual = load_embeddings(embeddings, table["id"])
     language, tokenizer = load_llm(Path(llm) / "llm")
-    model = ReVisionModel(language, tokenizer, visual.shape[1], seed=seed)
+    model = ReVisionModel(language, tokenizer, visual.dim, seed=seed)
     model.llm.requires_grad_(False)
     examples = tokenise(tokenizer, [""] * len(table["id"]), table[column])
     held = read_columns(validation[1], ("id", column))
-    held_visual = load_embeddings(validation[0], held["id"], visual.shape[1])
+    held_visual = load_embeddings(validation[0], held["id"], visual.dim)
     held_examples = tokenise(tokenizer, [""] * len(held["id"]), held[column])
-    history = run_loop(
+    history, weights = run_loop(
         model,
-        list(model.projector.parameters()),
         examples.lengths,
+        examples.targets,
         batch_maker(examples, visual),
         loop,
         seed=seed,
-        state_file=out.with_name(f"{out.name}.state.pt"),
-        validate=lambda: mean_loss(model, held_examples, held_visual),
+        state=out.with_name(f"{out.name}.state"),
+        validate=held_out_loss(held_examples, held_visual, loop),
         title="stage 1",
     )
-    model.save(out, llm if is_packaged(llm) else None)
-    _finish(out, history, {"stage": "stage1", "seed": seed, "rows": len(table["id"]), "loop": asdict(loop)})
+    llm_folder = llm if is_pretrained(llm) else None
+    about = {"stage": "stage1", "seed": seed, "rows": len(table["id"])}
+    _finish(model, weights, out, history, loop, about, llm_folder)
 
 
 def train_stage2(
@@ -176,6 +206,7 @@ def train_stage2(
     `start` is a Stage-1 checkpoint, or a language model (then the projector is new, with `embedding_dim` inputs, or
     there is none at all if `embeddings` is "none": the Blind row). `share` of the instructions is used, the first rows.
     """
+    join()  # before weights are loaded: FSDP lets the first process alone read them
     out = Path(out)
     if not 0 < share <= 1:
         raise ConfigError(f"share of the Stage-2 data: {share} is not in (0, 1]")
@@ -186,30 +217,43 @@ def train_stage2(
     blind = str(embeddings) == BLIND
     model = ReVisionModel.load(start)
     visual = None if blind else load_embeddings(embeddings, table["id"], model.embedding_dim)
-    held_visual = None if visual is None else load_embeddings(validation[0], held["id"], visual.shape[1])
+    held_visual = None if visual is None else load_embeddings(validation[0], held["id"], visual.dim)
     if model.projector is None and visual is not None:
-        model = ReVisionModel(model.llm, model.tokenizer, embedding_dim or visual.shape[1], seed=seed)
+        model = ReVisionModel(model.llm, model.tokenizer, embedding_dim or visual.dim, seed=seed)
 
     def examples_of(columns: dict[str, list]) -> Examples:
         return tokenise(model.tokenizer, [question_prompt(q) for q in columns["question"]], columns["answer"])
 
     examples, held_examples = examples_of(table), examples_of(held)
-    history = run_loop(
+    history, weights = run_loop(
         model,
-        list(model.parameters()),
         examples.lengths,
+        examples.targets,
         batch_maker(examples, visual),
         loop,
         seed=seed,
-        state_file=out.with_name(f"{out.name}.state.pt"),
-        validate=lambda: mean_loss(model, held_examples, held_visual),
+        state=out.with_name(f"{out.name}.state"),
+        validate=held_out_loss(held_examples, held_visual, loop),
         title="stage 2",
     )
-    model.save(out)
-    _finish(out, history, {"stage": "stage2", "seed": seed, "rows": rows, "share": share, "loop": asdict(loop)})
+    _finish(model, weights, out, history, loop, {"stage": "stage2", "seed": seed, "rows": rows, "share": share})
 
 
-def _finish(out: Path, history: list[dict[str, Any]], about: dict[str, Any]) -> None:
-    with atomic_file(out / "history.csv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
-    write_json(out / "manifest.json", json.loads(json.dumps(about)) | {"versions": versions()})
+def _finish(
+    model: ReVisionModel,
+    weights: Weights | None,
+    out: Path,
+    history: list[dict[str, Any]],
+    loop: LoopSettings,
+    about: dict[str, Any],
+    llm_folder: str | Path | None = None,
+) -> None:
+    """The first process writes the checkpoint; the others wait, so that the launcher ends when all is there."""
+    team = join()
+    if team.is_main_process:
+        model.save(out, llm_folder, weights)
+        with atomic_file(out / "history.csv") as temporary:
+            pd.DataFrame(history).to_csv(temporary, index=False)
+        about["loop"] = {name: value for name, value in asdict(loop).items() if value is not None}
+        write_json(out / "manifest.json", json.loads(json.dumps(about)) | {"versions": versions()})
+    team.wait_for_everyone()

@@ -13,6 +13,7 @@ import torch
 from revision.data.corpus import read_columns
 from revision.files import atomic_file
 from revision.mllm.model import load_llm
+from revision.mllm.prompts import ends
 
 SEED_WORDS = 3
 BATCH = 512
@@ -32,9 +33,10 @@ def synthesise(
     model, tokenizer = load_llm(Path(llm) / "llm")
     model.eval()
     starts = [" ".join(text.split()[:SEED_WORDS]) for text in table["short"]]
-    encoded = [[tokenizer.bos_token_id, *ids] for ids in tokenizer(starts, add_special_tokens=False)["input_ids"]]
+    bos, eos = ends(tokenizer)
+    encoded = [[bos, *ids] for ids in tokenizer(starts, add_special_tokens=False)["input_ids"]]
     known = {token for ids in tokenizer(table["short"], add_special_tokens=False)["input_ids"] for token in ids}
-    others = sorted(set(range(len(tokenizer))) - known - {tokenizer.eos_token_id})
+    others = sorted(set(range(len(tokenizer))) - known - {eos})
     # Starts of one length go together: no padding, so a text does not depend on its neighbours.
     by_length: dict[int, list[int]] = {}
     for row, ids in enumerate(encoded):
@@ -53,8 +55,8 @@ def synthesise(
                 top_k=0,
                 suppress_tokens=others or None,
                 max_new_tokens=new_tokens,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.eos_token_id,
+                eos_token_id=eos,
+                pad_token_id=eos,
             )
             for row, text in zip(chosen, tokenizer.batch_decode(output, skip_special_tokens=True), strict=True):
                 texts[row] = text.strip()

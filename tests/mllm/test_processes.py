@@ -1,0 +1,246 @@
+"""Two real processes (gloo) train what one does: with parts of a batch, with sharded weights, and after a kill."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import multiprocessing
+
+from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+from revision.mllm.loop import LoopSettings
+from revision.mllm.model import ReVisionModel
+from revision.mllm.processes import share
+from revision.mllm.stages import train_stage1, train_stage2
+from revision.store import write_embeddings
+
+ROWS, WORDS = 90, ["red", "blue", "green", "white", "small", "what", "colour", "?"]
+LOOP = LoopSettings(epochs=1, batch_size=10, learning_rate=0.01, validate_every=3, checkpoint_every=2)
+# Sums in another order; AdamW divides small gradients by their own size, which makes differences grow.
+CLOSE = {"rtol": 2e-3, "atol": 2e-5}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Captions of one to four words, so that a mean over tokens is no mean over rows; an untrained LLM."""
+    folder = tmp_path_factory.mktemp("world")
+    generator = np.random.default_rng(0)
+    rows = generator.standard_normal((ROWS, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    ids = [f"a-{k}" for k in range(ROWS)]
+    write_embeddings(folder / "e", ids, rows, shard_rows=40)
+    texts = [" ".join(generator.choice(WORDS[:5], generator.integers(1, 5))) for _ in ids]
+    columns = {"id": ids, "short": texts, "question": ["what colour ?"] * ROWS, "answer": texts}
+    pq.write_table(pa.table(columns), folder / "t.parquet")
+    tokenizer = word_tokenizer(WORDS)
+    ReVisionModel(new_llm(LanguageModelSettings(16, 2, 2), tokenizer, seed=0), tokenizer, None).save(folder / "llm")
+    return folder
+
+
+def stages(world, out, loop):
+    """Stage 1 and, from its checkpoint, Stage 2."""
+    held = (world / "e", world / "t.parquet")
+    train_stage1(
+        world / "llm", world / "e", world / "t.parquet", "short", held, loop, rows=None, seed=0, out=out / "s1"
+    )
+    train_stage2(out / "s1", world / "e", world / "t.parquet", held, loop, share=1.0, seed=0, out=out / "s2")
+
+
+def process(rank, port, world, out, sharded):
+    """One of two processes, as a launcher starts them."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    if sharded:
+        fake_fsdp()
+        stages(world, out / "sharded", LOOP)
+        resume_sharded(world, out)
+    else:
+        stages(world, out / "two", LOOP)
+        stages(world, out / "parts", replace(LOOP, micro_batch_size=2))
+    torch.distributed.destroy_process_group()
+
+
+def fake_fsdp():
+    """Let accelerate use FSDP2 on the CPU: it knows how to, but offers FSDP on accelerators only."""
+    from accelerate import Accelerator, PartialState
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+
+    from revision.mllm.processes import join
+
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        auto_wrap_policy="transformer_based_wrap",
+        transformer_cls_names_to_wrap=["LlamaDecoderLayer"],
+        activation_checkpointing=True,
+        state_dict_type="SHARDED_STATE_DICT",
+    )
+    join()
+    Accelerator()
+    for state in (AcceleratorState, PartialState):
+        state._shared_state["distributed_type"] = DistributedType.FSDP
+    AcceleratorState._shared_state["fsdp_plugin"] = plugin
+
+
+class Killed(Exception):
+    pass
+
+
+def resume_sharded(world, out):
+    """Stage 2 that dies after its second state and is started again."""
+    from revision.mllm import loop
+
+    real, seen = loop.share, []
+
+    def dying(*arguments):
+        seen.append(1)
+        if len(seen) == 6:
+            raise Killed
+        return real(*arguments)
+
+    def run():
+        held = (world / "e", world / "t.parquet")
+        start = out / "sharded/s1"
+        train_stage2(start, world / "e", world / "t.parquet", held, LOOP, share=1.0, seed=0, out=out / "again/s2")
+
+    loop.share = dying
+    with contextlib.suppress(Killed):
+        run()
+    loop.share = real
+    assert [path.name for path in (out / "again/s2.state").iterdir()] == ["step-000000004"]
+    run()
+
+
+def two(world, out, sharded):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    multiprocessing.spawn(process, (port, world, out, sharded), nprocs=2)
+
+
+@pytest.fixture(scope="module")
+def alone(world):
+    stages(world, world / "one", LOOP)
+    return world / "one"
+
+
+def assert_same(found, expected, **close):
+    for stage in ("s1", "s2"):
+        histories = [pd.read_csv(folder / stage / "history.csv") for folder in (found, expected)]
+        assert histories[0].step.tolist() == histories[1].step.tolist() == [3, 6, 9]
+        for column in ("loss", "validation_loss", "learning_rate"):
+            np.testing.assert_allclose(histories[0][column], histories[1][column], rtol=1e-5)
+        for name in ("projector.safetensors", "llm/model.safetensors"):
+            weights = [load_file(folder / stage / name) for folder in (found, expected)]
+            assert weights[0].keys() == weights[1].keys()
+            for key, value in weights[1].items():
+                torch.testing.assert_close(weights[0][key], value, **close)
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does_with_and_without_parts(world, alone, tmp_path):
+    two(world, tmp_path, sharded=False)
+    assert_same(tmp_path / "two", alone, **CLOSE)
+    assert_same(tmp_path / "parts", alone, **CLOSE)
+    assert not list(tmp_path.rglob("*.state*"))
+
+
+@pytest.mark.slow
+def test_sharded_weights_train_the_same_and_resume(world, alone, tmp_path):
+    two(world, tmp_path, sharded=True)
+    assert_same(tmp_path / "sharded", alone, **CLOSE)
+    for name in ("projector.safetensors", "llm/model.safetensors", "history.csv"):
+        assert (tmp_path / "again/s2" / name).read_bytes() == (tmp_path / "sharded/s2" / name).read_bytes()
+    assert not list(tmp_path.rglob("*.state*"))
+
+
+def test_parts_of_a_batch_change_neither_loss_nor_weights(world, alone, tmp_path):
+    stages(world, tmp_path / "parts", replace(LOOP, micro_batch_size=3))
+    assert_same(tmp_path / "parts", alone, **CLOSE)
+
+
+@pytest.mark.parametrize(("size", "micro"), [(1, None), (2, None), (3, 2), (4, 1), (16, 4)])
+def test_every_row_is_taken_once_and_weights_add_up(size, micro):
+    batch, targets = np.array([7, 3, 9, 1, 5, 8, 2]), np.arange(1, 11)
+    parts = [share(batch, targets, micro, rank, size) for rank in range(size)]
+    assert len({len(of_rank) for of_rank in parts}) == 1
+    assert sum(part.weight for of_rank in parts for part in of_rank) == pytest.approx(1)
+    taken = np.concatenate([part.rows for of_rank in parts for part in of_rank if part.weight])
+    assert sorted(taken) == sorted(batch)
+    assert all(len(part.rows) <= (micro or len(batch)) for of_rank in parts for part in of_rank)
+
+
+@pytest.mark.slow
+def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(world, tmp_path):
+    settings = {"epochs": 6, "batch_size": 6, "learning_rate": 0.01, "checkpoint_every": 5, "validate_every": 30}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    held = ["--validation-embeddings", world / "e", "--validation-captions", world / "t.parquet"]
+    command = [*launcher, sys.executable, "-c", "from revision.cli import main; main()", "pretrain", "--llm",
+               world / "llm", "--embeddings", world / "e", "--captions", world / "t.parquet", *held, "--settings",
+               json.dumps(settings), "--out"]  # fmt: skip
+    folder, state = tmp_path / "killed", tmp_path / "killed.state.pt"
+
+    def start(out):
+        return subprocess.Popen([*map(str, command), str(out)], start_new_session=True, stderr=subprocess.DEVNULL)
+
+    first = start(folder)
+    while not state.exists():
+        assert first.poll() is None, "the run ended without a state"
+        time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = torch.load(state, weights_only=True)["step"]
+    assert 0 < kept < 90 and not folder.exists()
+    assert start(folder).wait() == 0 and start(tmp_path / "whole").wait() == 0
+    for name in ("projector.safetensors", "history.csv", "manifest.json"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_configurations_of_accelerate_are_what_accelerate_reads(monkeypatch):
+    from accelerate.commands.config.config_args import load_config_from_file
+    from accelerate.utils import FullyShardedDataParallelPlugin
+
+    folder = Path(__file__).parents[2] / "config/accelerate"
+    kinds = {path.stem: load_config_from_file(str(path)) for path in folder.glob("*.yaml")}
+    assert {name: kind.distributed_type.value for name, kind in kinds.items()} == {
+        "ddp": "MULTI_GPU", "fsdp": "FSDP", "deepspeed_zero3": "DEEPSPEED",
+    }  # fmt: skip
+    for name, value in kinds["fsdp"].fsdp_config.items():
+        monkeypatch.setenv(name.upper().replace("LAYER_CLS_TO_WRAP", "CLS_TO_WRAP"), str(value))
+    plugin = FullyShardedDataParallelPlugin()
+    assert (plugin.fsdp_version, plugin.reshard_after_forward) == (2, True)
+    assert plugin.activation_checkpointing and plugin.cpu_ram_efficient_loading
+    assert plugin.transformer_cls_names_to_wrap == ["LlamaDecoderLayer"]
+    assert kinds["deepspeed_zero3"].deepspeed_config["zero_stage"] == 3
+
+
+@pytest.mark.slow
+def test_launchers_stand_before_the_commands(tmp_path):
+    """The rules of both stages start what the configuration names."""
+    root = Path(__file__).parents[2]
+    for part in ("Snakefile", "workflow", "config"):
+        (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tmp_path / part)
+    words = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
+    target = "results/tiny/work/stage2/revision/seed0/manifest.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *words],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert "torchrun --nproc-per-node 8 --no-python revision pretrain" in said, said[-2000:]
+    assert "accelerate launch revision finetune" in said
