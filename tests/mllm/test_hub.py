@@ -10,6 +10,7 @@ from revision.errors import DataError
 from revision.mllm.hub import link_language_model
 from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.model import load_llm
+from revision.mllm.packaged import is_pretrained
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def test_the_weights_are_linked_and_load(folder, tmp_path):
     assert llm.config.hidden_size == 16 and (tmp_path / "out/llm").resolve() == folder
     about = json.loads((tmp_path / "out/manifest.json").read_text())
     assert about["model"] == str(folder) and len(about["revision"]) == 40
+    assert is_pretrained(tmp_path / "out")  # so that Stage 1 refers to it
 
 
 def test_the_command_and_a_model_that_is_not_there(folder, tmp_path, monkeypatch):

@@ -134,3 +134,14 @@ def test_a_killed_training_resumes_and_ends_with_the_same_numbers(tmp_path):
     assert history == resumed_history
     assert not (tmp_path / "b/state.pt").exists()
     assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_a_tokenizer_without_begin_starts_with_its_end_and_one_without_end_is_refused(model):
+    model.tokenizer.bos_token, model.tokenizer.pad_token = None, None
+    examples = tokenise(model.tokenizer, ["what ?", ""], ["red", "blue square"])
+    ids, labels = examples.batch(np.array([0, 1]))
+    assert (ids[:, 0] == model.tokenizer.eos_token_id).all() and (labels[:, 0] == -100).all()
+    assert isinstance(model.generate(["what ?"], torch.ones(1, 8))[0], str)
+    model.tokenizer.eos_token = None
+    with pytest.raises(DataError, match="no eos_token"):
+        tokenise(model.tokenizer, [""], ["red"])
