@@ -1,6 +1,7 @@
 """One task folder and one scored run, shared by the tests of this package: importing lmms-eval costs many seconds."""
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,11 +15,18 @@ from fakes import FakeEncoder, FakeModel, FakeWorld
 COUNT = 48
 
 
-@pytest.fixture(autouse=True, scope="session")
-def fake_model():
+@contextmanager
+def without_weights():
+    """FakeModel in place of the real one, for as long as the block: the other folders' tests want the real one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setattr("revision.mllm.model.ReVisionModel", FakeModel)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def fake_model():
+    with without_weights():
         yield
 
 
@@ -41,7 +49,8 @@ def run(tasks, tmp_path_factory):
         Checkpoint("yes", 0, Path("yes")),
         Checkpoint("blind", 0, Path("perfect"), blind=True),
     ]
-    evaluate(checkpoints, tasks, encoder, folder / "scores.parquet", folder / "answers.parquet", batch_size=7)
+    with without_weights():
+        evaluate(checkpoints, tasks, encoder, folder / "scores.parquet", folder / "answers.parquet", batch_size=7)
     return SimpleNamespace(
         scores=pq.read_table(folder / "scores.parquet").to_pandas(),
         answers=pq.read_table(folder / "answers.parquet").to_pandas(),
