@@ -10,9 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fakes import FakeEncoder, FakeModel, FakeWorld
-
-COUNT = 48
+from fakes import COUNT, FakeEncoder, FakeModel, FakeWorld
 
 
 @contextmanager

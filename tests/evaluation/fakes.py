@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+COUNT = 48
 SUITES = {"colour": "general", "count": "general", "relation": "reasoning", "existence": "hallucination"}
 ANSWERS = {
     "colour": ("red", "green", "blue"),

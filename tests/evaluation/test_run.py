@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import COUNT
-from fakes import ANSWERS, SUITES, FakeEncoder, FakeWorld
+from fakes import ANSWERS, COUNT, SUITES, FakeEncoder, FakeWorld
 
 from revision.errors import ConfigError, DataError
 from revision.evaluation.run import ANSWERS as ANSWER_SCHEMA

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import COUNT
-from fakes import ANSWERS, SUITES, FakeWorld
+from fakes import ANSWERS, COUNT, SUITES, FakeWorld
 from PIL import Image
 
 from revision.errors import ConfigError, DataError
