@@ -32,6 +32,7 @@ reproduce: setup
 
 test: setup
 	ruff check .
+	mypy
 	OMP_NUM_THREADS=1 pytest
 
 docs: setup
@@ -41,6 +42,7 @@ docs: setup
 lint: setup
 	ruff check .
 	ruff format --check .
+	mypy
 
 clean:
 	rm -rf results/$(SCALE)/work

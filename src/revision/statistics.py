@@ -233,7 +233,7 @@ def merge_moments(paths: Iterable[str | Path], out: str | Path) -> Moments:
 
 
 def _write_moments(path: str | Path, found: Moments, shards: np.ndarray) -> None:
-    scatter = {} if found.scatter is None else {"scatter": found.scatter}
+    scatter: dict[str, Any] = {} if found.scatter is None else {"scatter": found.scatter}
     with atomic_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, count=found.count, mean=found.mean, deviation=found.deviation, shards=shards, **scatter)
 

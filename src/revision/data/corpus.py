@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -72,7 +73,8 @@ def _rows(world: World, kind: str, split: str, start: int, count: int, domain: s
     if kind == "reading":
         context, question, answer = zip(*world.reading(split, start, count), strict=True)
         short = world.captions(world.scenes(split, start, count), "short")
-        return {"id": ids, "context": context, "question": question, "answer": answer, "short": short}
+        columns = {"context": context, "question": question, "answer": answer, "short": short}
+        return {"id": ids} | {name: list(values) for name, values in columns.items()}
     raise ConfigError(f"corpus kind {kind!r} does not exist; the kinds are {', '.join(KINDS)}")
 
 
@@ -86,7 +88,7 @@ def write_corpus(world: World, kind: str, split: str, count: int, path: str | Pa
     if kind != "captions" and domain != GENERAL.name:
         raise ConfigError(f"corpus {path}: only captions exist in the domain {domain!r}; leave --domain out")
     with atomic_file(path) as temporary:
-        writer = None
+        writer: Any = None
         for start in range(0, count, BLOCK):
             table = pa.table(_rows(world, kind, split, start, min(BLOCK, count - start), domain))
             writer = writer or pq.ParquetWriter(temporary, table.schema, write_page_checksum=True)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def pair_features(world: World, settings: HeadSettings, towers: Towers, cache: P
     texts = [
         towers.read(world.captions(scenes, kind, variant=variant)).numpy().astype(np.float16) for kind, variant in kinds
     ]
-    features = {"images": np.concatenate(images), "texts": np.stack(texts)}
+    features: dict[str, Any] = {"images": np.concatenate(images), "texts": np.stack(texts)}
     cache.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(cache) as temporary, open(temporary, "wb") as file:
         np.savez(file, identity=np.array(key), **features)

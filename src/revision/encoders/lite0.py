@@ -17,7 +17,7 @@ class SamePadding(nn.Conv2d):
     """A convolution padded as TensorFlow pads, where the weights come from."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        padding = []
+        padding: list[int] = []
         for side, kernel, stride in zip(inputs.shape[-2:], self.kernel_size, self.stride, strict=True):
             total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
             padding = [total // 2, total - total // 2, *padding]

@@ -43,7 +43,11 @@ class ReVisionLmms(lmms):
         from revision.mllm.model import ReVisionModel
 
         self.batch_size = int(batch_size)
-        self.images = None if blind else images if images is not None else ImageEmbeddings(encoder)
+        if blind:
+            images = None
+        elif images is None and encoder is not None:
+            images = ImageEmbeddings(encoder)
+        self.images = images
         self._model: Any = ReVisionModel.load(checkpoint, device=device or _device())
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
@@ -89,7 +93,7 @@ class ReVisionLmms(lmms):
     def _pictures(self, requests: list[Instance]) -> Any:
         for request in requests:
             place = _place(request)
-            if place in self.images:
+            if self.images is not None and place in self.images:
                 continue
             _, _, doc_to_visual, doc_id, task, split = request.args
             visuals = doc_to_visual(self.task_dict[task][split][doc_id])

@@ -4,6 +4,7 @@ import json
 import os
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,6 +23,8 @@ REFERENCE, MANIFEST = "llm.json", "manifest.json"
 class ReVisionModel(nn.Module):
     """LLM, tokenizer and projector; `embedding_dim` is the encoder's d, or None for a model without eyes (Blind)."""
 
+    llm: Any  # transformers' classes are typed as bare modules
+
     def __init__(
         self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, embedding_dim: int | None, *, seed: int = 0
     ) -> None:
@@ -33,7 +36,7 @@ class ReVisionModel(nn.Module):
         if embedding_dim is not None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                self.projector = Projector(embedding_dim, llm.get_input_embeddings().embedding_dim)
+                self.projector = Projector(embedding_dim, self.llm.get_input_embeddings().embedding_dim)
 
     def input_embeddings(self, ids: Tensor, embeddings: Tensor | None) -> Tensor:
         """Token embeddings [b, t, h] of ids [b, t], the visual tokens of embeddings [b, d] at position 1."""
@@ -130,6 +133,7 @@ class ReVisionModel(nn.Module):
         try:
             state = load_file(weights)
             model = cls(llm, tokenizer, state["layers.0.weight"].shape[1])
+            assert model.projector is not None
             model.projector.load_state_dict(state)
         except (SafetensorError, KeyError, RuntimeError) as error:
             said = " ".join(str(error).split())[:300]

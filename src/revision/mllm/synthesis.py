@@ -5,6 +5,7 @@ the scale goes on from the first words of each unpaired caption: the details are
 """
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,13 +44,14 @@ def synthesise(
         by_length.setdefault(len(ids), []).append(row)
     texts = [""] * len(encoded)
     torch.manual_seed(seed)
+    generate: Any = model.generate
     for rows_of_length in by_length.values():
         for first in range(0, len(rows_of_length), BATCH):
             chosen = rows_of_length[first : first + BATCH]
-            ids = torch.tensor([encoded[row] for row in chosen])
-            output = model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
+            prompts = torch.tensor([encoded[row] for row in chosen])
+            output = generate(
+                prompts,
+                attention_mask=torch.ones_like(prompts),
                 do_sample=True,
                 temperature=1.0,
                 top_k=0,
