@@ -68,7 +68,7 @@ class FakeModel:
         self.behaviour = behaviour
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> "FakeModel":
+    def load(cls, folder: str | Path, device: str = "cpu", dtype: torch.dtype | None = None) -> "FakeModel":
         return cls(Path(folder).name)
 
     def generate(self, prompts: list[str], embeddings: torch.Tensor | None, max_new_tokens: int = 4) -> list[str]:

@@ -96,7 +96,7 @@ class Says:
     asked: ClassVar[list[tuple[str, int]]] = []
 
     @classmethod
-    def load(cls, folder, device):
+    def load(cls, folder, device, dtype):
         return cls()
 
     def generate(self, prompts, embeddings, max_new_tokens):

@@ -39,7 +39,7 @@ def scores(tmp_path_factory):
             return [answers[key] for key in zip(prompts, embeddings[:, 0].tolist(), strict=True)]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("revision.mllm.model.ReVisionModel.load", lambda folder, device: Oracle())
+        patch.setattr("revision.mllm.model.ReVisionModel.load", lambda folder, device, dtype: Oracle())
         tasks = write_tasks(world, folder / "tasks", COUNT)
         checkpoints = [Checkpoint("oracle", 0, folder), Checkpoint("yes", 0, folder, blind=True)]
         table = evaluate(checkpoints, tasks, memory, folder / "scores", folder / "answers").to_pandas()

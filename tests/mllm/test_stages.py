@@ -1,11 +1,14 @@
 """The stages on a world where the answer is in the embedding: Stage 1 trains the projector alone, Stage 2 both."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from revision.errors import ConfigError, DataError
 from revision.mllm.language import LanguageModelSettings
@@ -39,17 +42,17 @@ READING = LoopSettings(epochs=60, batch_size=32, learning_rate=0.01, validate_ev
 LOOP = LoopSettings(epochs=16, batch_size=32, learning_rate=0.01, validate_every=20)
 
 
-def stage1(world, **changes):
+def stage1(world, loop=LOOP, **changes):
     validation = (world / "e", world / "t.parquet")
     options = {"rows": None, "seed": 0, "out": world / "s1"} | changes
-    train_stage1(world / "llm", world / "e", world / "t.parquet", "short", validation, LOOP, **options)
+    train_stage1(world / "llm", world / "e", world / "t.parquet", "short", validation, loop, **options)
 
 
-def stage2(world, start="s1", embeddings="e", **changes):
+def stage2(world, start="s1", embeddings="e", loop=LOOP, **changes):
     validation = (world / "e", world / "t.parquet")
     options = {"share": 1.0, "seed": 0, "out": world / "s2"} | changes
     source = world / embeddings if embeddings != "none" else "none"
-    train_stage2(world / start, source, world / "t.parquet", validation, LOOP, **options)
+    train_stage2(world / start, source, world / "t.parquet", validation, loop, **options)
 
 
 def test_the_language_model_learns_to_answer_from_text(world):
@@ -86,6 +89,35 @@ def test_same_seed_same_bytes(world):
     stage1(world, out=world / "one")
     stage1(world, out=world / "two")
     assert (world / "one/projector.safetensors").read_bytes() == (world / "two/projector.safetensors").read_bytes()
+
+
+def test_bfloat16_products_train_nearly_what_float32_trains(world):
+    short = replace(LOOP, epochs=2, learning_rate=0.001)
+    stage1(world, short)
+    stage2(world, loop=short)
+    AcceleratorState._reset_state()  # accelerate has one precision a process
+    try:
+        half = replace(short, precision="bf16")
+        stage1(world, half, out=world / "half")
+        stage2(world, "half", loop=half, out=world / "half2")
+    finally:
+        AcceleratorState._reset_state()
+    for whole, halved in (("s1", "half"), ("s2", "half2")):
+        losses = [pd.read_csv(world / name / "history.csv").validation_loss.iloc[-1] for name in (whole, halved)]
+        assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.02)
+    weights = ReVisionModel.load(world / "half2").state_dict()
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+
+
+def test_weights_in_bfloat16_answer_as_those_in_float32(world):
+    stage1(world)
+    stage2(world)
+    rows = torch.eye(8)[:4]
+    whole, half = ReVisionModel.load(world / "s2"), ReVisionModel.load(world / "s2", dtype=torch.bfloat16)
+    mapped = ReVisionModel.load(world / "s2", device="cpu:0")
+    assert half.llm.dtype == torch.bfloat16 and half.projector.layers[0].weight.dtype == torch.float32
+    answers = [model.generate(["what colour ?"] * 4, rows) for model in (whole, half, mapped)]
+    assert answers == [COLOURS] * 3
 
 
 def test_bad_input_is_named(world):

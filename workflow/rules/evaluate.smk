@@ -28,10 +28,11 @@ rule evaluate:
     params:
         checkpoints=named_checkpoints,
         encoder=ENCODER,
+        precision=config["evaluation"]["precision"],
     log:
         WORK + "/logs/evaluate/seed{seed}.log",
     benchmark:
         WORK + "/benchmarks/evaluate/seed{seed}.tsv"
     shell:
-        "revision evaluate {params.checkpoints} --tasks {input.tasks} --encoder {params.encoder}"
+        "revision evaluate {params.checkpoints} --tasks {input.tasks} --encoder {params.encoder} --precision {params.precision}"
         " --scores {output.scores} --answers {output.answers} --seed {wildcards.seed} > {log} 2>&1"

@@ -206,6 +206,7 @@ def evaluate_command(
     encoder: Annotated[Path, typer.Option(help="Folder of the encoder, or its YAML in config/encoders.")],
     scores: Annotated[Path, typer.Option(help="Parquet of scores to write.")],
     answers: Annotated[Path, typer.Option(help="Parquet of answers to write.")],
+    precision: Annotated[str, typer.Option(help="Language models in float32 (no) or bfloat16 (bf16).")] = "no",
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
@@ -223,7 +224,7 @@ def evaluate_command(
         if not separator:
             raise ConfigError(f"checkpoint {text!r}: expected method=folder")
         chosen.append(Checkpoint(method, seed, Path(folder), blind=text.startswith("blind:")))
-    evaluate(chosen, tasks, encoder, scores, answers, progress=typer.echo)
+    evaluate(chosen, tasks, encoder, scores, answers, precision=precision, progress=typer.echo)
 
 
 def register(app: typer.Typer) -> None:

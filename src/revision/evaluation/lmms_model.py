@@ -17,8 +17,9 @@ class ReVisionLmms(lmms):
     """A checkpoint under lmms-eval. A question must have exactly one picture: it becomes the one visual token.
 
     `checkpoint` is the folder of a ReVisionModel and `encoder` the folder of the encoder whose embeddings it reads;
-    with `blind` the model gets no visual token and no encoder is needed. `images` shares embeddings between
-    checkpoints of one process; it replaces `encoder`.
+    with `blind` the model gets no visual token and no encoder is needed. `precision` bf16 loads the LLM in bfloat16;
+    without `device` it is spread over all accelerators that there are. `images` shares embeddings between checkpoints
+    of one process; it replaces `encoder`.
     """
 
     is_simple = True
@@ -30,25 +31,28 @@ class ReVisionLmms(lmms):
         batch_size: int | str = 512,
         blind: bool = False,
         device: str | None = None,
+        precision: str = "no",
         images: ImageEmbeddings | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()
         unknown.pop("max_batch_size", None)
         if unknown:
-            known = "checkpoint, encoder, batch_size, blind, device"
+            known = "checkpoint, encoder, batch_size, blind, device, precision"
             raise ConfigError(f"model revision: unknown {', '.join(sorted(unknown))}; the arguments are {known}")
         if images is None and encoder is None and not blind:
             raise ConfigError("model revision: give encoder=<folder>, or blind=True for a model without a visual token")
-        from revision.mllm.model import ReVisionModel
+        from revision.mllm.model import DTYPES, ReVisionModel, whole_model_device
 
+        if precision not in DTYPES:
+            raise ConfigError(f"model revision: precision {precision!r} is none of {', '.join(DTYPES)}")
         self.batch_size = int(batch_size)
         if blind:
             images = None
         elif images is None and encoder is not None:
             images = ImageEmbeddings(encoder)
         self.images = images
-        self._model: Any = ReVisionModel.load(checkpoint, device=device or _device())
+        self._model: Any = ReVisionModel.load(checkpoint, device or whole_model_device(), DTYPES[precision])
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """Answer every request greedily; batches are drawn from requests sorted by length."""
@@ -102,13 +106,6 @@ class ReVisionLmms(lmms):
                     f"{task} {doc_id}: {len(visuals)} pictures; the model reads exactly one: leave the question out"
                 )
             yield place, visuals[0]
-
-
-def _device() -> str:
-    import torch
-
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return "cpu" if found is None else found.type
 
 
 def _place(request: Instance) -> tuple[str, str, int]:

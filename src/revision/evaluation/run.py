@@ -51,6 +51,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 512,
     device: str | None = None,
+    precision: str = "no",
     progress: Callable[[str], None] | None = None,
 ) -> pa.Table:
     """Score every checkpoint on the suites of the folder `tasks` and write two parquet tables, atomically.
@@ -60,7 +61,8 @@ def evaluate(
     they are left out if `suites` picks some suites. Published suites (revision.evaluation.published) have a row `score`
     too, from 0 to 100, and their group rows are means of the suites that were scored.
     `answers` has one row a question: method, seed, suite, group, question, correct (0 or 1), prediction.
-    `device` is a torch device or None for the accelerator that there is, else the CPU.
+    `device` is a torch device or None for the accelerators that there are, else the CPU; `precision` bf16 loads the
+    language models in bfloat16.
     `encoder` may be None if all checkpoints are blind; `limit` takes the first questions of every suite only.
     Returns the table of scores. Raises ConfigError or DataError for settings or data that do not fit, before any
     model is loaded, and DataError naming file and row for a picture that can't be read.
@@ -77,7 +79,7 @@ def evaluate(
         task_tree = _load_tasks(Path(tasks), chosen, suites is None and not published)
         objects = dict(_leaves(task_tree))
         for checkpoint in checkpoints:
-            results = _score(checkpoint, task_tree, images, limit, batch_size, device)
+            results = _score(checkpoint, task_tree, images, limit, batch_size, device, precision)
             labels = {"method": checkpoint.method, "seed": checkpoint.seed}
             answered = list(_answer_rows(results, chosen, objects))
             numbers = list(_score_rows(results, chosen))
@@ -128,12 +130,15 @@ def _score(
     limit: int | None,
     batch_size: int,
     device: str | None,
+    precision: str,
 ) -> dict[str, Any]:
     from lmms_eval.evaluator import evaluate as lmms_evaluate
 
     from revision.evaluation.lmms_model import ReVisionLmms
 
-    model = ReVisionLmms(checkpoint.folder, batch_size=batch_size, blind=checkpoint.blind, device=device, images=images)
+    model = ReVisionLmms(
+        checkpoint.folder, None, batch_size, checkpoint.blind, device=device, precision=precision, images=images
+    )
     model.task_dict = {name: task.dataset for name, task in _leaves(task_tree)}
     # MMMU's scoring draws an option where an answer names none: from the same seed at every run.
     random.seed(checkpoint.seed)

@@ -18,6 +18,9 @@ from revision.mllm.projector import Projector
 from revision.mllm.prompts import IGNORE, ends, question_prompt
 
 REFERENCE, MANIFEST = "llm.json", "manifest.json"
+SPREAD = "auto"
+DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
+"""Number format of the LLM's weights by the name that `precision` has in the configuration."""
 
 
 class ReVisionModel(nn.Module):
@@ -122,23 +125,27 @@ class ReVisionModel(nn.Module):
             write_checksums(temporary)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu") -> "ReVisionModel":
-        """Load what `save` wrote. Raises DataError if `folder` holds no checkpoint, or one that was altered."""
+    def load(cls, folder: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> "ReVisionModel":
+        """Load what `save` wrote, the LLM as `load_llm` does; the projector is float32, where the LLM's embeddings are.
+
+        Raises DataError if `folder` holds no checkpoint, or one that was altered.
+        """
         folder = Path(folder)
-        llm, tokenizer = load_llm(_llm_folder(folder) / "llm")
+        llm, tokenizer = load_llm(_llm_folder(folder) / "llm", device, dtype)
         weights = folder / "projector.safetensors"
         verify_checksums(folder, weights.name)
         if not weights.exists():
-            return cls(llm, tokenizer, None).to(device)
+            return cls(llm, tokenizer, None)
         try:
             state = load_file(weights)
             model = cls(llm, tokenizer, state["layers.0.weight"].shape[1])
             assert model.projector is not None
             model.projector.load_state_dict(state)
+            model.projector.to(model.llm.get_input_embeddings().weight.device)
         except (SafetensorError, KeyError, RuntimeError) as error:
             said = " ".join(str(error).split())[:300]
             raise DataError(f"{weights}: not a projector of this language model ({said}); train it again") from error
-        return model.to(device)
+        return model
 
 
 def _llm_folder(folder: Path) -> Path:
@@ -155,16 +162,29 @@ def _llm_folder(folder: Path) -> Path:
     return place
 
 
-def load_llm(source: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def whole_model_device() -> str:
+    """Where a model runs that no launcher shards: the CPU, the accelerator, or "auto" where there are several."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if found is None:
+        return "cpu"
+    return SPREAD if torch.accelerator.device_count() > 1 else found.type
+
+
+def load_llm(
+    source: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal LM and its tokenizer from a local folder in the transformers layout.
 
+    `device` is a torch device, or "auto" to spread the layers over all accelerators (accelerate's device map).
     Raises DataError if the folder holds no model, or one that is not whole or was altered.
     """
     if not (Path(source) / "config.json").exists():
         raise DataError(f"{source}: no language model there (config.json is missing); run the rule that makes it")
     verify_checksums(Path(source).parent, Path(source).name)
     try:
-        llm = AutoModelForCausalLM.from_pretrained(source, local_files_only=True, dtype=torch.float32)
+        llm = AutoModelForCausalLM.from_pretrained(
+            source, local_files_only=True, dtype=dtype, device_map=None if device == "cpu" else device
+        )
         return llm, AutoTokenizer.from_pretrained(source, local_files_only=True)
     except Exception as error:  # transformers, safetensors and tokenizers raise errors of many kinds
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -13,7 +13,7 @@ import torch
 
 from revision.data.corpus import read_columns
 from revision.files import atomic_file
-from revision.mllm.model import load_llm
+from revision.mllm.model import load_llm, whole_model_device
 from revision.mllm.prompts import ends
 
 SEED_WORDS = 3
@@ -31,7 +31,7 @@ def synthesise(
     language model has read questions too. Raises DataError if a table or the model can't be read.
     """
     table = read_columns(captions, ("id", "short"), rows)
-    model, tokenizer = load_llm(Path(llm) / "llm")
+    model, tokenizer = load_llm(Path(llm) / "llm", whole_model_device())
     model.eval()
     starts = [" ".join(text.split()[:SEED_WORDS]) for text in table["short"]]
     bos, eos = ends(tokenizer)
@@ -48,7 +48,7 @@ def synthesise(
     for rows_of_length in by_length.values():
         for first in range(0, len(rows_of_length), BATCH):
             chosen = rows_of_length[first : first + BATCH]
-            prompts = torch.tensor([encoded[row] for row in chosen])
+            prompts = torch.tensor([encoded[row] for row in chosen], device=model.device)
             output = generate(
                 prompts,
                 attention_mask=torch.ones_like(prompts),
