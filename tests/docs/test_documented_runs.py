@@ -1,0 +1,117 @@
+"""Every command of the README and the docs is run: as it is written, as a dry run, or by a test that is named here."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_documented_commands import PAGES, ROOT, commands
+from typer.testing import CliRunner
+
+from revision.cli import app
+
+sys.path.insert(0, str(ROOT / "tests/data"))
+
+from datasets_in_small import bunny
+
+TUTORIALS = ("new-encoder.md", "new-aligner.md")  # test_tutorials.py runs all of their blocks
+TESTED = {  # lines, and the test that runs them
+    r"revision import embeddings.npy text|revision gap --image image --text text|revision align text aligned .*": (
+        "tests/docs/test_documented_commands.py",
+        "test_the_readmes_own_embeddings_run_as_written",
+    ),
+    r"revision gap --aligner all": (
+        "tests/geometry/test_geometry_suite.py",
+        "test_unpaired_sets_get_every_metric_that_needs_no_pairs",
+    ),
+    r"revision reproduce table_noise --scale noise -n": (
+        "tests/docs/test_documented_commands.py",
+        "test_the_ablation_of_the_tutorial_is_accepted_and_its_cost_told",
+    ),
+    r"revision preflight( --scale paper)?": (
+        "tests/cli/test_cost_commands.py",
+        "test_everything_that_is_missing_is_listed_at_once",
+    ),
+    r"revision reproduce --scale tiny|make reproduce SCALE=tiny": ("tests/workflow/test_tiny.py", "finished"),
+    r"snakemake --report snakemake.html": (
+        "tests/workflow/test_tiny.py",
+        "test_snakemakes_own_report_has_figures_tables_and_verdicts",
+    ),
+    r"snakemake --profile workflow/profiles/slurm .*": (
+        "tests/workflow/test_paper.py",
+        "test_the_whole_graph_is_planned_for_slurm",
+    ),
+    r"python tests/faults/campaign.py .*": ("tests/faults/test_kills.py", "test_a_run_killed_again_and_again"),
+    r"mkdocs .*|make docs": ("tests/docs/test_documented_commands.py", "test_the_site_builds"),
+}
+# Set-up, what takes hours, an account, or more disk than a test may have; their options are checked all the same.
+NOT_HERE = (
+    r"pip install .*|make (test|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*|HF_HUB_OFFLINE=0 .*"
+    r"|python benchmarks/.*|python tests/faults/fuzz.*"
+)
+DRY = r"revision reproduce .*|snakemake (?!--report|--profile).*"
+
+
+def lines():
+    """(page, line) of what no other test runs."""
+    for parameters in commands():
+        page, line = parameters.values
+        known = page.name in TUTORIALS or re.fullmatch(NOT_HERE, line)
+        if not known and not any(re.fullmatch(pattern, line) for pattern in TESTED):
+            yield line
+
+
+def named_only(line):
+    """Whether a line only names a command, as `revision embed` does in running text."""
+    words = line.split()
+    return words[0] == "revision" and len(words) == 2 and words[1] not in ("status", "plan", "--help")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A checkout with the ablation of the docs, a run of `tiny` to clean up, and a data set for the cluster's page."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for part in ("Snakefile", "workflow", "config", "analysis"):
+        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
+    (folder / "results/tiny/work").mkdir(parents=True)
+    bunny(folder / "data/bunny", rows=1200)
+    text = (ROOT / "docs/ablation.md").read_text(encoding="utf-8")
+    path, settings = re.search(r"^```yaml (\S+)\n(.*?)^```$", text, re.M | re.S).groups()
+    (folder / path).write_text(settings, encoding="utf-8")
+    return folder
+
+
+def test_the_tests_that_are_named_exist():
+    for path, name in TESTED.values():
+        assert re.search(rf"^def {name}", (ROOT / path).read_text(encoding="utf-8"), re.M), (path, name)
+    found = [parameters.values[1] for parameters in commands()]
+    unused = [pattern for pattern in TESTED if not any(re.fullmatch(pattern, line) for line in found)]
+    assert unused == [], "no page has these commands any more"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", dict.fromkeys(line for line in lines() if re.fullmatch(DRY, line)))
+def test_it_runs_dry(checkout, line):
+    words = shlex.split(line)
+    program = {"revision": ["-c", "from revision.cli import main; main()"], "snakemake": ["-m", "snakemake"]}[words[0]]
+    command = [sys.executable, *program, *words[1:], *([] if "-n" in words else ["-n"])]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(line for line in lines() if not re.fullmatch(DRY, line)))
+def test_it_runs(checkout, line, monkeypatch):
+    monkeypatch.chdir(checkout)
+    program, *words = shlex.split(line)
+    assert program == "revision", f"{line}: run it here, or name the test that does"
+    done = CliRunner().invoke(app, [*words, "--help"] if named_only(line) else words, input="y\n")
+    assert done.exit_code == 0, f"{done.output[-2000:]}\n{done.exception!r}"
+
+
+def test_every_page_is_read():
+    assert len(PAGES) > 15 and Path(ROOT / "README.md") in PAGES
