@@ -36,9 +36,24 @@ class DiskError(RevisionError):
         self.number = number
 
 
-def explain(error: RevisionError | OSError) -> str:
+def is_explained(error: Exception) -> bool:
+    """Whether `explain` says all that a user needs."""
+    return isinstance(error, (RevisionError, OSError)) or _is_out_of_memory(error)
+
+
+def explain(error: Exception) -> str:
     """An error in one line: place, what is wrong and, where it is known, the mend."""
-    if isinstance(error, RevisionError):
+    if _is_out_of_memory(error):
+        return "memory ran out; free memory, or use smaller batches or fewer threads"
+    if not isinstance(error, OSError):
         return str(error)
     mend = MENDS.get(error.errno or 0, "check the path, or use another folder")
     return f"{error.filename or 'a file'}: {error.strerror or error}; {mend}"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's and numpy's own error, and torch's on a CPU and on a GPU."""
+    words = ("can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )

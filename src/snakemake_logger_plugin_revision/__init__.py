@@ -1,9 +1,11 @@
 """Logger plugin of Snakemake: jobs that start, end and fail as lines of JSON in a file, beside Snakemake's own log.
 
-`snakemake --logger revision --logger-revision-events FILE`. `revision.jobs` reads the lines.
+`snakemake --logger revision --logger-revision-events FILE`. `revision.jobs` reads the lines. `time` is the system's
+monotonic clock, which all processes share and which never leaps; `wall` is the wall clock.
 """
 
 import json
+import time
 from dataclasses import dataclass, field
 from logging import LogRecord
 
@@ -37,6 +39,7 @@ class LogHandler(LogHandlerBase):
                 "rule": said["rule_name"],
                 "wildcards": {name: str(value) for name, value in (said["wildcards"] or {}).items()},
                 "log": [str(path) for path in said["log"]],
+                "output": [str(path) for path in said["output"]],
                 "benchmark": None if said["benchmark"] is None else str(said["benchmark"]),
                 "job": said["jobid"],
             }
@@ -44,9 +47,11 @@ class LogHandler(LogHandlerBase):
             values = {"job": said["job_id"]}
         elif event == LogEvent.JOB_ERROR:
             values = {"job": said["jobid"]}
+        elif event == LogEvent.ERROR:
+            values = {"said": record.getMessage()[-4000:]}
         else:
             return
         assert isinstance(self.settings, LogHandlerSettings)
-        line = json.dumps({"event": str(event), "time": record.created} | values)
+        line = json.dumps({"event": str(event), "time": time.monotonic(), "wall": time.time()} | values)
         with open(self.settings.events, "a", encoding="utf-8") as file:
             file.write(line + "\n")

@@ -32,6 +32,7 @@ ROWS, WORDS = 90, ["red", "blue", "green", "white", "small", "what", "colour", "
 LOOP = LoopSettings(epochs=1, batch_size=10, learning_rate=0.01, validate_every=3, checkpoint_every=2)
 # Sums in another order; AdamW divides small gradients by their own size, which makes differences grow.
 CLOSE = {"rtol": 2e-3, "atol": 2e-5}
+BOUND = 300  # seconds until a run of seconds counts as one that hangs
 
 
 @pytest.fixture(scope="module")
@@ -185,30 +186,52 @@ def test_every_row_is_taken_once_and_weights_add_up(size, micro):
     assert all(len(part.rows) <= (micro or len(batch)) for of_rank in parts for part in of_rank)
 
 
-@pytest.mark.slow
-def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(world, tmp_path):
+@pytest.fixture(scope="module")
+def launched(world):
+    """Starts `revision pretrain` on two processes; the second value holds its result when nobody disturbs it."""
     settings = {"epochs": 6, "batch_size": 6, "learning_rate": 0.01, "checkpoint_every": 5, "validate_every": 30}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
     held = ["--validation-embeddings", world / "e", "--validation-captions", world / "t.parquet"]
     command = [*launcher, sys.executable, "-c", "from revision.cli import main; main()", "pretrain", "--llm",
                world / "llm", "--embeddings", world / "e", "--captions", world / "t.parquet", *held, "--settings",
                json.dumps(settings), "--out"]  # fmt: skip
-    folder, state = tmp_path / "killed", tmp_path / "killed.state.pt"
 
     def start(out):
-        return subprocess.Popen([*map(str, command), str(out)], start_new_session=True, stderr=subprocess.DEVNULL)
+        said = out.with_suffix(".log").open("wb")
+        return subprocess.Popen([*map(str, command), str(out)], start_new_session=True, stderr=said)
 
+    assert start(world / "whole").wait(BOUND) == 0
+    return start, world / "whole"
+
+
+def one_of(launcher):
+    """The second of the processes that a launcher has started."""
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+    return next(int(one) for one in children if b"\0RANK=1\0" in Path(f"/proc/{one}/environ").read_bytes())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["all", "one of two"])
+def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(killed, launched, tmp_path):
+    start, whole = launched
+    folder, state = tmp_path / "killed", tmp_path / "killed.state.pt"
     first = start(folder)
     while not state.exists():
         assert first.poll() is None, "the run ended without a state"
         time.sleep(0.01)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    if killed == "all":
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    else:
+        os.kill(one_of(first), signal.SIGKILL)
+        assert first.wait(BOUND) == 1, "the process that is left waits for the dead one"
+        said = folder.with_suffix(".log").read_text()
+        assert "Signal 9 (SIGKILL) received" in said and "rank      : 1" in said, said[-2000:]
     kept = torch.load(state, weights_only=True)["step"]
     assert 0 < kept < 90 and not folder.exists()
-    assert start(folder).wait() == 0 and start(tmp_path / "whole").wait() == 0
+    assert start(folder).wait(BOUND) == 0
     for name in ("projector.safetensors", "history.csv", "manifest.json"):
-        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_configurations_of_accelerate_are_what_accelerate_reads(monkeypatch):

@@ -9,7 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import typer
 
 from revision.cli import align, data, dynamics, gap, plan, reproduce, stages
-from revision.errors import RevisionError, explain
+from revision.errors import explain, is_explained
 
 app = typer.Typer(
     help="Measure the modality gap of an encoder, close it, and see whether closing it trains a better multimodal LLM.",
@@ -30,6 +30,8 @@ def main() -> None:
     """Run the command; an error of the user's or of the system's is one line without a traceback, with exit code 2."""
     try:
         app()
-    except (RevisionError, OSError) as error:
+    except Exception as error:
+        if not is_explained(error):
+            raise
         print(f"error: {explain(error)}", file=sys.stderr)
         sys.exit(2)

@@ -17,7 +17,8 @@ ENOUGH = 20  # seconds of estimated work that must be done before this run's pac
 
 
 def spoken(seconds: float) -> str:
-    """A time span as it is said: 40 s, 12 min, 3 h 05 min."""
+    """A time span as it is said: 40 s, 12 min, 3 h 05 min; one that a clock made negative is none."""
+    seconds = max(seconds, 0.0)
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -25,11 +26,14 @@ def spoken(seconds: float) -> str:
 
 
 class Display:
-    """The state of a run in words; `planned` are its jobs, timed beforehand by `durations`."""
+    """The state of a run in words; `planned` are its jobs, timed beforehand by `durations`.
+
+    Moments are seconds of the system's monotonic clock, as in the events.
+    """
 
     def __init__(self, planned: list[Job], durations: Durations, cores: int, console: Console) -> None:
         self.planned, self.durations, self.cores, self.console = planned, durations, cores, console
-        self.started = time.time()
+        self.started = time.monotonic()
         self._printed = 0
 
     def left(self, state: Progress, now: float) -> str:
@@ -40,7 +44,7 @@ class Display:
         pace = sum(seconds for duration, seconds in expected if duration) / before if before > ENOUGH else 1.0
         rest = estimate([job for job in self.planned if job not in done], self.durations, self.cores)
         underway = sum(
-            min(now - start, duration.seconds * pace)
+            min(max(now - start, 0.0), duration.seconds * pace)
             for job, start in state.running.values()
             if (duration := self.durations.of(job))
         )
@@ -90,12 +94,12 @@ def follow(process: subprocess.Popen[bytes], events: Path, display: Display) -> 
                 console.print("stopping: the running jobs are ended")
             state = Progress.of(read_events(events))
             for job in state.failed[reported:]:
-                console.print(failure(job), markup=False, highlight=False, soft_wrap=True)
+                console.print(failure(job, said=state.said.get(job, "")), markup=False, highlight=False, soft_wrap=True)
             reported = len(state.failed)
             if live:
-                live.update(display.render(state, time.time()), refresh=True)
+                live.update(display.render(state, time.monotonic()), refresh=True)
             else:
-                display.print_news(state, time.time())
+                display.print_news(state, time.monotonic())
     finally:
         if live:
             live.stop()

@@ -1,6 +1,7 @@
 """`revision reproduce`, `status` and `clean`: the workflow of one scale, one run at a time in a folder."""
 
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -19,11 +20,22 @@ from revision.cli.progress import Display, follow, spoken
 from revision.config import scale_file
 from revision.errors import ConfigError, RevisionError
 from revision.files import sweep
-from revision.jobs import Durations, Job, Progress, command, estimate, failure, last_lines, planned, read_events
+from revision.jobs import (
+    Durations,
+    Job,
+    Progress,
+    command,
+    estimate,
+    failure,
+    forced,
+    last_lines,
+    read_events,
+    signal_in_words,
+)
+from revision.resume import EVENTS, MARK, keep, orphans, plan, refuse_orphans, renew, settle
 
 Scale = Annotated[str, typer.Option(help="A file of config/scales.")]
 Cores = Annotated[int, typer.Option(help="CPU cores.", min=1)]
-EVENTS = "work/logs/events.jsonl"
 
 
 @contextmanager
@@ -70,13 +82,17 @@ def reproduce_command(
     console = Console()
     started = time.monotonic()
     if dry_run:
-        _print_costs(planned(scale, targets or ()), Durations(results), cores, console)
+        _print_costs(plan(scale, targets or (), results)[0], Durations(results), cores, console)
         return
     with only_run(results / "work") as lock:
+        refuse_orphans(results)
         sweep(results)
-        jobs = planned(scale, targets or ())
+        settle([results, Path("config")])
+        renew(Path("config"), results)
+        jobs, again = plan(scale, targets or (), results)
         if jobs:
-            _run(scale, targets or [], cores, jobs, lock, console)
+            keep(results, jobs, again)
+            _run(scale, targets or [], cores, jobs, again, lock, console)
     minutes = (time.monotonic() - started) / 60
     if targets:
         typer.echo(f"Done in {minutes:.1f} minutes: {', '.join(targets)}, below {results.resolve()}")
@@ -84,24 +100,27 @@ def reproduce_command(
         typer.echo(f"Done in {minutes:.1f} minutes. The report is {(results / 'report.html').resolve()}")
 
 
-def _run(scale: str, targets: list[str], cores: int, jobs: list[Job], lock: IO[str], console: Console) -> None:
+def _run(
+    scale: str, targets: list[str], cores: int, jobs: list[Job], again: set[str], lock: IO[str], console: Console
+) -> None:
     """Run Snakemake under the lock and show it; typer.Exit with its code if it stops early."""
     results = Path("results") / scale
     events, log = results / EVENTS, results / "work/logs/snakemake.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    events.unlink(missing_ok=True)
     display = Display(jobs, Durations(results), cores, console)
     console.print(
-        f"{len(jobs)} jobs, {display.left(Progress(), time.time()) or 'none of them timed before'}; log {log}"
+        f"{len(jobs)} jobs, {display.left(Progress(), time.monotonic()) or 'none of them timed before'}; log {log}"
     )
     with log.open("wb") as output:
         # The workflow inherits the lock, so that it outlives this process if that is killed alone.
-        words = command(scale, targets, cores, events)
-        process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()])
+        words = command(scale, targets, cores, events, *forced(again))
+        marked = os.environ | {MARK: str(results.resolve())}
+        process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, pass_fds=[lock.fileno()], env=marked)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         state = follow(process, events, display)
     if process.returncode:
-        if not state.failed:
+        if process.returncode < 0:
+            typer.echo(f"error: Snakemake was killed by {signal_in_words(-process.returncode)}", err=True)
+        elif not state.failed:
             typer.echo(last_lines(log.read_text(encoding="utf-8", errors="replace")), err=True)
         typer.echo(f"error: the run stopped; mend what is said above or in {log}, then repeat the command", err=True)
         raise typer.Exit(process.returncode if process.returncode > 0 else 1)
@@ -136,17 +155,20 @@ def status_command(scale: Scale = "laptop", cores: Cores = 2) -> None:
     """
     results = results_of(scale)
     console = Console()
-    durations, jobs = Durations(results), planned(scale)
+    durations, jobs = Durations(results), plan(scale, (), results)[0]
     state = Progress.of(read_events(results / EVENTS))
     busy = is_locked(results / "work")
     report = results / "report.html"
-    console.print(f"{results}: {'a run is working here' if busy else 'no run is working here'}", highlight=False)
+    working = "a run is working here" if busy else "no run is working here"
+    if not busy and (ids := orphans(results)):
+        working = f"jobs of a run that was killed still work here (process {', '.join(map(str, ids))})"
+    console.print(f"{results}: {working}", highlight=False)
     if busy:
         for job, start in state.running.values():
-            console.print(f"  runs: {job.label}, for {spoken(time.time() - start)}", markup=False, highlight=False)
+            console.print(f"  runs: {job.label}, for {spoken(time.monotonic() - start)}", markup=False, highlight=False)
     if jobs:
         display = Display(jobs, durations, cores, console)
-        left = display.left(Progress(running=state.running if busy else {}), time.time())
+        left = display.left(Progress(running=state.running if busy else {}), time.monotonic())
         rules = ", ".join(f"{count} {rule}" for rule, count in Counter(job.rule for job in jobs).items())
         console.print(f"left: {len(jobs)} jobs{', ' + left if left else ''} on {cores} cores", highlight=False)
         console.print(f"  {rules}", highlight=False)
@@ -155,7 +177,7 @@ def status_command(scale: Scale = "laptop", cores: Cores = 2) -> None:
     done = len(list((results / "work/benchmarks").rglob("*.tsv")))
     console.print(f"finished: {done} jobs timed so far, {len(state.finished)} of them in the last run", highlight=False)
     for job in state.failed:
-        console.print(failure(job), markup=False, highlight=False, soft_wrap=True)
+        console.print(failure(job, said=state.said.get(job, "")), markup=False, highlight=False, soft_wrap=True)
 
 
 def is_locked(folder: Path) -> bool:
@@ -190,6 +212,7 @@ def clean_command(
     if not yes:
         typer.confirm(f"Remove {folder} and all that is in it?", abort=True)
     with only_run(results / "work"):
+        refuse_orphans(results)
         shutil.rmtree(folder)
     typer.echo(f"removed {folder}")
 
