@@ -9,7 +9,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import typer
 
 from revision.cli import align, data, dynamics, gap, plan, reproduce, stages
-from revision.errors import RevisionError, explain
+from revision.cli.messages import FAILED, complain
+from revision.errors import RevisionError
 
 app = typer.Typer(
     help="Measure the modality gap of an encoder, close it, and see whether closing it trains a better multimodal LLM.",
@@ -27,9 +28,9 @@ align.register(app)
 
 
 def main() -> None:
-    """Run the command; an error of the user's or of the system's is one line without a traceback, with exit code 2."""
+    """Run the command; an error of the user's or of the system's is one line without a traceback, with exit code 1."""
     try:
         app()
     except (RevisionError, OSError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
-        sys.exit(2)
+        complain(error)
+        sys.exit(FAILED)
