@@ -91,9 +91,10 @@ def caption(settings: dict, summaries: list[dict], outcome: pd.Series, mean: dic
     """What was done and what the paper leaves open."""
     encoder, monitor = settings["encoder"], settings["monitor"]
     ranks = sorted({one["rank"] for one in summaries})
+    data = "the built-in world" if "world" in settings else "webdataset shards"
     return (
         f"Mean over {len(summaries)} seeds with its 95% band. Dual encoder of dimension {encoder['dim']} from scratch"
-        f" on the built-in world, {encoder['steps']} steps of batch {encoder['batch']}; observed every"
+        f" on {data}, {encoder['steps']} steps of batch {encoder['batch']}; observed every"
         f" {monitor['every']} steps on {monitor['probe']} held-out pairs and {monitor['gradient_batches']} batches."
         f" Frame frozen at step {summaries[0]['frozen_at']} (dotted), where U holds {monitor['energy']:.0%} of the"
         f" energy: r = {' or '.join(map(str, ranks))} of {encoder['dim']}; late window shaded. Gradients are those with"

@@ -10,8 +10,8 @@ from matplotlib.ticker import NullFormatter
 from style import describe, save, save_table
 
 from revision.geometry.drift import drift_sweep
+from revision.geometry.suite import DRIFT_FACTORS
 
-FACTORS = (0.0625, 0.125, 0.25, 0.5, 1.0)
 COLOURS = {"texts": "#009E73", "isotropic": "#56B4E9"}
 FILL = {"texts": "full", "isotropic": "none"}
 SEED = 0
@@ -27,7 +27,7 @@ def measure(placed: np.ndarray) -> pd.DataFrame:
     noise = np.random.default_rng(SEED).standard_normal(placed.shape) * spread
     found = []
     for name, cloud in (("texts", placed), ("isotropic", mean + noise - noise.mean(axis=0))):
-        for factor, drift in zip(FACTORS, drift_sweep(cloud, list(FACTORS)), strict=True):
+        for factor, drift in zip(DRIFT_FACTORS, drift_sweep(cloud, list(DRIFT_FACTORS)), strict=True):
             predicted, measured = drift.tangential()
             found.append(
                 {
@@ -72,8 +72,8 @@ if __name__ == "__main__":
         "Phantom drift",
         "theorem B.14",
         f"z: {len(texts)} texts (short captions) after anchor and trace, before normalisation; the residual about "
-        f"their mean is scaled by {', '.join(f'{factor:g}' for factor in FACTORS)}. Predicted to second order from "
-        "the sample's own mean and covariance. Isotropic: the same mean and trace, Gaussian noise, for which the "
+        f"their mean is scaled by {', '.join(f'{factor:g}' for factor in DRIFT_FACTORS)}. Predicted to second order "
+        "from the sample's own mean and covariance. Isotropic: the same mean and trace, Gaussian noise, for which the "
         "theorem's tangential part is zero but for the sample's own anisotropy. The error grows like the residual "
         f"to the power {order:.2f} (the theorem leaves terms of third order). The paper gives no number.",
         "Measured and predicted drift against the relative residual on logarithmic axes, whole and tangential, for "

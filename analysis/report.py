@@ -127,6 +127,28 @@ def by_rule(durations: dict[str, Duration]) -> list[dict[str, Any]]:
     return grouped.sort_values("wall", ascending=False).reset_index().to_dict("records")
 
 
+def setting(config: dict[str, Any]) -> dict[str, Any]:
+    """What the page says of data and encoder: place, parts, the facts' title, accuracy of guessing in percent.
+
+    `chance` is None for published suites, whose answers are not balanced.
+    """
+    real, encoder, world = "corpora" in config, config["encoder"], World()
+    parts = (
+        f"The encoder of {encoder['file']}"
+        if "file" in encoder
+        else "Trained heads on frozen pretrained towers"
+        if "family" in encoder
+        else "A dual encoder trained from scratch"
+    )
+    published = "suites" in config["evaluation"]
+    return {
+        "place": "real data" if real else "pictures of a built-in world",
+        "parts": parts,
+        "facts": "Held-out pairs" if real else "The built-in world",
+        "chance": None if published else 100 * float(np.mean([world.chance(suite) for suite in world.suites()])),
+    }
+
+
 def compared(row: dict[str, Any], reference: str) -> str:
     """One method against the reference in words."""
     cell = row["difference"]
@@ -179,21 +201,16 @@ if __name__ == "__main__":
     timed = read_benchmarks(work / "benchmarks")
     rules = by_rule(timed)
     checked = audit(read_published(options.published))
-    world = World()
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template("report.html.jinja").render(
         scale=config["scale"],
-        place="pictures of a built-in world" if config["scale"] in ("tiny", "laptop", "pretrained") else "real data",
-        parts="Trained heads on frozen pretrained towers"
-        if "family" in config["encoder"]
-        else "A dual encoder trained from scratch",
+        **setting(config),
         seeds=config["seeds"],
         answers=answers(pd.read_csv(results / "figures/figure_3.csv"), accuracy_rows(first, "stage2"), losses),
         claims=claims,
         counts=pd.Series([claim["verdict"] for claim in claims], dtype=str).value_counts().to_dict(),
-        chance=100 * float(np.mean([world.chance(suite) for suite in world.suites()])),
         tables=tables,
         stage1=accuracy_rows(first, "stage1"),
         losses=losses,

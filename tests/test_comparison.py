@@ -18,9 +18,22 @@ from revision.comparison import (
     spread,
 )
 from revision.errors import ConfigError, DataError
-from revision.intervals import bootstrap
+from revision.intervals import interval
 
 GROUPS = {"one": "g", "two": "g", "three": "h"}
+
+
+def bootstrap(correct, *, seed, draws):
+    """Mean accuracies [draws, suites] of one method over resampled seeds and questions, suite by suite."""
+    generator = np.random.default_rng(seed)
+    seeds = next(iter(correct.values())).shape[0]
+    weights = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
+    means = []
+    for answers in correct.values():
+        questions = answers.shape[1]
+        picked = generator.multinomial(questions, np.full(questions, 1 / questions), size=draws) / questions
+        means.append(np.einsum("bs,sq,bq->b", weights, answers, picked, optimize=True))
+    return np.stack(means, axis=1)
 
 
 @pytest.fixture
@@ -62,6 +75,15 @@ def test_resamples_are_those_of_one_method_alone(answers):
     for place in range(3):
         alone = bootstrap({suite: each[place] for suite, each in answers.correct.items()}, seed=4, draws=50)
         np.testing.assert_allclose(together[:, place], alone, atol=1e-12)
+
+
+def test_resamples_of_equal_seeds_have_the_binomial_error():
+    correct = (np.random.default_rng(0).random(400) < 0.3).astype(float)
+    resamples = resampled(Answers(["a"], {"suite": np.stack([correct] * 3)[None]}, {"suite": "g"}), seed=1)[:, 0, 0]
+    error = np.sqrt(correct.mean() * (1 - correct.mean()) / 400)
+    assert resamples.std() == pytest.approx(error, rel=0.05)
+    found = interval(correct.mean(), resamples)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.08)
 
 
 def test_score_table_averages_suites_and_compares_with_the_reference(answers):

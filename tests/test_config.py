@@ -20,6 +20,7 @@ from revision.config import (
     without_factor,
 )
 from revision.data.sources import Source
+from revision.encoders import EncoderSettings
 from revision.errors import ConfigError
 from revision.mllm.loop import LoopSettings
 from revision.settings import from_mapping
@@ -98,6 +99,22 @@ def test_a_scale_may_train_some_variants_and_fills_the_tables_it_can(config):
 def test_schema_and_loop_settings_have_the_same_keys():
     rules = yaml.safe_load(SCHEMA.read_text())
     assert set(rules["$defs"]["loop"]["properties"]) == {field.name for field in fields(LoopSettings)}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"steps": 0}, "encoder setting steps: 0 is too small; give a positive number"),
+        ({"batch": 0}, "encoder setting batch: 0 is too small"),
+        ({"temperature": 0.0}, "encoder setting temperature: 0.0 is too small"),
+        ({"weight_decay": -1}, "encoder setting weight_decay: -1 is too small; give 0 or more"),
+        ({"false_pairs": 1.5}, "encoder setting false_pairs: 1.5 is no share; give a number from 0 to 1"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_named(values, said):
+    with pytest.raises(ConfigError, match=said):
+        EncoderSettings(**values)
+    assert EncoderSettings(weight_decay=0, false_pairs=0.0, long_share=1).long_share == 1
 
 
 def test_settings_name_unknown_and_missing_keys():

@@ -137,6 +137,8 @@ def test_parameters(size, count):
 def test_what_cannot_be_planned_is_named():
     with pytest.raises(ConfigError, match="its name tells no size"):
         parameters_of({"model": "someone/great-model"})
+    with pytest.raises(ConfigError, match="package great_model: the plan cannot count it; add"):
+        parameters_of({"package": "great_model"})
     with pytest.raises(ConfigError, match="assumption 'speed' does not exist; there are caption_tokens"):
         assume({"speed": 1})
     with pytest.raises(ConfigError, match="peak_flops: -1 is negative"):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from revision.errors import DataError
+from revision.errors import DataError, DiskError
 from revision.store import EmbeddingWriter, open_embeddings, write_embeddings
 from revision.store.writer import _Hashed
 
@@ -208,7 +208,7 @@ def test_full_disk_leaves_nothing_and_says_so(tmp_path, monkeypatch):
         return memoryview(data).nbytes
 
     monkeypatch.setattr(_Hashed, "write", write)
-    with pytest.raises(DataError, match=r"set: the disk is full at row .*free space or write elsewhere"):
+    with pytest.raises(DiskError, match=r"set: No space left on device; free space, or write to another folder"):
         write_embeddings(tmp_path / "set", *table(1000), shard_rows=10)
     assert list(tmp_path.iterdir()) == []
 
@@ -221,7 +221,7 @@ def test_file_size_limit_of_the_system_is_reported_like_a_full_disk(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "set")], capture_output=True, text=True)
     assert done.returncode != 0
-    assert "the disk is full" in done.stderr
+    assert "set: File too large; free space" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

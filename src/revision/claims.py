@@ -146,8 +146,8 @@ def read_claims(path: str | Path) -> list[Claim]:
 def judge(claim: Claim, results: str | Path, scale: str) -> Found:
     """The verdict on a claim from the tables under `results`, a folder with figures/ and tables/.
 
-    Contradicted if one criterion is, supported if all are, not run if one can't be read, inconclusive otherwise. The
-    effect is that of the first criterion with the claim's verdict.
+    Not run if one criterion can't be read; else contradicted if one is; else inconclusive if one is; else supported.
+    The effect is that of the first criterion with the claim's verdict.
     """
     if claim.scales and scale not in claim.scales:
         return Found(NOT_RUN, reason=f"needs scale {' or '.join(claim.scales)}")

@@ -9,10 +9,11 @@ import pandas as pd
 from scipy.stats import norm
 
 from revision.errors import ConfigError, DataError
-from revision.intervals import DRAWS, LEVEL, interval, over_seeds
+from revision.intervals import LEVEL, interval, over_seeds
 
 AVERAGE, ALL = "average", "all"
 BOOTSTRAP_SEED = 20260207
+DRAWS = 4000
 POWER = 0.8
 
 
@@ -75,7 +76,10 @@ def read_answers(paths: Sequence[str | Path], methods: Sequence[str] | None = No
 
 
 def resampled(answers: Answers, *, seed: int = BOOTSTRAP_SEED, draws: int = DRAWS) -> np.ndarray:
-    """Resampled accuracies [draws, methods, suites]: those of `revision.intervals.bootstrap`, of all at once."""
+    """Resampled mean accuracies [draws, methods, suites]: seeds and questions drawn anew (crossed).
+
+    All methods get the same resamples, so that the difference of two columns is a paired difference.
+    """
     generator = np.random.default_rng(seed)
     count, seeds = next(iter(answers.correct.values())).shape[:2]
     weights = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds

@@ -1,7 +1,7 @@
 """The configuration of a run: scales over the defaults, checked before anything starts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,13 @@ def check(config: dict[str, Any], schema: str | Path) -> None:
             _known(where, name, config["variants"])
 
 
-def variant(config: dict[str, Any], name: str) -> dict[str, Any]:
+def variant(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The variant `name` in full: the base with the variant's changes. Raises ConfigError that lists what exists."""
     _known("variant", name, config["variants"])
     return config["base"] | config["variants"][name]
 
 
-def stage1_of(config: dict[str, Any], name: str) -> str | None:
+def stage1_of(config: Mapping[str, Any], name: str) -> str | None:
     """The variant whose Stage-1 checkpoint `name` starts from: the first of the same Stage 1; None without Stage 1."""
     wanted = variant(config, name)
     if wanted["source"] == "none":
@@ -90,13 +90,13 @@ def stage1_of(config: dict[str, Any], name: str) -> str | None:
     )
 
 
-def run_variants(config: dict[str, Any]) -> list[str]:
+def run_variants(config: Mapping[str, Any]) -> list[str]:
     """Names of the variants that this scale trains, in the order of `variants`."""
     chosen = config["variants"] if config["run"] == "all" else config["run"]
     return [name for name in config["variants"] if name in chosen]
 
 
-def run_tables(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def run_tables(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The tables that this scale can fill, each with the rows that are trained: its reference and at least one more."""
     trained = run_variants(config)
     tables = {
@@ -110,7 +110,7 @@ def run_tables(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def chosen_figures(config: dict[str, Any], existing: Sequence[str]) -> list[str]:
+def chosen_figures(config: Mapping[str, Any], existing: Sequence[str]) -> list[str]:
     """The figures among `existing` that this scale makes. Raises ConfigError for one that does not exist."""
     for name in config.get("figures", []):
         _known("figures", name, existing)
@@ -123,14 +123,14 @@ def without_factor(table: str) -> tuple[str, str]:
     return (name, f"_{factor}") if name and re.fullmatch(r"[0-9.]+x", factor) else (table, "")
 
 
-def table_of(config: dict[str, Any], table: str, column: str) -> str:
+def table_of(config: Mapping[str, Any], table: str, column: str) -> str:
     """The corpus table with a column of `table`: long captions may have a table of their own, with its pictures."""
     name, factor = without_factor(table)
     own = f"{name}_long"
     return own + factor if column == "long" and own in config.get("corpora", {}).get("tables", {}) else table
 
 
-def source_of(config: dict[str, Any], table: str) -> dict[str, Any]:
+def source_of(config: Mapping[str, Any], table: str) -> dict[str, Any]:
     """Where a corpus table comes from, as revision.data.sources.Source takes it; folders lie under corpora.root."""
     corpora = config["corpora"]
     _known("corpora.tables", table, corpora["tables"])
@@ -139,7 +139,7 @@ def source_of(config: dict[str, Any], table: str) -> dict[str, Any]:
     return {key: value for key, value in source.items() if key not in ABOUT} | {"path": path}
 
 
-def _check_corpora(config: dict[str, Any]) -> None:
+def _check_corpora(config: Mapping[str, Any]) -> None:
     """Every table has a source, none is missing, and no two tables of one source can share a row."""
     corpora = config["corpora"]
     wanted = [name for name in config["data"] if name != "reading"]

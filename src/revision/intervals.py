@@ -1,11 +1,9 @@
-"""95% intervals over seeds and questions: a crossed two-level bootstrap, paired between methods."""
+"""95% intervals: percentiles of resamples, and Student's over replicates."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-DRAWS = 4000
 LEVEL = 0.95
 
 
@@ -18,23 +16,6 @@ class Interval:
     high: float
 
 
-def bootstrap(correct: Mapping[str, np.ndarray], *, seed: int, draws: int = DRAWS) -> np.ndarray:
-    """Resampled mean accuracies [draws, suites] from answers [seeds, questions] for each suite.
-
-    Seeds and questions are resampled independently (crossed), seeds once for all suites. The same seed and shapes
-    give the same resamples, so that the difference of two methods' results is a paired difference.
-    """
-    generator = np.random.default_rng(seed)
-    seeds = next(iter(correct.values())).shape[0]
-    weights = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
-    means = []
-    for answers in correct.values():
-        questions = answers.shape[1]
-        picked = generator.multinomial(questions, np.full(questions, 1 / questions), size=draws) / questions
-        means.append(np.einsum("bs,sq,bq->b", weights, answers, picked, optimize=True))
-    return np.stack(means, axis=1)
-
-
 def interval(value: float, resamples: np.ndarray) -> Interval:
     """Percentile interval of `resamples` [draws] around the estimate `value`."""
     tail = 100 * (1 - LEVEL) / 2
@@ -43,7 +24,7 @@ def interval(value: float, resamples: np.ndarray) -> Interval:
 
 
 def over_seeds(values: np.ndarray) -> Interval:
-    """Mean of values [seeds] with Student's 95% interval; with one seed the interval is not known (NaN)."""
+    """Mean of values [n], one a seed (or trial, part, query), with Student's 95% interval; NaN ends if n is 1."""
     from scipy.stats import t
 
     count = len(values)

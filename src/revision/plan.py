@@ -111,9 +111,14 @@ def assume(changes: Mapping[str, float]) -> Assumptions:
 
 
 def parameters_of(size: Mapping[str, Any]) -> float:
-    """Parameters of a language model: as stated, from its name (Llama-3-8B: 8e9), or 12 L h^2 if it is trained here."""
+    """Parameters of a language model: as stated, from its name (Llama-3-8B: 8e9), or 12 L h^2 if it is trained here.
+
+    Raises ConfigError for a package without `parameters` and for a model of the hub whose name tells no size.
+    """
     if "parameters" in size:
         return float(size["parameters"])
+    if "package" in size:
+        raise ConfigError(f"llm package {size['package']}: the plan cannot count it; add `parameters: <number>` to it")
     if "model" in size:
         found = re.findall(r"(?<![\w.])(\d+(?:\.\d+)?)([MB])(?![a-z])", str(size["model"]).replace("_", "-"), re.I)
         if not found:
@@ -144,8 +149,8 @@ def make_plan(config: Mapping[str, Any], published: Mapping[str, Any], given: As
 def embedding_sets(config: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
     """The embedding sets that the graph makes: name to kind (image, short or long) and rows."""
     data, sets = config["data"], {}
-    for name in run_variants(dict(config)):
-        chosen = variant(dict(config), name)
+    for name in run_variants(config):
+        chosen = variant(config, name)
         if chosen["source"] == "none":
             continue
         factor = "" if chosen["texts"] == 1 else f"_{chosen['texts']:g}x"
@@ -176,25 +181,25 @@ def _embedding(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
 
 
 def _size(config: Mapping[str, Any], name: str) -> float:
-    return parameters_of(config["llm"]["sizes"][variant(dict(config), name)["llm"]])
+    return parameters_of(config["llm"]["sizes"][variant(config, name)["llm"]])
 
 
 def _stage1_tokens(config: Mapping[str, Any], name: str, chosen: Assumptions) -> float:
-    one = variant(dict(config), name)
+    one = variant(config, name)
     rows = config["data"]["text"] * one["texts"] * config["stage1"]["epochs"]
     return rows * (_tokens(one["caption"], chosen) + 2)  # the visual token and the end
 
 
 def _stage2_tokens(config: Mapping[str, Any], name: str, chosen: Assumptions) -> float:
-    one = variant(dict(config), name)
+    one = variant(config, name)
     exchanges = config["data"]["instruct"] * (chosen.exchanges if "corpora" in config else 1)
     return exchanges * one["share"] * config["stage2"]["epochs"] * (chosen.exchange_tokens + 1)
 
 
 def _training(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
     found, seeds = [], len(config["seeds"])
-    names = run_variants(dict(config))
-    starts = dict.fromkeys(start for name in names if (start := stage1_of(dict(config), name)))
+    names = run_variants(config)
+    starts = dict.fromkeys(start for name in names if (start := stage1_of(config, name)))
     for name in starts:
         tokens = seeds * _stage1_tokens(config, name, chosen)
         found.append(Work("stage1", name, seeds, tokens, FROZEN * _size(config, name) * tokens))
@@ -205,8 +210,8 @@ def _training(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
 
 
 def _evaluation(config: Mapping[str, Any], chosen: Assumptions) -> Work:
-    names, seeds = run_variants(dict(config)), len(config["seeds"])
-    starts = dict.fromkeys(start for name in names if (start := stage1_of(dict(config), name)))
+    names, seeds = run_variants(config), len(config["seeds"])
+    starts = dict.fromkeys(start for name in names if (start := stage1_of(config, name)))
     questions = chosen.questions if "suites" in config["evaluation"] else 11.0 * config["evaluation"]["questions"]
     each = questions * (chosen.question_tokens + chosen.answer_tokens)
     flops = sum(READ * _size(config, name) * each * seeds for name in [*starts, *names])
@@ -215,13 +220,13 @@ def _evaluation(config: Mapping[str, Any], chosen: Assumptions) -> Work:
 
 
 def _is_pretrained(config: Mapping[str, Any], name: str) -> bool:
-    size = config["llm"]["sizes"][variant(dict(config), name)["llm"]]
+    size = config["llm"]["sizes"][variant(config, name)["llm"]]
     return "model" in size or "package" in size
 
 
 def _memory(config: Mapping[str, Any]) -> dict[str, float]:
     """Bytes over all GPUs by stage and language model."""
-    used = dict.fromkeys(variant(dict(config), name)["llm"] for name in run_variants(dict(config)))
+    used = dict.fromkeys(variant(config, name)["llm"] for name in run_variants(config))
     sizes = {name: parameters_of(config["llm"]["sizes"][name]) for name in used}
     stages = {
         "Stage 1": BYTES_OF_WEIGHT,
@@ -238,15 +243,15 @@ def _published_flops(config: Mapping[str, Any], chosen: Assumptions) -> float:
 
 
 def _disk(config: Mapping[str, Any], chosen: Assumptions) -> dict[str, float]:
-    names, seeds = run_variants(dict(config)), len(config["seeds"])
+    names, seeds = run_variants(config), len(config["seeds"])
     dim = chosen.dim if "corpora" in config else float(config["encoder"]["dim"])
     row = dim * BYTES_OF_EMBEDDING
     aligned = {}
     for name in names:
-        one = variant(dict(config), name)
+        one = variant(config, name)
         if one["source"] == "text":
             aligned[one["aligner"], one["caption"], one["texts"]] = config["data"]["text"] * one["texts"]
-    starts = [start for start in dict.fromkeys(stage1_of(dict(config), name) for name in names) if start]
+    starts = [start for start in dict.fromkeys(stage1_of(config, name) for name in names) if start]
     sizes = {name: _size(config, name) for name in [*starts, *names]}
     # A pretrained model that Stage 1 leaves alone is referred to, not copied.
     first = [0.0 if _is_pretrained(config, name) else sizes[name] for name in starts]

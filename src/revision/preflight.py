@@ -37,7 +37,7 @@ def terms(config: Mapping[str, Any]) -> dict[str, str]:
 
 def missing(config: Mapping[str, Any]) -> list[str]:
     """Everything that is not there, each with its mend; an empty list if the run may start."""
-    return [*_missing_data(config), *_missing_models(config), *_missing_suites(config)]
+    return [*_missing_data(config), *_missing_packages(config), *_missing_models(config), *_missing_suites(config)]
 
 
 def _sources(config: Mapping[str, Any]) -> list[str]:
@@ -65,7 +65,7 @@ def _missing_data(config: Mapping[str, Any]) -> Iterator[str]:
         table = next(t for t, settings in config["corpora"]["tables"].items() if settings["source"] == name)
         get = config["corpora"]["sources"][name].get("get", "see docs/cluster.md")
         try:
-            source = from_mapping(Source, source_of(dict(config), table), f"corpora.sources.{name}")
+            source = from_mapping(Source, source_of(config, table), f"corpora.sources.{name}")
             if source.format == "hub":
                 if _offline():
                     yield f"{name}: streamed from the hub, but HF_HUB_OFFLINE is not 0: set HF_HUB_OFFLINE=0"
@@ -78,6 +78,21 @@ def _missing_data(config: Mapping[str, Any]) -> Iterator[str]:
     pattern = config["dynamics"]["shards"]["files"]
     if pattern and not any(Path().glob(pattern)):
         yield f"dynamics.shards: no file matches {pattern!r}: {LAION}"
+
+
+def _missing_packages(config: Mapping[str, Any]) -> Iterator[str]:
+    """Packages that carry weights: language models as GGUF, and the towers under trained heads."""
+    from revision.encoders.pretrained import FAMILY, TEXT_FILE, VISION_FILE, HeadSettings, package_file
+
+    wanted = [(size["package"], "*.gguf") for size in config["llm"]["sizes"].values() if "package" in size]
+    if config["encoder"].get("family") == FAMILY:
+        towers = from_mapping(HeadSettings, config["encoder"], "encoder")
+        wanted += [(towers.vision_package, VISION_FILE), (towers.text_package, TEXT_FILE)]
+    for package, pattern in wanted:
+        try:
+            package_file(package, pattern)
+        except RevisionError as error:
+            yield str(error)
 
 
 def _missing_models(config: Mapping[str, Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
-"""Typed settings from plain mappings: unknown keys are named together with the keys that exist."""
+"""Typed settings from plain mappings: an unknown key or a number out of range is named with what would fit."""
 
-from dataclasses import MISSING, fields
+from collections.abc import Collection
+from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar
 
 from revision.errors import ConfigError
@@ -24,3 +25,18 @@ def from_mapping(cls: type[T], values: dict[str, Any], where: str) -> T:
     if missing:
         raise ConfigError(f"{where}: missing key {', '.join(missing)}")
     return cls(**values)
+
+
+def check_numbers(settings: Any, where: str, *, zero: Collection[str] = (), shares: Collection[str] = ()) -> None:
+    """Check the numbers of a dataclass: above 0, or from 0 on if `zero` names them, or from 0 to 1 if `shares` does.
+
+    Raises ConfigError that says `where`, the name, the number and what fits.
+    """
+    for name, value in asdict(settings).items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if name in shares and not 0 <= value <= 1:
+            raise ConfigError(f"{where} setting {name}: {value} is no share; give a number from 0 to 1")
+        if value < 0 or (value == 0 and name not in (*zero, *shares)):
+            least = "0 or more" if name in zero else "a positive number"
+            raise ConfigError(f"{where} setting {name}: {value} is too small; give {least}")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from revision.align import make_aligner
+from revision.align.stages import Noise
 from revision.errors import ConfigError
 
 
@@ -20,6 +21,14 @@ def test_centred_reading_moves_both_sets(sets):
     aligner = make_aligner("c3_centred", noise=0.0).fit(*sets)
     assert np.abs(aligner.transform(sets[0]) - unit(sets[0] - sets[0].mean(axis=0))).max() < 1e-7
     assert np.abs(aligner.transform_target(sets[1]) - unit(sets[1] - sets[1].mean(axis=0))).max() < 1e-7
+
+
+@pytest.mark.parametrize("name", ["c3", "c3_centred"])
+def test_noise_comes_onto_the_shifted_row_at_unit_length(sets, name):
+    clean = make_aligner(name, noise=0.0).fit(*sets).transform(sets[0])
+    noise = Noise(0.1, 5).apply(np.zeros(clean.shape), 0)
+    moved = make_aligner(name, noise=0.1, seed=5).fit(*sets).transform(sets[0])
+    assert np.abs(moved - unit(clean + noise)).max() < 1e-6
 
 
 def test_noise_has_the_stated_deviation(sets):

@@ -10,9 +10,11 @@ import figure_retrieval
 import numpy as np
 import pandas as pd
 import pytest
+import report
 import style
 from working_folder import DIM, ROOT, SIZES
 
+from revision.config import load
 from revision.intervals import Interval
 
 
@@ -29,6 +31,27 @@ def test_oracles_never_see_the_pairs_they_are_measured_on(work):
     assert found.moved["procrustes"][1] is found.image
     assert abs(found.moved["c3_centred"][1].mean(axis=0)).max() < 0.2
     assert f"{SIZES['text']} unpaired texts" in found.fitted and f"{half} other pairs" in found.fitted
+
+
+@pytest.mark.parametrize(
+    ("scale", "place", "parts", "facts", "chance"),
+    [
+        (
+            "laptop",
+            "pictures of a built-in world",
+            "A dual encoder trained from scratch",
+            "The built-in world",
+            34.0909,
+        ),
+        ("pretrained", "pictures of a built-in world", "Trained heads on frozen", "The built-in world", 34.0909),
+        ("paper", "real data", "The encoder of config/encoders/llm2clip_l14_336.yaml", "Held-out pairs", None),
+    ],
+)
+def test_the_report_says_whose_data_and_encoder_it_is_about(scale, place, parts, facts, chance):
+    config = load(ROOT / "config", scale) | {"scale": "a scale of my own"}
+    said = report.setting(config)
+    assert (said["place"], said["facts"], said["chance"]) == (place, facts, chance and pytest.approx(chance, abs=1e-3))
+    assert said["parts"].startswith(parts)
 
 
 def test_plateau_is_the_first_size_near_the_last_gap():

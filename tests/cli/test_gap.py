@@ -76,8 +76,15 @@ def test_bad_input_is_one_line_and_exit_code_1(run, sets, tmp_path):
     ):
         result = run("gap", "--image", sets / "image.npy", "--text", tmp_path / name)
         assert result.exit_code == 1 and words in result.output and "Traceback" not in result.output
-    unknown = run("gap", "--image", sets / "image", "--text", sets / "text", "--aligner", "nonsense")
-    assert unknown.exit_code == 1 and "realign" in unknown.output
+    words = "gap", "--image", sets / "image", "--text", sets / "text", "--aligner", "nonsense"
+    assert run(*words).exit_code == 1 and "realign" in run(*words).output
+    assert "realign" in json.loads(run(*words, "--json").stdout)["error"]
+
+
+def test_an_empty_set_is_refused(run, sets, tmp_path):
+    write_embeddings(tmp_path / "none", [], np.empty((0, 8)))
+    result = run("gap", "--image", sets / "image", "--text", tmp_path / "none")
+    assert result.exit_code == 1 and "only 0 rows" in result.output
 
 
 def test_audit_prints_the_slips(run):

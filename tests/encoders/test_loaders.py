@@ -270,7 +270,11 @@ def test_ready_made_arrays_are_taken_as_they_are_and_embed_nothing(tmp_path):
         encoder.encode_texts(["a"])
     np.save(tmp_path / "wide.npy", np.ones((6, 5), np.float32))
     np.save(tmp_path / "flat.npy", np.ones(6, np.float32))
-    for other, said in (("wide.npy", "dimension 4.*has 5"), ("flat.npy", "expected floats"), ("none.npy", "no .npy")):
+    for other, said in (
+        ("wide.npy", "dimension 4.*has 5"),
+        ("flat.npy", "expected floats"),
+        ("none.npy", "no such file"),
+    ):
         path = describe(tmp_path / "bad.yaml", family="arrays", image=image, text=str(tmp_path / other))
         with pytest.raises(DataError, match=said):
             load_encoder(path)

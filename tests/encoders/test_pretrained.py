@@ -117,7 +117,7 @@ def test_other_towers_than_those_of_the_training_are_refused(settings, tmp_path)
 def test_settings_that_make_no_sense():
     with pytest.raises(ConfigError, match="batch: 256 is more than pictures, 8"):
         HeadSettings(pictures=8)
-    with pytest.raises(ConfigError, match="dim: -1 is negative"):
+    with pytest.raises(ConfigError, match="dim: -1 is too small"):
         HeadSettings(dim=-1)
 
 

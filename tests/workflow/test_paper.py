@@ -37,6 +37,7 @@ def test_the_whole_graph_is_planned_for_slurm(checkout):
         assert any(line.split() == [rule, str(jobs)] for line in said.splitlines()), (rule, said[-3000:])
     assert "language_model" not in said.replace("hub_language_model", "") and "train-encoder" not in said
     assert "gres=gpu:8" in said
+    assert "figure_11" not in said  # its phrases are those of the built-in world
 
 
 def test_nothing_starts_without_the_data_and_all_that_lacks_is_listed(checkout):

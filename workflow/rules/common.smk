@@ -3,7 +3,7 @@ import re
 import sys
 from pathlib import Path
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 from revision.config import (
     check,
@@ -34,7 +34,6 @@ try:
     check(config, "config/schema.yaml")
 except RevisionError as error:
     sys.exit(f"error: {error}")
-validate(config, "../../config/schema.yaml")
 
 RESULTS = f"results/{config['scale']}"
 WORK = f"{RESULTS}/work"

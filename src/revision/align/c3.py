@@ -4,6 +4,8 @@ The ReAlign paper's table calls "C3" a mean shift plus isotropic Gaussian noise.
 own mean and adds noise in training only: there the target moves too (`transform_target`), without noise.
 """
 
+import numpy as np
+
 from revision.align.base import Aligner, Engine
 from revision.align.stages import Noise, Shift, Stage
 from revision.errors import ConfigError
@@ -11,10 +13,12 @@ from revision.statistics import Rows
 
 
 class C3(Aligner):
-    """Reading 'shift plus noise': e - mu_y + mu_x + noise * g, then unit length; g standard normal in each coordinate.
+    """Reading 'shift plus noise': unit(unit(e - mu_y + mu_x) + noise * g), g standard normal in each coordinate.
 
-    `noise` is the standard deviation a coordinate; its expected length is noise * sqrt(d). The paper leaves it open.
-    Row i of a set gets the same noise whatever the blocks and threads.
+    The shifted row has unit length before the noise comes, as every stage's result has. The paper's formula has no such
+    step, which changes little: E|e - mu_y + mu_x|^2 = 1 + T_y - T_x, near 1. `noise` is the standard deviation of a
+    coordinate, so the noise has a length of about noise * sqrt(d); the paper leaves it open. Row i of a set gets the
+    same noise whatever the blocks and threads.
     """
 
     name = "c3"
@@ -29,7 +33,7 @@ class C3(Aligner):
         self.target_mean_ = engine.moments(target).mean
         return [Shift(1.0, self._shift()), *self._noise()]
 
-    def _shift(self):
+    def _shift(self) -> np.ndarray:
         return self.target_mean_ - self.source_mean_
 
     def _noise(self) -> list[Stage]:
@@ -39,12 +43,15 @@ class C3(Aligner):
 
 
 class C3Centred(C3):
-    """Reading 'each modality minus its own mean, plus noise': e - mu_y + noise * g for the source, e - mu_x for
+    """Reading 'each modality minus its own mean': unit(unit(e - mu_y) + noise * g) for the source, unit(e - mu_x) for
     the target.
+
+    A centred row has a length of about sqrt(T_y): added to it as it is, the same noise would weigh 1 / sqrt(T_y) as
+    much.
     """
 
     name = "c3_centred"
 
-    def _shift(self):
+    def _shift(self) -> np.ndarray:
         self.target_stages_ = [Shift(1.0, -self.target_mean_)]
         return -self.source_mean_

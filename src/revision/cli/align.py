@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from revision.errors import ConfigError, DataError, RevisionError, explain
+from revision.cli.messages import reported
+from revision.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from revision.store import EmbeddingSet
@@ -24,7 +25,6 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object in
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
 Threads = Annotated[int, typer.Option(min=1, help="Worker threads; the result does not depend on it.")]
 BlockRows = Annotated[int, typer.Option(min=1, help="Rows a block; memory grows with it, the result does not change.")]
-EXIT_BAD_INPUT = 1
 DEFAULT_BLOCK_ROWS = 512
 PROCESSORS = os.cpu_count() or 1
 
@@ -32,20 +32,6 @@ PROCESSORS = os.cpu_count() or 1
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f} rows/s" if task.speed else "- rows/s", style="progress.data.speed")
-
-
-@contextmanager
-def _reported(as_json: bool) -> Iterator[None]:
-    """Turn an error of the package or of the system (no permission, say) into a message and exit code 1."""
-    try:
-        yield
-    except (RevisionError, OSError) as error:
-        message = explain(error)
-        if as_json:
-            print(json.dumps({"error": message}))
-        else:
-            Console(stderr=True, soft_wrap=True).print(f"Error: {message}", style="red", markup=False)
-        raise typer.Exit(EXIT_BAD_INPUT) from error
 
 
 @contextmanager
@@ -118,7 +104,7 @@ def import_command(
 
       revision import released_code/text_embeds/ sets/texts
     """
-    with _reported(as_json):
+    with reported(as_json):
         from revision.importers import import_embeddings
 
         _refuse_existing(out, force)
@@ -151,7 +137,7 @@ def embed_command(
 
       revision embed reference.parquet --encoder encoder --column image --out embeddings/images --dtype float16
     """
-    with _reported(as_json):
+    with reported(as_json):
         from revision.encoders import load_encoder
         from revision.encoders.corpus import embed_corpus
         from revision.store.sets import MANIFEST
@@ -187,7 +173,7 @@ def stats_command(
 
       revision stats sets/images --covariance --save images.npz
     """
-    with _reported(as_json):
+    with reported(as_json):
         from functools import reduce
 
         import numpy as np
@@ -232,7 +218,7 @@ def merge_command(
 
       revision merge parts/0.npz parts/1.npz --out text_short.npz
     """
-    with _reported(as_json):
+    with reported(as_json):
         from revision.statistics import merge_moments
         from revision.store import merge_sets
 
@@ -273,7 +259,7 @@ def align_command(
 
       revision align sets/queries out --fitted fitted/realign --json
     """
-    with _reported(as_json):
+    with reported(as_json):
         from threadpoolctl import threadpool_limits
 
         from revision.align import Engine, load_aligner, make_aligner, save_aligner

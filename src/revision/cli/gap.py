@@ -10,30 +10,11 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from revision.errors import ConfigError, DataError, RevisionError
+from revision.cli.messages import reported
+from revision.errors import ConfigError
 
 PUBLISHED = Path("config/published.yaml")
 LEAST_WIDTH, LABEL_WIDTH, CELL_WIDTH = 100, 50, 13
-
-
-def read_set(path: Path) -> Any:
-    """An embedding set folder or a .npy file [n, d] (mapped, never unpickled); DataError says what else was found."""
-    from revision.store import open_embeddings
-
-    if path.is_dir():
-        return open_embeddings(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file or folder; give an embedding folder or a .npy file")
-    if path.suffix != ".npy":
-        raise DataError(f"{path}: not an embedding folder and not a .npy file; convert it with `revision import`")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        mend = "convert it with `revision import`"
-        raise DataError(f"{path}: not readable as a plain .npy array ({error}); {mend}") from error
-    if array.ndim != 2 or not np.issubdtype(array.dtype, np.floating):
-        raise DataError(f"{path}: expected floats [rows, dimensions], got {array.dtype} {array.shape}")
-    return np.asarray(array)
 
 
 def pair_up(image: Any, text: Any, unpaired: bool) -> tuple[Any, Any, bool, str]:
@@ -41,7 +22,9 @@ def pair_up(image: Any, text: Any, unpaired: bool) -> tuple[Any, Any, bool, str]
 
     Sets on disk are paired where their ids are the same, in whatever order; arrays where they have as many rows.
     """
-    counts = (getattr(image, "count", None) or len(image), getattr(text, "count", None) or len(text))
+    from revision.geometry.rows import as_rows
+
+    counts = as_rows(image, "image").count, as_rows(text, "text").count
     if unpaired:
         return image, text, False, "Taken as unpaired, as asked."
     if counts[0] != counts[1]:
@@ -80,11 +63,12 @@ def gap(
     from revision.files import write_text
     from revision.geometry.page import render
     from revision.geometry.suite import SuiteSettings, run_suite
+    from revision.store import open_rows
 
-    def work() -> None:
+    with reported(as_json):
         if html is not None and html.exists() and not force:
             raise ConfigError(f"{html}: exists already; pass --force to overwrite it, or name another file")
-        images, texts, paired, why = pair_up(read_set(image), read_set(text), unpaired)
+        images, texts, paired, why = pair_up(open_rows(image), open_rows(text), unpaired)
         settings = SuiteSettings(seed=seed, rows=rows, sample=sample, fit_share=fit_share)
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -106,8 +90,6 @@ def gap(
             write_text(html, render(suite, f"{image.name} and {text.name}"))
             Console(stderr=True).print(f"Report: {html}", soft_wrap=True)
 
-    _guarded(work)
-
 
 def audit(
     published: Annotated[Path, typer.Option(help="YAML of the published numbers.")] = PUBLISHED,
@@ -120,7 +102,7 @@ def audit(
     from revision.audit import audit as run
     from revision.audit import read_published
 
-    def work() -> None:
+    with reported(as_json):
         found = run(read_published(published))
         if as_json:
             typer.echo(json.dumps(found.to_dict(), indent=2, sort_keys=True, allow_nan=False))
@@ -136,8 +118,6 @@ def audit(
         for one in found.disagreements:
             values = ", ".join(f"{value} in the {place}" for place, value in one.values.items())
             console.print(f"Printed twice, differently (nothing to recompute): {one.place}: {values}.")
-
-    _guarded(work)
 
 
 def _print_suite(suite: Any) -> None:
@@ -157,15 +137,6 @@ def _print_suite(suite: Any) -> None:
         console.print(table)
     for words in (*suite.notes, *suite.choices.values()):
         console.print(f"- {words}", soft_wrap=True, markup=False)
-
-
-def _guarded(work: Any) -> None:
-    """Run `work`; an error of this package is one line on stderr and exit code 1."""
-    try:
-        work()
-    except RevisionError as error:
-        Console(stderr=True).print(f"Error: {error}", soft_wrap=True, markup=False, highlight=False)
-        raise typer.Exit(1) from error
 
 
 def register(app: typer.Typer) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from revision.errors import ConfigError, RevisionError
+from revision.jobs import read_benchmarks
 
 Scale = Annotated[str, typer.Option(help="A file of config/scales.")]
 FOLDER = Path("config")
@@ -20,14 +21,13 @@ def _configuration(scale: str) -> dict[str, Any]:
     return load(FOLDER, scale)
 
 
-def measured(work: Path) -> dict[str, tuple[int, float]]:
-    """Jobs and seconds by rule, from the benchmark tables that the last run left in its working folder."""
-    found: dict[str, tuple[int, float]] = {}
-    for path in sorted((work / "benchmarks").rglob("*.tsv")):
-        rule = path.relative_to(work / "benchmarks").parts[0].removesuffix(".tsv")
-        header, *rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
-        jobs, seconds = found.get(rule, (0, 0.0))
-        found[rule] = jobs + len(rows), seconds + sum(float(row[header.index("s")]) for row in rows)
+def measured(work: Path) -> dict[str, dict[str, float]]:
+    """Jobs and seconds by rule, from the benchmark files that the last run left in its working folder."""
+    found: dict[str, dict[str, float]] = {}
+    for key, duration in read_benchmarks(work / "benchmarks").items():
+        of_rule = found.setdefault(key.split("/")[0], {"jobs": 0, "seconds": 0.0})
+        of_rule["jobs"] += 1
+        of_rule["seconds"] += duration.seconds
     return found
 
 
@@ -55,10 +55,9 @@ def plan_command(
         except ValueError:
             raise ConfigError(f"--assume {text!r}: expected name=number") from None
     plan = make_plan(config, read_published(FOLDER / "published.yaml"), assumed(changes))
-    last = measured(Path("results") / scale / "work")
     values = plan.to_dict(usd_per_gpu_hour) | {
         "terms": terms(config),
-        "measured": {rule: {"jobs": jobs, "seconds": seconds} for rule, (jobs, seconds) in last.items()},
+        "measured": measured(Path("results") / scale / "work"),
     }
     if "corpora" not in config:  # trained on a CPU in small: hours are measured, not planned
         values |= {"gpu_hours": None, "gpu_usd": None, "gpu_memory_bytes": None, "gpus": None}

@@ -16,6 +16,7 @@ from transformers import CLIPConfig, CLIPModel
 from revision.encoders.dual import CONFIG, WEIGHTS
 from revision.errors import ConfigError
 from revision.files import sha256, write_json
+from revision.settings import check_numbers
 
 PAD, START, END = "<pad>", "<start>", "<end>"
 
@@ -46,9 +47,7 @@ class ClipSettings:
     learn_temperature: bool = True
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not isinstance(value, bool) and value < (0 if name in ("weight_decay", "warmup_share") else 1e-9):
-                raise ConfigError(f"encoder setting {name}: {value} is too small; give a positive number")
+        check_numbers(self, "encoder", zero=["weight_decay"], shares=["warmup_share"])
         if self.image_size % self.patch:
             raise ConfigError(f"encoder setting patch: {self.patch} does not divide image_size, {self.image_size}")
 

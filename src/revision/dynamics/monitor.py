@@ -15,6 +15,7 @@ from revision.errors import ConfigError, DataError
 from revision.geometry.frame import FRAME_ENERGY, Frame, fit_frame
 from revision.geometry.neighbours import pair_cosine
 from revision.geometry.rows import Array
+from revision.settings import check_numbers
 
 PROBE = "probe"
 
@@ -35,10 +36,8 @@ class MonitorSettings:
     energy: float = FRAME_ENERGY
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < (0 if name == "freeze_at" else 1) and name != "energy":
-                raise ConfigError(f"monitor setting {name}: {value} is too small; give 1 or more")
-        if not 0 < self.energy < 1:
+        check_numbers(self, "monitor", zero=["freeze_at"])
+        if not self.energy < 1:
             raise ConfigError(f"monitor setting energy: {self.energy} leaves U or V empty; give a share such as 0.9")
         if self.freeze_at + self.every >= self.late_from:
             raise ConfigError(

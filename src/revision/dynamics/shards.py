@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from revision.data.sources import PICTURES
 from revision.dynamics.clip import ClipEncoder, ClipSettings
 from revision.errors import DataError
 from revision.statistics import ordered_map
 
-PICTURES, TEXT = (".jpg", ".jpeg", ".png", ".webp"), ".txt"
+TEXT = ".txt"
 
 
 @dataclass(frozen=True)

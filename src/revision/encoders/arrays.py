@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
-import numpy as np
-
 from revision.errors import DataError
 from revision.files import sha256
-from revision.store import EmbeddingSet, open_embeddings
+from revision.store import EmbeddingSet, open_rows
 from revision.store.sets import MANIFEST
 
 
@@ -27,7 +25,7 @@ class ReadyMade:
 
     def __init__(self, name: str, settings: ArraysSettings) -> None:
         self.name, self.settings = name, settings
-        self.image, self.text = read(name, settings.image), read(name, settings.text)
+        self.image, self.text = open_rows(settings.image), open_rows(settings.text)
         digests = [
             sha256(path / MANIFEST if path.is_dir() else path) for path in map(Path, (settings.image, settings.text))
         ]
@@ -50,19 +48,3 @@ class ReadyMade:
             f"encoder {self.name} is ready-made arrays and embeds nothing new; `revision gap` and "
             "`snakemake compare_encoders` take it as it is"
         )
-
-
-def read(name: str, path: str | Path) -> EmbeddingSet | np.ndarray:
-    """An embedding set, or a .npy file as a mapped array [n, d]; DataError says what else was found."""
-    path = Path(path)
-    if path.is_dir():
-        return open_embeddings(path)
-    if path.suffix != ".npy" or not path.is_file():
-        raise DataError(f"encoder {name}: {path}: no embedding folder and no .npy file; see `revision import`")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"encoder {name}: {path}: not a plain .npy array ({error}); see `revision import`") from error
-    if array.ndim != 2 or array.dtype.kind != "f":
-        raise DataError(f"encoder {name}: {path}: expected floats [n, d], found {array.dtype} {array.shape}")
-    return array

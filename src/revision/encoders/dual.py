@@ -14,12 +14,13 @@ from torch.nn import functional
 
 from revision.errors import ConfigError, DataError
 from revision.files import sha256, write_json
-from revision.settings import from_mapping
+from revision.settings import check_numbers, from_mapping
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 PADDING = 0
 REVISION_DIGITS = 12
 REACH = 5
+SHARES = ("warmup_share", "false_pairs", "long_share", "scan_share")
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,7 @@ class EncoderSettings:
     centred_start: bool = False
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not isinstance(value, bool) and value < 0:
-                raise ConfigError(f"encoder setting {name}: {value} is negative; give 0 or more")
-        if self.temperature == 0:
-            raise ConfigError("encoder setting temperature: 0 divides by zero; give a positive number, such as 0.03")
+        check_numbers(self, "encoder", zero=["weight_decay"], shares=SHARES)
         if self.batch > self.pictures:
             raise ConfigError(f"encoder setting batch: {self.batch} is more than pictures, {self.pictures}; lower it")
 

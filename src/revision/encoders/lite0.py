@@ -13,7 +13,7 @@ GRID = 4
 FEATURES = TAP_CHANNELS * GRID**2 + HEAD
 
 
-class SamePadding(nn.Conv2d):
+class SameConv2d(nn.Conv2d):
     """A convolution padded as TensorFlow pads, where the weights come from."""
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -34,11 +34,11 @@ class Block(nn.Module):
         width = inputs * expansion
         self.expands, self.adds = expansion != 1, stride == 1 and inputs == outputs
         if self.expands:
-            self._expand_conv = SamePadding(inputs, width, 1, bias=False)
+            self._expand_conv = SameConv2d(inputs, width, 1, bias=False)
             self._bn0 = nn.BatchNorm2d(width, eps=EPSILON)
-        self._depthwise_conv = SamePadding(width, width, kernel, stride, groups=width, bias=False)
+        self._depthwise_conv = SameConv2d(width, width, kernel, stride, groups=width, bias=False)
         self._bn1 = nn.BatchNorm2d(width, eps=EPSILON)
-        self._project_conv = SamePadding(width, outputs, 1, bias=False)
+        self._project_conv = SameConv2d(width, outputs, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(outputs, eps=EPSILON)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = SamePadding(3, STEM, 3, 2, bias=False)
+        self._conv_stem = SameConv2d(3, STEM, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(STEM, eps=EPSILON)
         blocks, channels = [], STEM
         for count, kernel, stride, expansion, outputs in STAGES:
@@ -61,7 +61,7 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(Block(channels, outputs, kernel, stride if place == 0 else 1, expansion))
                 channels = outputs
         self._blocks = nn.ModuleList(blocks)
-        self._conv_head = SamePadding(channels, HEAD, 1, bias=False)
+        self._conv_head = SameConv2d(channels, HEAD, 1, bias=False)
         self._bn1 = nn.BatchNorm2d(HEAD, eps=EPSILON)
         self._fc = nn.Linear(HEAD, CLASSES)
 

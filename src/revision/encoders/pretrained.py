@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 
+from revision.encoders.dual import CONFIG, REVISION_DIGITS, SHARES, WEIGHTS
 from revision.encoders.lite0 import FEATURES, EfficientNetLite0
 from revision.errors import ConfigError, DataError
 from revision.files import sha256, write_json
-from revision.settings import from_mapping
+from revision.settings import check_numbers, from_mapping
 
 FAMILY = "pretrained_heads"
-WEIGHTS, CONFIG = "weights.safetensors", "config.json"
-REVISION_DIGITS = 12
+VISION_FILE, TEXT_FILE = "models/*.pth", "model.zip"  # where the packages keep the weights
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,7 @@ class HeadSettings:
     text_package: str = "all_minilm_l6_v2"
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not isinstance(value, str) and value < 0:
-                raise ConfigError(f"encoder setting {name}: {value} is negative; give 0 or more")
-        if self.temperature == 0 or self.captions == 0:
-            raise ConfigError("encoder settings temperature and captions: give positive numbers")
+        check_numbers(self, "encoder", zero=["weight_decay"], shares=SHARES)
         if self.batch > self.pictures:
             raise ConfigError(f"encoder setting batch: {self.batch} is more than pictures, {self.pictures}; lower it")
 
@@ -83,8 +79,8 @@ class Towers:
 
     def __init__(self, settings: HeadSettings) -> None:
         self.settings = settings
-        vision = package_file(settings.vision_package, "models/*.pth")
-        text = package_file(settings.text_package, "model.zip")
+        vision = package_file(settings.vision_package, VISION_FILE)
+        text = package_file(settings.text_package, TEXT_FILE)
         self.revision = f"{sha256(vision)[:REVISION_DIGITS]}-{sha256(text)[:REVISION_DIGITS]}"
         self.vision = EfficientNetLite0()
         self.vision.load_state_dict(torch.load(vision, weights_only=True, map_location="cpu"))

@@ -59,17 +59,16 @@ class Metric:
     label: str
     place: str
     needs_pairs: bool = False
-    of_image: bool = False
 
 
 METRICS: dict[str, Metric] = {
     "gap": Metric("centroid gap", "figure 3"),
-    "trace": Metric("trace of the covariance", "section 4", of_image=True),
-    "alpha": Metric("power-law exponent", "figure 4a", of_image=True),
-    "effective_rank": Metric("effective rank", "figure 10a", of_image=True),
-    "effective_dimension": Metric("effective dimension", "follow-up", of_image=True),
-    "condition": Metric("condition number", "figure 9", of_image=True),
-    "effective_condition": Metric("effective condition number", "figure 1c", of_image=True),
+    "trace": Metric("trace of the covariance", "section 4"),
+    "alpha": Metric("power-law exponent", "figure 4a"),
+    "effective_rank": Metric("effective rank", "figure 10a"),
+    "effective_dimension": Metric("effective dimension", "follow-up"),
+    "condition": Metric("condition number", "figure 9"),
+    "effective_condition": Metric("effective condition number", "figure 1c"),
     "angular_divergence": Metric("JS divergence of cosines to the images' (bits)", "figure 4b"),
     "mixing_rate": Metric("k-NN mixing rate", "figure 5"),
     "neighbour_overlap": Metric("k-NN overlap with the texts before", "figure 9b"),

@@ -6,7 +6,9 @@ shard, rows, bytes and an XXH3-128 checksum. A folder appears under its final na
 """
 
 from revision.store.merge import merge_sets
-from revision.store.sets import EmbeddingSet, Shard, open_embeddings
+from revision.store.sets import EmbeddingSet, Shard, open_embeddings, open_rows
 from revision.store.writer import EmbeddingWriter, write_embeddings
 
-__all__ = ["EmbeddingSet", "EmbeddingWriter", "Shard", "merge_sets", "open_embeddings", "write_embeddings"]
+__all__ = [
+    "EmbeddingSet", "EmbeddingWriter", "Shard", "merge_sets", "open_embeddings", "open_rows", "write_embeddings",
+]  # fmt: skip

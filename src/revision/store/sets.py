@@ -143,11 +143,33 @@ class EmbeddingSet:
                 pass
 
 
+def open_rows(path: str | Path) -> EmbeddingSet | np.ndarray:
+    """The embedding set in a folder, or a .npy file [n, d] of floats, mapped into memory and never unpickled.
+
+    DataError says what else was found.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return open_embeddings(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file or folder; give an embedding folder or a .npy file")
+    if path.suffix != ".npy":
+        raise DataError(f"{path}: not an embedding folder and not a .npy file; convert it with `revision import`")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        mend = "convert it with `revision import`"
+        raise DataError(f"{path}: not readable as a plain .npy array ({error}); {mend}") from error
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise DataError(f"{path}: expected floats [rows, dimensions], got {array.dtype} {array.shape}")
+    return np.asarray(array)
+
+
 def open_embeddings(folder: str | Path) -> EmbeddingSet:
     """Open an embedding set without reading its numbers.
 
-    Raises DataError where the manifest is missing or unreadable, or a shard is missing or has another size than it
-    was written with.
+    Raises DataError where the manifest is missing, unreadable or counts other rows than its shards have, or a shard is
+    missing or has another size than it was written with.
     """
     folder = Path(folder)
     try:
@@ -159,6 +181,8 @@ def open_embeddings(folder: str | Path) -> EmbeddingSet:
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
         mend = "name a folder that `revision import` or `revision embed` has written"
         raise DataError(f"{folder}: no embedding set here ({type(error).__name__}: {error}); {mend}") from error
+    if sum(shard.rows for shard in shards) != found.count:
+        raise DataError(f"{folder / MANIFEST}: counts {found.count} rows, its shards have others; {REBUILD}")
     for shard in shards:
         path = folder / shard.file
         size = path.stat().st_size if path.is_file() else None

@@ -1,12 +1,10 @@
 """Writing embedding sets: whole or not at all, ids unique, every number finite."""
 
-import errno
 import io
 import re
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +52,8 @@ class EmbeddingWriter:
     """Write a stream of (ids, block) to an embedding set; a context manager, `result` holds the set after it.
 
     `shard_rows` defaults to shards of about 32 MiB. The set replaces an older embedding set of the same name, never
-    any other folder. Raises DataError for duplicate ids, a wrong dimension, non-finite numbers (`checked=False` skips
-    this for rows that a kernel has already checked) and a full disk.
+    any other folder. Raises DataError for duplicate ids, a wrong dimension and non-finite numbers (`checked=False`
+    skips this for rows that a kernel has already checked), DiskError where the system refuses to write.
     """
 
     def __init__(
@@ -122,12 +120,11 @@ class EmbeddingWriter:
             raise DataError(
                 f"{self.folder}: a number from row {self.count} on is too large for {self.dtype}; use float32"
             )
-        with self._disk():
-            start = 0
-            while start < len(cast):
-                stop = min(len(cast), start + self.shard_rows - self._rows)
-                self._write(names[start:stop], cast[start:stop])
-                start = stop
+        start = 0
+        while start < len(cast):
+            stop = min(len(cast), start + self.shard_rows - self._rows)
+            self._write(names[start:stop], cast[start:stop])
+            start = stop
 
     def _check_finite(self, block: np.ndarray) -> None:
         if not np.isfinite(block).all():
@@ -157,24 +154,10 @@ class EmbeddingWriter:
         self.shards.append(Shard(self._name(), self._rows, self._file.size, self._file.digest.hexdigest()))
         self._writer, self._file, self._rows = None, None, 0
 
-    @contextmanager
-    def _disk(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
-            free = shutil.disk_usage(self.folder.parent).free
-            raise DataError(
-                f"{self.folder}: the disk is full at row {self.count} ({free} bytes free); free space or write "
-                "elsewhere. Nothing was left under that name"
-            ) from error
-
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
             if kind is None:
-                with self._disk():
-                    self._finish()
+                self._finish()
         except BaseException as failure:
             self._abandon(type(failure), failure, failure.__traceback__)
             raise
