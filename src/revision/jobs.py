@@ -155,7 +155,7 @@ class Progress:
 
 
 class Durations:
-    """How long jobs took: benchmark files of this folder, else a table of a former run."""
+    """How long jobs took: benchmark files of this folder, else a table of a former run, else what `learn` was told."""
 
     def __init__(self, results: Path) -> None:
         self.jobs = read_table(results / "tables/durations.csv") | read_benchmarks(results / "work/benchmarks")
@@ -168,12 +168,26 @@ class Durations:
             )
             for name, group in groups.items()
         }
+        self._learned: dict[str, Duration] = {}
 
-    def of(self, job: Job) -> Duration | None:
-        """What the job took before, else the mean over its rule's jobs, else None."""
+    def before(self, job: Job) -> Duration | None:
+        """What the job took in a former run, else the mean over its rule's jobs there, else None."""
         if job.key is None:
             return None
         return self.jobs.get(job.key) or self._means.get(job.key.split("/")[0])
+
+    def learn(self, finished: Iterable[tuple[Job, float]], pace: float = 1.0) -> None:
+        """Take the mean seconds of this run's jobs, over `pace`, for rules that no former run timed."""
+        seconds: dict[str, list[float]] = {}
+        for job, took in finished:
+            if job.key is not None and self.before(job) is None:
+                seconds.setdefault(job.rule, []).append(max(took, 0.0) / pace)
+        means = {rule: sum(each) / len(each) for rule, each in seconds.items()}
+        self._learned = {rule: Duration(mean, mean, 0.0) for rule, mean in means.items()}
+
+    def of(self, job: Job) -> Duration | None:
+        """What the job took before, else what its rule's jobs take in this run, else None."""
+        return self.before(job) or self._learned.get(job.rule)
 
 
 @dataclass(frozen=True)
@@ -250,9 +264,7 @@ def failure(job: Job, root: Path = Path(), said: str = "") -> str:
 def cause(said: str) -> str:
     """What ended a job besides its own error, by what Snakemake says of it, and the mend; empty if nothing did."""
     if "has older modification time" in said:
-        return (
-            "the system's clock went back, so that its result seems older than its input; repeat the command"
-        )
+        return "the system's clock went back, so that its result seems older than its input; repeat the command"
     if "Missing files after" in said:
         return "it ended without an error and without its result; mend what its log says, then repeat the command"
     found = STATUS.search(said)

@@ -37,11 +37,15 @@ class Display:
         self._printed = 0
 
     def left(self, state: Progress, now: float) -> str:
-        """About how long the rest takes, at this run's pace against the former one's; empty if nothing is known."""
+        """About how long the rest takes, at this run's pace against the former one's; empty if nothing is known.
+
+        Rules that no former run timed take as long as their jobs that have ended in this run.
+        """
         done = {job for job, _ in state.finished}
-        expected = [(self.durations.of(job), seconds) for job, seconds in state.finished]
+        expected = [(self.durations.before(job), seconds) for job, seconds in state.finished]
         before = sum(duration.seconds for duration, _ in expected if duration)
         pace = sum(seconds for duration, seconds in expected if duration) / before if before > ENOUGH else 1.0
+        self.durations.learn(state.finished, pace)
         rest = estimate([job for job in self.planned if job not in done], self.durations, self.cores)
         underway = sum(
             min(max(now - start, 0.0), duration.seconds * pace)
@@ -49,8 +53,8 @@ class Display:
             if (duration := self.durations.of(job))
         )
         seconds = max(rest.seconds * pace - underway / self.cores, 0.0)
-        untimed = f"{rest.unknown} jobs never timed" if rest.unknown else ""
-        return ", ".join(filter(None, [f"about {spoken(seconds)} left" if seconds else "", untimed]))
+        untimed = f"{rest.unknown} {'job' if rest.unknown == 1 else 'jobs'} never timed" if rest.unknown else ""
+        return " and ".join(filter(None, [f"about {spoken(seconds)} left" if seconds else "", untimed]))
 
     def render(self, state: Progress, now: float) -> Group:
         """The live display: a bar with the counts, and a line a running job."""
