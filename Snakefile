@@ -3,7 +3,7 @@
     make reproduce                  the scale `laptop`
     make reproduce SCALE=tiny       a quick look at everything
     snakemake -n                    what would run
-    snakemake table_1               one thing
+    snakemake --cores 2 table_1     one thing
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from revision.align import Engine, make_aligner
 from revision.errors import DataError
-from revision.statistics import load_moments, merge_moments, moments, save_moments
+from revision.statistics import Moments, load_moments, merge_all, merge_moments, moments, save_moments
 from revision.store import merge_sets, open_embeddings, write_embeddings
 
 ROWS = np.random.default_rng(0).standard_normal((100, 6)).astype(np.float32)
@@ -71,6 +71,12 @@ def test_moments_of_another_set_are_refused(parts, tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"no")
     with pytest.raises(DataError, match="no moments here"):
         load_moments(tmp_path / "bad.npz")
+
+
+def test_parts_without_rows_count_for_nothing():
+    none, some = Moments(0, np.zeros(3), 0.0), Moments.of(np.arange(6.0).reshape(2, 3))
+    assert merge_all([none, some, none]) is some
+    assert merge_all([none, none]) is none
 
 
 def test_parts_that_do_not_belong_together_are_named(parts, tmp_path):

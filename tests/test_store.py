@@ -97,6 +97,14 @@ def test_truncated_or_missing_shard_is_named_at_opening(tmp_path, how, message):
         open_embeddings(tmp_path / "set")
 
 
+def test_a_manifest_that_counts_other_rows_than_its_shards_is_named(tmp_path):
+    write_embeddings(tmp_path / "set", *table())
+    manifest = json.loads((tmp_path / "set/manifest.json").read_text())
+    (tmp_path / "set/manifest.json").write_text(json.dumps(manifest | {"count": manifest["count"] + 1}))
+    with pytest.raises(DataError, match=r"manifest.json: counts 51 rows, its shards have others"):
+        open_embeddings(tmp_path / "set")
+
+
 def test_altered_shard_is_named_by_its_checksum(tmp_path):
     write_embeddings(tmp_path / "set", *table(), shard_rows=20)
     damage(tmp_path / "set" / "shard-00002.arrow", "flip")

@@ -6,7 +6,7 @@ in any order by any number of workers. The variance keeps the sum of squared dev
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
@@ -224,10 +224,17 @@ def load_moments(path: str | Path, of: EmbeddingSet | None = None) -> Moments:
     return found
 
 
+def merge_all(parts: Sequence[Moments]) -> Moments:
+    """Moments of all `parts` (one or more) together, in that order; those without rows, such as the last parts of a
+    small table, count for nothing.
+    """
+    return reduce(Moments.merge, [part for part in parts if part.count] or parts[:1])
+
+
 def merge_moments(paths: Iterable[str | Path], out: str | Path) -> Moments:
     """Moments of all sets whose moments lie in `paths`, merged in that order and written to `out`."""
     parts = [_read_moments(path) for path in paths]
-    merged = reduce(Moments.merge, (found for found, _ in parts if found.count))
+    merged = merge_all([found for found, _ in parts])
     _write_moments(out, merged, np.concatenate([shards for _, shards in parts]))
     return merged
 

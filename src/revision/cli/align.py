@@ -174,11 +174,9 @@ def stats_command(
       revision stats sets/images --covariance --save images.npz
     """
     with reported(as_json):
-        from functools import reduce
-
         import numpy as np
 
-        from revision.statistics import Moments, moments, save_moments
+        from revision.statistics import Moments, merge_all, moments, save_moments
 
         rows, sets, results = [], [], []
         with _progress(as_json) as begin:
@@ -198,7 +196,7 @@ def stats_command(
                 facts = {"mean_length": length, "trace": result.trace if result.count else 0.0}
                 rows.append(_facts(found) | facts | _speed(found.count, start))
         if save is not None:
-            save_moments(save, reduce(Moments.merge, [each for each in results if each.count] or results[:1]), sets)
+            save_moments(save, merge_all(results), sets)
         _show("Moments of the unit rows", rows, as_json)
 
 
@@ -225,7 +223,8 @@ def merge_command(
         _refuse_existing(out, force)
         if all(part.suffix == ".npz" for part in parts):
             merged = merge_moments(parts, out)
-            _show("Merged", [{"moments": str(out), "count": merged.count, "trace": merged.trace}], as_json)
+            trace = merged.trace if merged.count else 0.0
+            _show("Merged", [{"moments": str(out), "count": merged.count, "trace": trace}], as_json)
         else:
             _show("Merged", [_facts(merge_sets(parts, out))], as_json)
 

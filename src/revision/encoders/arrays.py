@@ -46,5 +46,5 @@ class ReadyMade:
     def _refuse(self) -> NoReturn:
         raise DataError(
             f"encoder {self.name} is ready-made arrays and embeds nothing new; `revision gap` and "
-            "`snakemake compare_encoders` take it as it is"
+            "`snakemake --cores 2 compare_encoders` take it as it is"
         )
