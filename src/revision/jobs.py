@@ -250,9 +250,7 @@ def failure(job: Job, root: Path = Path(), said: str = "") -> str:
 def cause(said: str) -> str:
     """What ended a job besides its own error, by what Snakemake says of it, and the mend; empty if nothing did."""
     if "has older modification time" in said:
-        return (
-            "the system's clock went back, so that its result seems older than its input; repeat the command"
-        )
+        return "the system's clock went back, so that its result seems older than its input; repeat the command"
     if "Missing files after" in said:
         return "it ended without an error and without its result; mend what its log says, then repeat the command"
     found = STATUS.search(said)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from revision.errors import ConfigError, RevisionError
+from revision.jobs import read_benchmarks
 
 Scale = Annotated[str, typer.Option(help="A file of config/scales.")]
 FOLDER = Path("config")
@@ -23,11 +24,9 @@ def _configuration(scale: str) -> dict[str, Any]:
 def measured(work: Path) -> dict[str, tuple[int, float]]:
     """Jobs and seconds by rule, from the benchmark tables that the last run left in its working folder."""
     found: dict[str, tuple[int, float]] = {}
-    for path in sorted((work / "benchmarks").rglob("*.tsv")):
-        rule = path.relative_to(work / "benchmarks").parts[0].removesuffix(".tsv")
-        header, *rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
-        jobs, seconds = found.get(rule, (0, 0.0))
-        found[rule] = jobs + len(rows), seconds + sum(float(row[header.index("s")]) for row in rows)
+    for key, one in read_benchmarks(work / "benchmarks").items():
+        jobs, seconds = found.get(rule := key.split("/")[0], (0, 0.0))
+        found[rule] = jobs + 1, seconds + one.seconds
     return found
 
 
