@@ -102,7 +102,7 @@ def wait_for(what) -> None:
         ("Command 'x' returned non-zero exit status 143.", r"killed by signal 15 \(SIGTERM\); repeat the command"),
         (
             "Missing files after 5 seconds. results/a.txt (missing locally)",
-            "without its result; mend what its log says",
+            "it ended without an error and without its result; mend what its log says",
         ),
         ("Command 'exit status 137' returned non-zero exit status 1.", ""),
         ("Command 'x' returned non-zero exit status 255.", ""),
