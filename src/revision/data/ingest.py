@@ -10,7 +10,7 @@ import warnings
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -251,8 +251,3 @@ def _refuse_twins(source: Source, ids: array, places: array) -> None:
             f"{source.path}: rows {first} and {second} (counted over all its files, from 0) have the same id; remove "
             "one, or leave `id` out of `fields` to number the rows"
         )
-
-
-def with_root(source: Source, root: str | Path) -> Source:
-    """The source with its folder under `root`; data sets of the hub stay what they are."""
-    return source if source.format == "hub" else replace(source, path=str(Path(root) / source.path))
