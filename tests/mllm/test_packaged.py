@@ -4,7 +4,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from test_stages import stage1, stage2, world  # noqa: F401
+from test_stages import stage1, stage2
 
 from revision.errors import DataError
 from revision.files import write_json
@@ -75,7 +75,7 @@ def test_a_package_that_is_not_there(tmp_path):
         write_packaged_llm("not_there", tmp_path / "llm")
 
 
-def test_stage_1_refers_to_a_packaged_llm_and_says_when_it_has_gone(world):  # noqa: F811
+def test_stage_1_refers_to_a_packaged_llm_and_says_when_it_has_gone(world):
     assert not is_pretrained(world / "llm")
     stage1(world, out=world / "whole")
     write_json(world / "llm/manifest.json", {"stage": STAGE})

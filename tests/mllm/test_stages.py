@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from colour_world import COLOURS, ROWS
 
 from revision.errors import ConfigError, DataError
 from revision.mllm.language import LanguageModelSettings
@@ -17,28 +18,6 @@ from revision.mllm.model import ReVisionModel
 from revision.mllm.stages import train_language_model, train_stage1, train_stage2
 from revision.store import write_embeddings
 
-COLOURS = ["red", "blue", "green", "white"]
-ROWS = 256
-
-
-@pytest.fixture
-def world(tmp_path):
-    """Embeddings that are noisy one-hot colours, captions that name them, and a fresh LLM."""
-    generator = np.random.default_rng(0)
-    picked = generator.integers(0, 4, ROWS)
-    rows = np.eye(8, dtype=np.float32)[picked] + 0.05 * generator.standard_normal((ROWS, 8)).astype(np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    ids = [f"a-{k}" for k in range(ROWS)]
-    write_embeddings(tmp_path / "e", ids, rows)
-    colours = [COLOURS[k] for k in picked]
-    columns = {"id": ids, "short": colours, "context": colours, "question": ["what colour ?"] * ROWS, "answer": colours}
-    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
-    size, vocabulary = LanguageModelSettings(32, 2, 2), [*COLOURS, "what", "colour", "?"]
-    train_language_model(tmp_path / "t.parquet", 56, vocabulary, size, READING, seed=0, out=tmp_path / "llm")
-    return tmp_path
-
-
-READING = LoopSettings(epochs=60, batch_size=32, learning_rate=0.01, validate_every=200)
 LOOP = LoopSettings(epochs=16, batch_size=32, learning_rate=0.01, validate_every=20)
 
 

@@ -233,8 +233,6 @@ def _hub(source: Source) -> Iterator[Example]:
         for number, values in enumerate(rows):
             where = f"{source.path}@{source.revision[:8]}, row {number}"
             yield Example(values, where, f"{number:09d}", ".")
-    except DataError:
-        raise
     except Exception as error:  # the hub's client raises errors of several libraries
         said = f"{type(error).__name__}: {error}"
         raise DataError(

@@ -103,11 +103,6 @@ class ClipEncoder(nn.Module):
         """Logarithm of one over the temperature."""
         return self.clip.logit_scale
 
-    @property
-    def dim(self) -> int:
-        """Dimension of the common space."""
-        return self.settings.dim
-
     def tokens(self, texts: list[str]) -> Tensor:
         """Token numbers [n, longest], cut to the context."""
         return torch.tensor([encoding.ids for encoding in self.tokenizer.encode_batch(texts)])

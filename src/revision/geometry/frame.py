@@ -25,10 +25,6 @@ class Frame:
         """r, the dimension of U."""
         return self.U.shape[1]
 
-    def split(self, rows: Array) -> tuple[Array, Array]:
-        """Coordinates of rows [..., d] in U [..., r] and in V [..., d - r]."""
-        return rows @ self.U, rows @ self.V
-
     def project(self, rows: Array) -> tuple[Array, Array]:
         """P_U rows and P_V rows, [..., d] each; the two add up to `rows`."""
         inside = (rows @ self.U) @ self.U.T

@@ -33,9 +33,6 @@ class Examples:
     lengths: np.ndarray
     pad: int
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
     @property
     def targets(self) -> np.ndarray:
         """Target tokens of every row [n]."""

@@ -199,12 +199,11 @@ def train_stage2(
     share: float,
     seed: int,
     out: str | Path,
-    embedding_dim: int | None = None,
 ) -> None:
     """Visual instruction tuning on real images: projector and LLM are trained, loss on the answers.
 
-    `start` is a Stage-1 checkpoint, or a language model (then the projector is new, with `embedding_dim` inputs, or
-    there is none at all if `embeddings` is "none": the Blind row). `share` of the instructions is used, the first rows.
+    `start` is a Stage-1 checkpoint, or a language model (then the projector is new, or there is none at all if
+    `embeddings` is "none": the Blind row). `share` of the instructions is used, the first rows.
     """
     join()  # before weights are loaded: FSDP lets the first process alone read them
     out = Path(out)
@@ -219,7 +218,7 @@ def train_stage2(
     visual = None if blind else load_embeddings(embeddings, table["id"], model.embedding_dim)
     held_visual = None if visual is None else load_embeddings(validation[0], held["id"], visual.dim)
     if model.projector is None and visual is not None:
-        model = ReVisionModel(model.llm, model.tokenizer, embedding_dim or visual.dim, seed=seed)
+        model = ReVisionModel(model.llm, model.tokenizer, visual.dim, seed=seed)
 
     def examples_of(columns: dict[str, list]) -> Examples:
         return tokenise(model.tokenizer, [question_prompt(q) for q in columns["question"]], columns["answer"])
