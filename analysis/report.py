@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from style import name_of
 
 from revision.audit import audit, read_published
+from revision.claims import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
 from revision.data.scenes import World
 from revision.files import sha256, write_text
 from revision.intervals import over_seeds
@@ -24,6 +25,7 @@ from revision.jobs import Duration, durations_csv, read_benchmarks
 from revision.provenance import versions
 
 REFERENCE = "revision"
+VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN)
 
 
 def embedded(path: Path) -> str:
@@ -210,7 +212,7 @@ if __name__ == "__main__":
         seeds=config["seeds"],
         answers=answers(pd.read_csv(results / "figures/figure_3.csv"), accuracy_rows(first, "stage2"), losses),
         claims=claims,
-        counts=pd.Series([claim["verdict"] for claim in claims], dtype=str).value_counts().to_dict(),
+        counts={verdict: count for verdict in VERDICTS if (count := [one["verdict"] for one in claims].count(verdict))},
         tables=tables,
         stage1=accuracy_rows(first, "stage1"),
         losses=losses,
