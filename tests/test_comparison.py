@@ -154,3 +154,9 @@ def test_crossing_is_linear_in_the_logarithm():
     assert crossing([1, 2, 4], [5.0, 6.0, 7.0], 6.0) == pytest.approx(2)
     assert crossing([3, 9], [5.0, 6.0], 4.0) == 3
     assert crossing([1, 2], [0.0, 1.0], 2.0) is None
+
+
+def test_a_table_of_answers_that_is_cut_is_named(tmp_path):
+    (tmp_path / "seed0.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"seed0\.parquet: no whole table of answers .*run the evaluation again"):
+        read_answers([tmp_path / "seed0.parquet"])

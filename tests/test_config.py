@@ -10,6 +10,7 @@ import yaml
 from revision.align import make_aligner
 from revision.config import (
     check,
+    load,
     run_tables,
     run_variants,
     scale_file,
@@ -122,6 +123,14 @@ def test_settings_name_unknown_and_missing_keys():
         from_mapping(LoopSettings, {"lr": 1}, "stage1")
     with pytest.raises(ConfigError, match=r"stage1: missing key batch_size, epochs, learning_rate"):
         from_mapping(LoopSettings, {}, "stage1")
+    with pytest.raises(ConfigError, match="stage1: expected a mapping of settings, got list"):
+        from_mapping(LoopSettings, [1], "stage1")
+
+
+def test_a_file_of_no_mapping_is_named(tmp_path):
+    (tmp_path / "default.yaml").write_text("- seeds\n")
+    with pytest.raises(ConfigError, match=r"default\.yaml: holds list, expected keys with values"):
+        load(tmp_path, "tiny")
 
 
 @pytest.fixture

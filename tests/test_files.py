@@ -17,6 +17,12 @@ def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_error_that_is_no_refusal_of_the_system_stays_what_it_is(tmp_path):
+    with pytest.raises(KeyError, match="lost"), atomic_file(tmp_path / "a.txt"):
+        raise KeyError("lost")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "set"
     with pytest.raises(RuntimeError), atomic_folder(path) as temporary:

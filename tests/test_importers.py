@@ -117,6 +117,49 @@ def test_plain_containers_pass_and_other_objects_do_not(tmp_path):
         read_pickle(tmp_path / "path.pkl")
 
 
+RECONSTRUCT, SCALAR = np._core.multiarray._reconstruct, np._core.multiarray.scalar
+EMPTY, SINGLE, TWO = (np.ndarray, (0,), b"b"), np.dtype("<f4"), np.array([1, 2], "<f4").tobytes()
+
+
+class Built(Run):
+    """Asks the unpickler to call `function(*arguments)` and to set `state` on what comes out."""
+
+    def __init__(self, function, arguments, state):
+        self.call = (function, arguments, state)
+
+
+def test_numbers_that_python_2_wrote_as_text_are_read(tmp_path):
+    state = (1, (2,), SINGLE, False, TWO.decode("latin1"))
+    (tmp_path / "old.pkl").write_bytes(pickle.dumps(Built(RECONSTRUCT, EMPTY, state), protocol=2))
+    assert read_pickle(tmp_path / "old.pkl").tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Run(np.dtype, 3), "a dtype is not named by a text"),
+        (Run(np.dtype, "O"), "an array of dtype object; only plain numbers and texts"),
+        (Built(np.dtype, ("f4",), (3, "<", ("a",), None, None, -1, -1, 0)), "a dtype with fields"),
+        (Built(RECONSTRUCT, EMPTY, (1, (2,), SINGLE, False, [1, 2])), "an array whose numbers are no bytes"),
+        (Built(RECONSTRUCT, EMPTY, (1, (2,), "f4", False, TWO)), "an array without a dtype"),
+        (Built(RECONSTRUCT, EMPTY, (1, (-2,), SINGLE, False, TWO)), r"an array of shape \(-2,\) on 8 bytes"),
+        (Built(RECONSTRUCT, EMPTY, (1, (3,), SINGLE, False, TWO)), r"shape \(3,\) and dtype float32 on 8 bytes"),
+        (Run(np._core.numeric._frombuffer, TWO, SINGLE, (2,), "K"), "an array whose numbers are no bytes"),
+        (Run(SCALAR, SINGLE, b"12"), "a number whose width is not its dtype's"),
+        (Run(collections.OrderedDict, ("ab",)), "an ordered dictionary out of no list of pairs"),
+    ],
+)
+def test_arrays_that_are_not_what_they_say_are_refused(tmp_path, value, said):
+    (tmp_path / "odd.pkl").write_bytes(pickle.dumps(value))
+    with pytest.raises(DataError, match=rf"odd\.pkl: not a pickle of plain arrays \(.*{said}"):
+        read_pickle(tmp_path / "odd.pkl")
+
+
+def test_a_pickle_that_is_not_there_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_pickle(tmp_path / "nowhere.pkl")
+
+
 def test_object_arrays_hidden_in_npy_are_not_unpickled(tmp_path):
     proof = tmp_path / "proof"
     np.save(tmp_path / "evil.npy", np.array([[Run(open, str(proof), "w")]], dtype=object), allow_pickle=True)
@@ -184,6 +227,37 @@ def test_unusable_sources_say_why(tmp_path):
     np.savez(tmp_path / "two.npz", left=ROWS, right=ROWS)
     with pytest.raises(DataError, match="holds left, right; name one of them 'embedding'"):
         import_embeddings(tmp_path / "two.npz", tmp_path / "set")
+
+
+def pickled(value):
+    return lambda path: path.with_suffix(".pkl").write_bytes(pickle.dumps(value))
+
+
+def tabled(values):
+    return lambda path: pq.write_table(pa.table({"embedding": values}), path.with_suffix(".parquet"))
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (pickled({"a": 1}), r"e\.pkl: holds dict, expected a list"),
+        (pickled([{"id": "a", "embed": "red"}]), r"row 0: 'embed' is str, not a vector of numbers"),
+        (pickled([{"id": "a", "embed": np.array(["red"])}]), r"row 0: 'embed' is not a vector of numbers \("),
+        (tabled([[1.0, 2.0], [1.0, 2.0, 3.0]]), r"rows 0 on: column 'embedding' holds vectors of lengths \[2, 3\]"),
+        (tabled([["a", "b"], ["c", "d"]]), r"column 'embedding' holds list<.*string>, expected lists of numbers"),
+        (
+            lambda path: np.save(path.with_suffix(".npy"), ROWS[None]),
+            r"a stack of shape \(1, 30, 6\); expected a table",
+        ),
+        (lambda path: np.savez(path.with_suffix(".npz"), embeddings=ROWS, ids=["a", "b"]), "2 ids for 30 rows"),
+    ],
+)
+def test_a_file_of_something_else_is_named(tmp_path, write, said):
+    write(tmp_path / "e")
+    (source,) = tmp_path.iterdir()
+    with pytest.raises(DataError, match=said):
+        import_embeddings(source, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
 
 
 @pytest.mark.parametrize("write", [write_npy, write_npz, write_parquet, write_safetensors])

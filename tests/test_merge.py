@@ -92,4 +92,11 @@ def test_parts_that_do_not_belong_together_are_named(parts, tmp_path):
         write_embeddings(tmp_path / name, ["same"], ROWS[:1])
     with pytest.raises(DataError, match="id 'same' is in 2 rows"):
         merge_sets([tmp_path / "a", tmp_path / "b"], out)
+    with pytest.raises(DataError, match="no parts to merge"):
+        merge_sets([], out)
     assert not out.exists()
+    out.mkdir()
+    (out / "thesis.tex").write_text("years of work")
+    with pytest.raises(DataError, match="exists and is no embedding set"):
+        merge_sets(parts, out)
+    assert [path.name for path in out.iterdir()] == ["thesis.tex"]

@@ -132,6 +132,30 @@ def test_shard_of_another_dimension_or_kind_is_named(tmp_path):
         put(b"not arrow at all, but long enough to look like something").array()
 
 
+def test_a_manifest_of_other_rows_or_of_another_version_is_named(tmp_path):
+    write_embeddings(tmp_path / "set", *table())
+    path = tmp_path / "set/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["shards"][0]["rows"] = 49
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=r"shard-00000\.arrow: 50 rows where the manifest says 49"):
+        open_embeddings(tmp_path / "set").array()
+    path.write_text(json.dumps(manifest | {"format": "revision-embeddings-9"}))
+    with pytest.raises(DataError, match="format 'revision-embeddings-9', this version reads 'revision-embeddings-1'"):
+        open_embeddings(tmp_path / "set")
+
+
+def test_a_row_is_placed_by_shard_and_id(tmp_path):
+    ids, rows = table()
+    with EmbeddingWriter(tmp_path / "set", 4, shard_rows=30) as writer:
+        for start in (0, 20, 40):
+            writer.append(ids[start : start + 20], rows[start : start + 20])
+    found = open_embeddings(tmp_path / "set")
+    assert found.place(25) == f"{tmp_path}/set/shard-00000.arrow, row 25 (id 'row-25')"
+    assert found.place(49) == f"{tmp_path}/set/shard-00001.arrow, row 19 (id 'row-49')"
+    assert found.place(50) == f"{tmp_path}/set, row 50"
+
+
 @pytest.mark.parametrize(("value", "fault"), [(np.nan, "NaN"), (np.inf, "infinity")])
 def test_non_finite_numbers_are_refused_with_their_row(tmp_path, value, fault):
     ids, rows = table()
@@ -170,6 +194,8 @@ def test_wrong_shapes_are_refused(tmp_path):
         write_embeddings(tmp_path / "set", ids, rows[0])
     with pytest.raises(DataError, match="dtype 'float8' is not one of float16, float32"):
         write_embeddings(tmp_path / "set", ids, rows, dtype="float8")
+    with pytest.raises(DataError, match="dimension and shard_rows must be at least 1, got 4 and 0"):
+        write_embeddings(tmp_path / "set", ids, rows, shard_rows=0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,6 +244,16 @@ def test_full_disk_leaves_nothing_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(_Hashed, "write", write)
     with pytest.raises(DiskError, match=r"set: No space left on device; free space, or write to another folder"):
         write_embeddings(tmp_path / "set", *table(1000), shard_rows=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_error_of_the_disk_keeps_its_name(tmp_path, monkeypatch):
+    def write(self, data):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(_Hashed, "write", write)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_embeddings(tmp_path / "set", *table())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -31,9 +31,14 @@ def snakemake(
     return done
 
 
+def revision(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `revision` in `folder`; the finished process with its output."""
+    return subprocess.run([*REVISION, *words], cwd=folder, capture_output=True, text=True, env=ENVIRONMENT)
+
+
 def reproduce(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run `revision reproduce` in `folder`; the finished process with its output."""
-    done = subprocess.run([*REVISION, "reproduce", *words], cwd=folder, capture_output=True, text=True, env=ENVIRONMENT)
+    done = revision(folder, "reproduce", *words)
     if check and done.returncode:
         raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
     return done

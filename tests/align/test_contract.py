@@ -10,6 +10,8 @@ import pytest
 from sklearn.utils import estimator_checks as checks
 
 from revision.align import ALIGNERS, Engine, load_aligner, make_aligner, save_aligner
+from revision.align.base import array_rows
+from revision.align.stages import Linear, Shift
 from revision.errors import ConfigError, DataError, DiskError
 from revision.store import write_embeddings
 
@@ -115,6 +117,19 @@ def test_unknown_names_are_listed():
 
 
 @pytest.mark.parametrize(
+    ("name", "parameters", "said"),
+    [
+        ("bc_align", {"energy": 0}, r"energy must lie in \(0, 1\], got 0"),
+        ("gaussian_ot", {"shrinkage": 2}, r"shrinkage must lie in \[0, 1\], got 2"),
+        ("ridge", {"regularisation": 0}, "ridge: regularisation must be above 0, got 0"),
+    ],
+)
+def test_parameters_out_of_range_are_named(sets, name, parameters, said):
+    with pytest.raises(ConfigError, match=said):
+        make_aligner(name, **parameters).fit(sets[0], sets[1][: len(sets[0])])
+
+
+@pytest.mark.parametrize(
     ("value", "fault"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity"), (0.0, "a zero vector")]
 )
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -134,6 +149,13 @@ def test_rows_without_a_direction_are_named(sets, name, dtype, value, fault):
         broken_target[5] = value
         with pytest.raises(DataError, match=f"target, row 5: {fault}; drop the row"):
             make_aligner(name).fit(source, broken_target)
+
+
+@pytest.mark.parametrize("other", [[], [Linear(np.eye(24), np.zeros(24))]])
+def test_a_row_that_a_shift_takes_to_nothing_is_named(sets, other):
+    rows = array_rows(np.eye(24), "source")
+    with pytest.raises(DataError, match="source, row 5: a vector whose length is not a number above zero after the"):
+        Engine().moments(rows, stages=[Shift(1.0, -np.eye(24)[5]), *other])
 
 
 def test_bad_row_in_a_set_is_named_with_file_and_id(tmp_path, sets):

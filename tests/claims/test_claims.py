@@ -224,3 +224,25 @@ def test_the_shipped_claims_cover_the_paper(tmp_path):
     assert {"appendix C", "theorem B.14", "appendix H.4", "section 4", "section 5"} <= {claim.place for claim in claims}
     table = verdict_table(claims, tmp_path, "laptop")
     assert set(table.verdict) == {NOT_RUN} and table.reason.str.len().min() > 0 and table.criterion.str.len().min() > 10
+
+
+def test_a_claim_without_criteria_is_refused(tmp_path):
+    (tmp_path / "claims.yaml").write_text("- {id: empty, statement: s, place: p, criteria: []}\n")
+    with pytest.raises(ConfigError, match=r"claims\.yaml: claim empty: no criteria"):
+        read_claims(tmp_path / "claims.yaml")
+    with pytest.raises(ConfigError, match="claim empty: no criteria"):
+        judge(Claim("empty", "s", "p", ()), tmp_path, "laptop")
+    with pytest.raises(ConfigError, match="kind slope needs a metric"):
+        Criterion(kind="slope", x="n", above=0)
+
+
+def test_what_a_table_lacks_is_the_reason_that_nothing_was_judged(tmp_path):
+    source = planted(tmp_path, {"method": ["a", "b", "b"], "seed": [0, 1, 2], "gap": [0.1, 0.2, 0.3]})
+    sides = {"of": {"method": "a"}, "to": {"method": "b"}, "over": "seed"}
+    for criterion, reason in (
+        ({"kind": "difference", "metric": "gap", **sides}, "no seed is on both sides"),
+        ({"kind": "value", "metric": "gap", "where": {"scale": "tiny"}}, "no column scale"),
+        ({"kind": "correlation", "metric": "gap", "x": "seed"}, "3 rows; a correlation with an interval takes 4"),
+    ):
+        outcome = found(tmp_path, source=source, above=0, **criterion)
+        assert (outcome.verdict, outcome.reason) == (NOT_RUN, f"{source}: {reason}")

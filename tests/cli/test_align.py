@@ -52,6 +52,8 @@ def test_import_writes_a_set_and_reports_it(tmp_path):
     assert open_embeddings(tmp_path / "set").ids().to_pylist() == [f"x{i}" for i in range(20)]
     assert "exists" in json.loads(call(*arguments, code=1).stdout)["error"]
     call(*arguments, "--force")
+    nowhere = ("import", tmp_path / "e.npy", tmp_path / "other", "--ids", tmp_path / "no.txt", "--json")
+    assert "no.txt: does not exist; give a text file" in json.loads(call(*nowhere, code=1).stdout)["error"]
 
 
 class Letters:
@@ -77,6 +79,8 @@ def test_embed_writes_a_set_and_does_not_overwrite_it(tmp_path, monkeypatch):
     refused = json.loads(call(*arguments, "--out", tmp_path / "set", code=1).stdout)["error"]
     assert "add --force to replace it" in refused
     call(*arguments, "--out", tmp_path / "set", "--force")
+    part = json.loads(call(*arguments, "--out", tmp_path / "part", "--part", 2, "--parts", 2, code=1).stdout)["error"]
+    assert part == "part 2 of 2: parts are numbered from 0 to 1"
 
 
 def test_an_error_of_the_system_is_told_without_a_traceback(sets):
@@ -140,6 +144,7 @@ def test_altered_input_stops_align_unless_told_otherwise(sets):
         (("--target", "images", "--method", "nothing"), "the aligners are"),
         (("--target", "images", "--param", "steps"), "write name=value"),
         (("--target", "images", "--param", "step=1"), "unknown parameter step"),
+        (("--target", "images", "--param", "steps=two"), "steps"),
         (("--target", "nowhere"), "no embedding set here"),
         (("--fitted", "nowhere"), "no saved aligner here"),
         (("--fitted", "nowhere", "--param", "steps=1"), "belong to a fit"),

@@ -124,3 +124,15 @@ def test_every_scale_is_planned_and_packages_that_are_missing_are_listed(checkou
 
 def test_a_run_without_other_peoples_data_lacks_nothing(checkout):
     assert run("preflight", "--scale", "laptop").output.strip() == "scale laptop: everything is here"
+
+
+def test_a_source_of_the_hub_needs_the_hub_and_pictures_need_their_folder(checkout, monkeypatch):
+    config = load("config", "paper")
+    bunny(checkout / "data/bunny")
+    (checkout / "data/bunny/pretrain/images").rename(checkout / "elsewhere")
+    config["corpora"]["sources"]["densefusion"] |= {"format": "hub", "path": "someone/set", "revision": "0" * 40}
+    said = "\n".join(missing(config))
+    assert "densefusion: streamed from the hub, but HF_HUB_OFFLINE is not 0: set HF_HUB_OFFLINE=0" in said
+    assert "bunny: no folder of pictures data/bunny/" in said
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    assert not any(line.startswith("densefusion") for line in missing(config))

@@ -1,6 +1,7 @@
 """One run at a time in a folder; what is asked wrongly is named before anything starts; what a run shows."""
 
 import io
+import json
 import subprocess
 import sys
 import textwrap
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from revision.cli.progress import Display, spoken
+from revision.cli.progress import Display, follow, spoken
 from revision.cli.reproduce import is_locked, only_run, register
 from revision.errors import ConfigError, RevisionError
 from revision.jobs import Durations, Job, Progress
@@ -145,3 +146,33 @@ def test_time_left_follows_the_pace_of_this_run(tmp_path):
 
 def test_time_spans_are_said_as_people_do():
     assert [spoken(seconds) for seconds in (4.4, 89, 600, 11100)] == ["4 s", "89 s", "10 min", "3 h 05 min"]
+
+
+class Process:
+    """Stands for Snakemake's: each wait ends as `waits` says, None for the end of the process."""
+
+    def __init__(self, *waits):
+        self.waits = list(waits)
+
+    def wait(self, seconds):
+        if (error := self.waits.pop(0)) is not None:
+            raise error
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_is_followed_to_its_end_through_an_interrupt(tmp_path, terminal):
+    words, events = io.StringIO(), tmp_path / "events.jsonl"
+    (tmp_path / "align.log").write_text("no such column\n")
+    jobs = [Job(rule, (), (str(tmp_path / f"{rule}.log"),)) for rule in ("embed", "align")]
+    about = {"event": "job_info", "wildcards": {}, "benchmark": None, "time": 100.0}
+    lines = [about | {"job": number, "rule": job.rule, "log": list(job.logs)} for number, job in enumerate(jobs)]
+    lines += [{"event": "job_finished", "job": 0, "time": 104.0}, {"event": "job_error", "job": 1, "time": 105.0}]
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    console = Console(file=words, width=100, force_terminal=terminal)
+    still = subprocess.TimeoutExpired("snakemake", 0.5)
+    process = Process(still, KeyboardInterrupt(), still, None)
+    state = follow(process, events, Display(jobs, Durations(tmp_path), 1, console))
+    assert process.waits == [] and [job.rule for job in state.failed] == ["align"]
+    said = words.getvalue()
+    assert said.count("failed: align") == said.count("no such column") == said.count("stopping: the running jobs") == 1
+    assert ("1/2 jobs" in said) == terminal and ("[1/2] embed took 4 s" in said) != terminal

@@ -42,3 +42,11 @@ def test_short_captions_have_no_asides_and_long_ones_do():
     scenes = world.scenes("probe", 0, 50)
     assert not any(nonvisual_share(text) for text in world.captions(scenes, "short"))
     assert any(nonvisual_share(text) for text in world.captions(scenes, "long"))
+
+
+def test_a_kind_that_is_not_there_and_no_rows_are_named(tmp_path):
+    with pytest.raises(ConfigError, match="corpus kind 'poems' does not exist; the kinds are captions"):
+        write_corpus(World(), "poems", "probe", 5, tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match="0 rows asked for; ask for at least 1"):
+        write_corpus(World(), "captions", "probe", 0, tmp_path / "a.parquet")
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import ImageFile
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -193,7 +194,10 @@ def test_bad_pictures(tmp_path, content, said):
         write(settings, tmp_path / "t.parquet")
 
 
-def test_a_picture_cut_short_is_named_when_it_is_decoded(tmp_path):
+@pytest.mark.parametrize("lenient", [False, True])
+def test_a_picture_cut_short_is_named_when_it_is_decoded(tmp_path, monkeypatch, lenient):
+    """Also where Pillow was told to accept it, as lmms-eval does when it is imported."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
     settings = bunny(tmp_path / "set")
     place = tmp_path / "set/pretrain/images/00007.png"
     place.write_bytes(place.read_bytes()[:50])
@@ -248,6 +252,35 @@ def test_bad_files(tmp_path, maker, place, content, said):
         list(read(Source(**settings)))
 
 
+def test_folders_and_other_members_of_a_shard_are_passed_over(tmp_path):
+    settings = laion(tmp_path / "set", shards=1, rows=2)
+    whole = list(read(Source(**settings)))
+    with tarfile.open(tmp_path / "set/00000.tar") as archive:
+        archive.extractall(tmp_path / "members", filter="data")
+    (tmp_path / "members/000000000.cls").write_text("7")
+    with tarfile.open(tmp_path / "set/00000.tar", "w") as archive:
+        archive.add(tmp_path / "members", ".")  # a folder, and in it all members
+    found = {Path(one.values.pop("__key__")).name: one.values for one in read(Source(**settings))}
+    assert found == {one.values.pop("__key__"): one.values for one in whole}
+
+
+def test_a_row_of_a_listed_file_must_be_a_mapping(tmp_path):
+    settings = internvl(tmp_path / "set")
+    (tmp_path / "set/opensource/mix.jsonl").write_text("[1]\n")
+    with pytest.raises(DataError, match=r"mix\.jsonl, row 0: not a mapping of fields"):
+        list(read(Source(**settings)))
+
+
+@pytest.mark.parametrize("block", [1, 3, 20])
+def test_blocks_of_any_size_give_the_same_rows(tmp_path, monkeypatch, block):
+    settings = laion(tmp_path / "set")
+    whole, written = write(settings, tmp_path / "whole.parquet")
+    monkeypatch.setattr("revision.data.ingest.BLOCK", block)
+    rows, again = write(settings, tmp_path / "blocks.parquet")
+    assert rows == whole and again == written
+    assert pq.read_metadata(tmp_path / "blocks.parquet").num_row_groups == -(-len(rows) // block)
+
+
 def test_text_of_a_shard_in_another_encoding(tmp_path):
     settings = laion(tmp_path / "set", shards=1, rows=1)
     with tarfile.open(tmp_path / "set/00000.tar", "w") as archive:
@@ -295,6 +328,8 @@ def test_bad_share_too_few_rows_no_folder_no_file(tmp_path):
     settings = bunny(tmp_path / "set")
     with pytest.raises(ConfigError, match=r"share \[0.5, 0.2\] is no part"):
         write(settings, tmp_path / "t", share=(0.5, 0.2))
+    with pytest.raises(ConfigError, match="0 rows asked for; ask for at least 1"):
+        write(settings, tmp_path / "t", count=0)
     with pytest.raises(DataError, match=r"40 usable rows in its share 0 to 1, 41 are asked for; ask for fewer"):
         write(settings, tmp_path / "t", count=41, at_most=False)
     with pytest.raises(DataError, match=r"no such folder; put the data set there"):
@@ -323,6 +358,28 @@ def test_the_hub_is_asked_only_when_it_is_allowed(tmp_path, monkeypatch):
     assert rows[3] == {"id": "3", "short": "text 3", "image": picture(3)}
 
 
+def test_pictures_of_the_hub_come_as_they_are_and_its_errors_are_named(tmp_path, monkeypatch):
+    import datasets
+
+    pictures = [picture(row) for row in range(3)]
+    held = {"id": [*"abc"], "caption": [*"xyz"], "image": [{"bytes": one, "path": None} for one in pictures]}
+    table = datasets.Dataset.from_dict(held).cast_column("image", datasets.Image())
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table.to_iterable_dataset())
+    fields = {"id": "id", "short": "caption", "image": "image"}
+    source = json.dumps({"path": "someone/set", "format": "hub", "revision": "0" * 40, "fields": fields})
+    run = CliRunner().invoke(app, ["corpus-from", source, "--count", "3", "--out", str(tmp_path / "t")])
+    assert run.exit_code == 0 and f"streaming someone/set at {'0' * 40} from the Hugging Face hub" in run.stderr
+    assert [row["image"] for row in pq.read_table(tmp_path / "t").to_pylist()] == pictures
+
+    def refuse(*_, **__):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(DataError, match=r"someone/set: could not be streamed \(ConnectionError: no route\); check id"):
+        list(read(Source(**json.loads(source))))
+
+
 def test_the_command(tmp_path):
     settings = pubmedvision(tmp_path / "set")
     run = CliRunner().invoke(
@@ -333,3 +390,5 @@ def test_the_command(tmp_path):
     (tmp_path / "source.yaml").write_text(json.dumps(settings))
     run = CliRunner().invoke(app, ["corpus-from", str(tmp_path / "source.yaml"), "--count", "9", "--out", "u"])
     assert isinstance(run.exception, DataError) and "8 usable rows" in str(run.exception)
+    run = CliRunner().invoke(app, ["corpus-from", "nowhere.yaml", "--count", "9", "--out", "u"])
+    assert isinstance(run.exception, ConfigError) and "neither a JSON object nor a readable file" in str(run.exception)

@@ -12,7 +12,8 @@ import pytest
 
 from revision.data.scenes import KINDS, SPLITS, World, WorldSettings
 from revision.data.scenes.lexicon import GENERAL, SCAN
-from revision.errors import ConfigError
+from revision.data.scenes.scene import draw_scene
+from revision.errors import ConfigError, RevisionError
 
 WORLD = World()
 DOMAINS = {"general": GENERAL, "scan": SCAN}
@@ -237,3 +238,8 @@ def test_settings_are_plain_data():
     settings = WorldSettings(seed=3, short_place=0.2)
     assert WorldSettings(**json.loads(json.dumps(vars(settings)))) == settings
     assert sha256(repr(settings).encode()).hexdigest() != sha256(repr(WorldSettings()).encode()).hexdigest()
+
+
+def test_a_condition_that_no_scene_meets_is_named():
+    with pytest.raises(RevisionError, match=r"scene \('probe', 3\): no scene fits after \d+ drafts; loosen"):
+        draw_scene(("probe", 3), "general", 0, 1, 0.0, accept=lambda scene: False)

@@ -1,6 +1,7 @@
 """The monitor in training: resumable to the byte, without effect on what is trained, and right about what it saw."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -152,3 +153,11 @@ def test_training_that_ends_before_the_late_window_is_refused_at_once(world, tmp
     with pytest.raises(ConfigError, match="late_from: 400, but training has 16 steps"):
         observe_training(world, ENCODER, MonitorSettings(), tmp_path, seed=0)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_frame_too_narrow_and_a_window_too_short_are_named(world, probe, tmp_path):
+    narrow = replace(MONITOR, energy=0.01)
+    with pytest.raises(DataError, match=r"frame at step 4: U has 1 of 16 dimensions at energy 0.01; .* need two"):
+        observe_training(world, ENCODER, narrow, tmp_path, seed=3, show_progress=False)
+    with pytest.raises(DataError, match="monitor: 0 observations from step late_from = 10 on; two are needed"):
+        summarise(GapMonitor(probe, MONITOR))

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
+import socket
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,7 @@ from revision.dynamics import MonitorSettings
 from revision.dynamics.clip import ClipEncoder, ClipSettings, train_tokenizer
 from revision.dynamics.run import observe_shards
 from revision.dynamics.shards import ShardBatches, ShardPairs, split
+from revision.encoders.parallel import Group, join
 from revision.errors import ConfigError, DataError
 
 TRAINING = {
@@ -158,15 +162,22 @@ def test_a_killed_run_on_shards_ends_with_the_same_bytes(shards, undisturbed, tm
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
 
-def one_of_two(rank, meeting, shards, folder):
-    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+def one_of_two(rank, port, shards, folder):
+    """One of the processes that torchrun starts."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    assert join() == torch.device("cpu") and Group.current() == Group(rank, 2)
+    with pytest.raises(ConfigError, match="batch: 9 is no multiple of the 2 processes"):
+        observe_shards(shards, replace(SETTINGS, batch=9), MONITOR, folder, seed=4, show_progress=False)
     observe_shards(shards, SETTINGS, MONITOR, folder, seed=4, show_progress=False)
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(shards, undisturbed, tmp_path):
-    multiprocessing.spawn(one_of_two, (str(tmp_path / "meeting"), shards, tmp_path / "run"), nprocs=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    multiprocessing.spawn(one_of_two, (port, shards, tmp_path / "run"), nprocs=2)
     alone, together = (pd.read_csv(folder / "series.csv") for folder in (undisturbed, tmp_path / "run"))
     for column in ("gap", "pair_cosine", "temperature", "gamma", "delta", "zeta"):
         np.testing.assert_allclose(together[column], alone[column], rtol=1e-3)
@@ -201,3 +212,5 @@ def test_shards_that_are_none_or_too_few_are_named(pairs, tmp_path):
         split(pairs, 115, 8)
     with pytest.raises(ConfigError, match="patch: 5 does not divide image_size, 224"):
         ClipSettings(steps=1, patch=5)
+    with pytest.raises(ConfigError, match="encoder setting dim: 0 is too small; give a positive number"):
+        ClipSettings(steps=1, dim=0)

@@ -68,6 +68,11 @@ def test_encoder_gives_unit_rows_of_its_dimension(trained):
     np.testing.assert_array_equal(images, encoder.encode_pixels(WORLD.images(scenes)))
 
 
+def test_pictures_of_another_size_are_named(trained):
+    with pytest.raises(DataError, match=r"pictures have shape \(8, 8, 3\), not \(\d+, \d+, 3\): resize them"):
+        load_encoder(trained).encode_pixels(np.zeros((2, 8, 8, 3), np.uint8))
+
+
 def test_a_text_is_embedded_alike_whatever_it_is_padded_with(trained):
     encoder = load_encoder(trained)
     texts = WORLD.captions(WORLD.scenes("probe", 0, 20), "long")

@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from revision.encoders import Encoder, load_encoder, registry
-from revision.encoders.batches import ahead
+from revision.encoders.batches import BatchEncoder, ModelSettings, ahead
 from revision.errors import ConfigError, DataError
 from revision.store import write_embeddings
 
@@ -101,6 +101,21 @@ def test_sentence_transformers_gives_what_its_encode_gives(clip, tmp_path):
         load_encoder(describe(tmp_path / "bare.yaml", family="sentence_transformers", model=str(clip)))
 
 
+def test_a_sentence_model_that_is_none_or_reads_no_pictures_is_named(tmp_path):
+    library = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    words = StaticEmbedding(tiny_models.tokenizer().backend_tokenizer, embedding_dim=4)
+    library.SentenceTransformer(modules=[words]).save(str(tmp_path / "texts"))
+    (tmp_path / "odd").mkdir()
+    odd = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.nothing.Nothing"}]
+    (tmp_path / "odd/modules.json").write_text(json.dumps(odd))
+    for name, said in (("texts", "takes no image; it is no dual encoder"), ("odd", "does not load: No module named")):
+        path = describe(tmp_path / f"{name}.yaml", family="sentence_transformers", model=str(tmp_path / name))
+        with pytest.raises(DataError, match=rf"encoder {name} \(sentence-transformers\): .*{said}"):
+            load_encoder(path)
+
+
 @pytest.fixture
 def llm2clip(cache, tmp_path, monkeypatch):
     """Both tiny checkpoints in the hub's cache, and the YAML of the encoder; remote code goes to a temporary place."""
@@ -153,6 +168,57 @@ def test_remote_code_runs_only_if_asked_for_and_only_the_pinned_repositorys(llm2
     (llm2clip.vision / "config.json").write_text(json.dumps(config))
     with pytest.raises(DataError, match="code of another repository, another/repository"):
         load_encoder(describe(tmp_path / "tiny.yaml", **llm2clip.values))
+
+
+def test_llm2clip_without_its_text_tower_is_named(llm2clip, tmp_path):
+    with pytest.raises(ConfigError, match="text_model: missing; give the checkpoint of the text tower"):
+        load_encoder(describe(tmp_path / "half.yaml", **llm2clip.values | {"text_model": ""}))
+    (llm2clip.text / "tokenizer.json").unlink()
+    with pytest.raises(DataError, match=r"encoder half \(LLM2CLIP\): does not load with transformers \d"):
+        load_encoder(describe(tmp_path / "half.yaml", **llm2clip.values))
+    (llm2clip.text / "config.json").write_text("{")
+    with pytest.raises(DataError, match=r"encoder half"):
+        load_encoder(describe(tmp_path / "half.yaml", **llm2clip.values))
+
+
+def test_pickled_weights_are_fetched_only_where_there_are_no_others(clip, cache, tmp_path, monkeypatch):
+    asked = []
+
+    def download(model, *, revision, allow_patterns):
+        asked.append(allow_patterns[-1])
+        folder = cache / f"snapshots/{COMMIT}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in clip.iterdir():
+            if path.suffix != ".safetensors":
+                shutil.copy(path, folder)
+        if "*.bin" in allow_patterns:
+            torch.save(load_file(clip / "model.safetensors"), folder / "pytorch_model.bin")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    pickled = load_encoder(describe(tmp_path / "old.yaml", family="huggingface", model="tiny/clip"))
+    assert asked == ["*.safetensors", "*.bin"] and pickled.revision == COMMIT
+    safe = load_encoder(describe(tmp_path / "new.yaml", family="huggingface", model=str(clip)))
+    np.testing.assert_array_equal(pickled.encode_texts(TEXTS), safe.encode_texts(TEXTS))
+
+
+class Lost(BatchEncoder):
+    """Embeds every text but `blue` as the same vector, and that as nothing."""
+
+    def prepare_texts(self, texts):
+        return {"known": torch.tensor([[text != "blue"] for text in texts])}
+
+    def text_features(self, inputs):
+        return inputs["known"].float() * torch.ones(1, 3)
+
+    prepare_images, image_features = prepare_texts, text_features
+
+
+def test_an_item_without_a_direction_is_named():
+    encoder = Lost("lost", COMMIT, ModelSettings(model="none", batch_size=2))
+    np.testing.assert_allclose(encoder.encode_texts(["red", "green"]), 3**-0.5, rtol=1e-6)
+    with pytest.raises(DataError, match=r"encoder lost, item 2: no direction \(zero or not finite\); try dtype"):
+        encoder.encode_texts(["red", "green", "blue"])
 
 
 def test_a_models_revision_is_its_commit_or_the_checksum_of_its_files(clip, cache, tmp_path):
@@ -268,14 +334,19 @@ def test_ready_made_arrays_are_taken_as_they_are_and_embed_nothing(tmp_path):
     np.testing.assert_array_equal(encoder.text, rows[::-1])
     with pytest.raises(DataError, match="embeds nothing new"):
         encoder.encode_texts(["a"])
+    with pytest.raises(DataError, match="embeds nothing new"):
+        encoder.encode_images(IMAGES)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "text.npy").read_bytes()[:20])
     np.save(tmp_path / "wide.npy", np.ones((6, 5), np.float32))
     np.save(tmp_path / "flat.npy", np.ones(6, np.float32))
-    for other, said in (
-        ("wide.npy", "dimension 4.*has 5"),
-        ("flat.npy", "expected floats"),
-        ("none.npy", "no such file"),
-    ):
-        path = describe(tmp_path / "bad.yaml", family="arrays", image=image, text=str(tmp_path / other))
+    faults = {
+        "wide": "dimension 4.*has 5",
+        "flat": "expected floats",
+        "none": "no such file",
+        "cut": "not readable as a plain .npy",
+    }
+    for other, said in faults.items():
+        path = describe(tmp_path / "bad.yaml", family="arrays", image=image, text=str(tmp_path / f"{other}.npy"))
         with pytest.raises(DataError, match=said):
             load_encoder(path)
 

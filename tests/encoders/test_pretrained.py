@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import BertConfig, BertModel
+from typer.testing import CliRunner
 
+from revision.cli import app
 from revision.data.scenes import World
 from revision.encoders import load_encoder
 from revision.encoders.heads import FeatureBatches, pair_features, train_heads
@@ -64,12 +67,13 @@ def test_heads_train_and_load_from_their_folder(settings, tmp_path):
         assert found.shape == (64, 8) and found.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(rows[0], trained.encode_images(images))
-    assert trained.revision == loaded.revision and loaded.encode_texts([]).shape == (0, 8)
+    assert trained.revision == loaded.revision and loaded.encode_texts([]).shape == (0, loaded.dim) == (0, 8)
 
 
 def test_the_same_seed_gives_the_same_bytes(settings, tmp_path):
-    for name in ("a", "b"):
-        train_heads(World(), settings, tmp_path / name, seed=3, show_progress=False)
+    train_heads(World(), settings, tmp_path / "a", seed=3, show_progress=False)
+    words = ["train-encoder", "--settings", json.dumps(asdict(settings)), "--seed", "3", "--out", str(tmp_path / "b")]
+    assert CliRunner().invoke(app, words).exit_code == 0
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("a", "b")]
     assert weights[0] == weights[1]
 
@@ -119,6 +123,8 @@ def test_settings_that_make_no_sense():
         HeadSettings(pictures=8)
     with pytest.raises(ConfigError, match="dim: -1 is too small"):
         HeadSettings(dim=-1)
+    with pytest.raises(ConfigError, match="temperature and captions: give positive numbers"):
+        HeadSettings(temperature=0)
 
 
 def test_heads_learn_what_the_features_share(tmp_path):

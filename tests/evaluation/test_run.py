@@ -167,6 +167,26 @@ def test_model_arguments(settings, message):
         ReVisionLmms("perfect", **settings)
 
 
+def test_only_one_picture_and_one_round_of_free_text_are_answered():
+    from lmms_eval.api.instance import Instance
+
+    from revision.evaluation.images import ImageEmbeddings
+    from revision.evaluation.lmms_model import ReVisionLmms
+
+    model = ReVisionLmms("perfect", images=ImageEmbeddings(FakeEncoder()))
+    model.task_dict = {"two": {"test": [{"pictures": FakeWorld().images([3, 4])}]}}
+    arguments = ("which count is it ?", {}, lambda doc: list(doc["pictures"]), 0, "two", "test")
+    asked = Instance(
+        request_type="generate_until", arguments=arguments, idx=0,
+        metadata={"task": "two", "doc_id": 0, "repeats": 1},
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="two 0: 2 pictures; the model reads exactly one: leave the question out"):
+        model.generate_until([asked])
+    for refused in (model.loglikelihood, model.generate_until_multi_round):
+        with pytest.raises(NotImplementedError, match="generate_until tasks only"):
+            refused([asked])
+
+
 def test_sampling_is_refused(tasks, tmp_path):
     shutil.copytree(tasks, tmp_path / "tasks")
     path = tmp_path / "tasks" / "colour.yaml"

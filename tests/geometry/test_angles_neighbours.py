@@ -130,3 +130,7 @@ def test_divergence_equals_scipys_distance_squared():
     assert jensen_shannon(np.array([1.0, 0]), np.array([0, 1.0])) == pytest.approx(1)
     with pytest.raises(DataError, match="different grids"):
         jensen_shannon(p, q[:5])
+    with pytest.raises(DataError, match="one row has no pairs"):
+        cosine_histogram(np.eye(3, dtype=np.float32)[:1])
+    with pytest.raises(DataError, match="the histogram is empty"):
+        density(np.zeros(10, np.int64))

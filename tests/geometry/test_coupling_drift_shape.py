@@ -83,3 +83,18 @@ def test_residual_of_gaussian_pairs_with_known_covariance():
     assert found.anisotropy == pytest.approx(8 / (12 / 5), rel=0.02)
     assert found.effective_dimension == pytest.approx(144 / 68, rel=0.02)
     assert found.ratio == pytest.approx(12 / 21, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        (lambda: ridge_coupling(np.ones((3, 2)), np.ones((4, 2))), r"delta \(3, 2\) and zeta \(4, 2\) need the same"),
+        (lambda: predicted_drift(np.zeros(3), np.eye(3)), "the mean is zero, so it has no direction"),
+        (lambda: shape_discrepancy(np.zeros((3, 3)), np.eye(3)), "all images have the same embedding"),
+        (lambda: spectral_correlation(np.array([2.0, 1, 0]), np.ones(3)), "only 2 common eigenvalues"),
+        (lambda: subspace_overlap(np.eye(3), np.eye(3), [1, 4]), r"sizes \[1, 4\] do not fit dimension 3"),
+    ],
+)
+def test_what_cannot_be_measured_is_named(measure, said):
+    with pytest.raises(DataError, match=said):
+        measure()

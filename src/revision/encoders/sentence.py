@@ -28,7 +28,7 @@ class SentenceEncoder(BatchEncoder):
             self.model = sentence_transformers.SentenceTransformer(
                 str(found.folder), device=str(self.device), model_kwargs={"dtype": self.dtype}, local_files_only=True
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError) as error:
             raise DataError(f"encoder {name} ({LOADER}): {found.folder} does not load: {error}") from error
         for kind in ("image", "text"):
             if not self.model.supports(kind):
