@@ -72,7 +72,7 @@ def test_status_tells_what_runs_while_the_lock_is_held(folder):
     work = folder / "results/small/work"
     (work / "logs").mkdir(parents=True, exist_ok=True)
     job = {"event": "job_info", "rule": "two", "wildcards": {"seed": "3"}, "log": ["log"], "benchmark": None, "job": 1}
-    (work / "logs/events.jsonl").write_text(json.dumps(job | {"time": time.time() - 600}) + "\n")
+    (work / "logs/events.jsonl").write_text(json.dumps(job | {"time": time.monotonic() - 600}) + "\n")
     with only_run(work):
         status = said(folder, "status")
     assert "results/small: a run is working here" in status and "runs: two seed3, for 10 min" in status
@@ -83,7 +83,7 @@ def test_what_snakemake_refuses_is_told_with_its_own_words(folder, tmp_path):
     (tmp_path / "config/scales/small.yaml").touch()
     (tmp_path / "Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
     planned = reproduce(tmp_path, "--scale", "small", check=False)
-    assert planned.returncode == 2 and "error: Snakemake refuses:" in planned.stderr
+    assert planned.returncode == 1 and "error: Snakemake refuses:" in planned.stderr
     assert "Missing input files for rule one" in planned.stderr and "nowhere.csv" in planned.stderr
     # The plan succeeds, the run itself does not even start a job.
     refusal = 'if "--dry-run" not in sys.argv: raise WorkflowError("not on a Sunday")'
