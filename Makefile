@@ -33,6 +33,7 @@ $(STAMP)-pretrained: $(STAMP)
 
 reproduce: setup
 	revision reproduce --scale $(SCALE) --cores $(CORES) $(TARGETS)
+	@echo "For the commands revision and snakemake: source $(VENV)/bin/activate"
 
 test: setup
 	ruff check .

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from style import name_of
 
 from revision.audit import audit, read_published
-from revision.claims import CONTRADICTED, INCONCLUSIVE, NOT_RUN, SUPPORTED
+from revision.claims import VERDICTS
 from revision.data.scenes import World
 from revision.files import sha256, write_text
 from revision.intervals import over_seeds
@@ -25,7 +25,6 @@ from revision.jobs import Duration, durations_csv, read_benchmarks
 from revision.provenance import versions
 
 REFERENCE = "revision"
-VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN)
 
 
 def embedded(path: Path) -> str:

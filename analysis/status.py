@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from style import name_of
 
+from revision.claims import VERDICTS
 from revision.files import write_text
 
 HEAD = """# What was reproduced, and what not
@@ -31,7 +32,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def verdicts(claims: pd.DataFrame) -> str:
     """The count of each verdict and the list of claims."""
     counts = claims.verdict.value_counts()
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
     rows = (
         [
             row.statement, row.place, row.verdict,

@@ -20,6 +20,7 @@ from revision.intervals import LEVEL, Interval, over_seeds
 from revision.settings import from_mapping
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = "supported", "contradicted", "inconclusive", "not run"
+VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN)
 KINDS = ("better", "value", "difference", "ratio", "correlation", "slope", "verdict")
 PAIRS = "tables/pairs.csv"
 

@@ -112,6 +112,8 @@ def test_altered_or_missing_aligner_is_refused(tmp_path, sets):
 def test_unknown_names_are_listed():
     with pytest.raises(ConfigError, match=r"'re_align' does not exist; the aligners are .*realign"):
         make_aligner("re_align")
+    with pytest.raises(ConfigError, match="aligner 'c3': noise is a number, not 'abc'"):
+        make_aligner("c3", noise="abc")
     with pytest.raises(ConfigError, match="unknown parameter stepz; it has epsilon, steps"):
         make_aligner("realign", stepz=2)
 

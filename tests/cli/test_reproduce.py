@@ -122,7 +122,7 @@ def test_a_rule_that_was_never_timed_is_timed_by_its_jobs_of_this_run(tmp_path):
     known, *new = [timed(tmp_path, "known", 100.0), *(Job("train", (str(k),), ("log",), f"x/benchmarks/s/{k}.tsv")
                                                       for k in range(4))]  # fmt: skip
     display = Display([known, *new], Durations(tmp_path), 2, Console(file=io.StringIO()))
-    assert display.left(Progress(), 0.0) == "about 2 min left and 4 jobs never timed"
+    assert display.left(Progress(), 0.0) == "more than 2 min left, 4 jobs never timed"
     # Everything takes twice as long as before: two trainings took 500 s each, two are left for two cores.
     state = Progress(finished=[(known, 200.0), (new[0], 400.0), (new[1], 600.0)])
     assert display.left(state, 0.0) == "about 8 min left"
@@ -134,12 +134,12 @@ def test_time_left_follows_the_pace_of_this_run(tmp_path):
     display = Display(
         [first, second, Job("report", (), ("log",))], Durations(tmp_path), 1, Console(file=words, width=80)
     )
-    assert display.left(Progress(), 0.0) == "about 7 min left and 1 job never timed"
+    assert display.left(Progress(), 0.0) == "more than 7 min left, 1 job never timed"
     twice_as_slow = Progress(finished=[(first, 200.0)], running={2: (second, 1000.0)})
-    assert display.left(twice_as_slow, 1060.0) == "about 9 min left and 1 job never timed"  # 600 - 60 seconds
+    assert display.left(twice_as_slow, 1060.0) == "more than 9 min left, 1 job never timed"  # 600 - 60 seconds
     display.print_news(twice_as_slow, 1060.0)
     display.print_news(twice_as_slow, 1061.0)
-    assert words.getvalue() == "[1/3] first took 3 min, about 9 min left and 1 job never timed\n"
+    assert words.getvalue() == "[1/3] first took 3 min, more than 9 min left, 1 job never timed\n"
     Console(file=words, width=100).print(display.render(twice_as_slow, 1060.0))
     assert "1/3 jobs" in words.getvalue() and "second  60 s" in words.getvalue()
 

@@ -146,15 +146,13 @@ def run(folder, line):
 def test_the_readmes_own_embeddings_run_as_written(tmp_path):
     import numpy as np
 
-    from revision.store import write_embeddings
-
     rows = np.random.default_rng(0).standard_normal((2, 300, 16)).astype(np.float32) + 1
     rows /= np.linalg.norm(rows, axis=2, keepdims=True)
-    np.save(tmp_path / "embeddings.npy", rows[0])
-    write_embeddings(tmp_path / "image", [str(i) for i in range(300)], rows[1], about={})
+    for name, side in zip(("text", "image"), rows, strict=True):
+        np.save(tmp_path / f"{name}.npy", side)
     block = next(one for one in shell_blocks(PAGES[0].read_text(encoding="utf-8")) if "revision import" in one)
     said = run(tmp_path, block)
-    assert "text" in said and (tmp_path / "aligned/manifest.json").is_file()
+    assert "Paired row by row" in said and "realign" in said and (tmp_path / "aligned/manifest.json").is_file()
 
 
 @pytest.mark.slow

@@ -152,7 +152,7 @@ def test_no_nonsense_is_shown_for_times_that_a_leap_made(tmp_path):
     words = io.StringIO()
     display = Display(jobs, durations, 1, Console(file=words, width=100))
     begun = Progress(running={1: (jobs[3], 1000.0)}, finished=[(jobs[0], -7200.0)])
-    assert display.left(begun, 0.0) == "about 60 s left and 2 jobs never timed"  # begun later than now: no time gone
+    assert display.left(begun, 0.0) == "more than 60 s left, 2 jobs never timed"  # begun later than now: no time gone
     Console(file=words, width=100).print(display.render(begun, 0.0))
     display.print_news(begun, 0.0)
     assert "good  0 s" in words.getvalue() and "back took 0 s" in words.getvalue()

@@ -35,12 +35,16 @@ def make_aligner(name: str, **params: Any) -> Aligner:
     """The aligner called `name` with its parameters; raises ConfigError that lists what exists."""
     if name not in ALIGNERS:
         raise ConfigError(f"aligner {name!r} does not exist; the aligners are {', '.join(sorted(ALIGNERS))}")
-    known = sorted(ALIGNERS[name]().get_params())
+    defaults = ALIGNERS[name]().get_params()
+    known = sorted(defaults)
     unknown = sorted(set(params) - set(known))
     if unknown:
         raise ConfigError(
             f"aligner {name!r}: unknown parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}"
         )
+    for parameter, value in params.items():
+        if isinstance(defaults[parameter], int | float) and not isinstance(value, int | float):
+            raise ConfigError(f"aligner {name!r}: {parameter} is a number, not {value!r}")
     return ALIGNERS[name](**params)
 
 

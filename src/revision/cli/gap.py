@@ -37,7 +37,12 @@ def pair_up(image: Any, text: Any, unpaired: bool) -> tuple[Any, Any, bool, str]
     order, other = np.argsort(first, kind="stable"), np.argsort(second, kind="stable")
     if not np.array_equal(first[order], second[other]):
         shared = len(np.intersect1d(first, second))
-        return image, text, False, f"Not paired: {shared} of {counts[0]} ids are in both sets."
+        return (
+            image,
+            text,
+            False,
+            f"Not paired: {shared} of {counts[0]} ids are in both sets; `revision import --ids` gives them the same.",
+        )
     place = np.empty(len(order), dtype=np.int64)
     place[order] = other
     return image, text.array()[place], True, "Paired by ids; the texts were put in the order of the images."

@@ -53,8 +53,10 @@ class Display:
             if (duration := self.durations.of(job))
         )
         seconds = max(rest.seconds * pace - underway / self.cores, 0.0)
-        untimed = f"{rest.unknown} {'job' if rest.unknown == 1 else 'jobs'} never timed" if rest.unknown else ""
-        return " and ".join(filter(None, [f"about {spoken(seconds)} left" if seconds else "", untimed]))
+        untimed = f"{rest.unknown} {'job' if rest.unknown == 1 else 'jobs'} never timed"
+        if not seconds:
+            return untimed if rest.unknown else ""
+        return f"more than {spoken(seconds)} left, {untimed}" if rest.unknown else f"about {spoken(seconds)} left"
 
     def render(self, state: Progress, now: float) -> Group:
         """The live display: a bar with the counts, and a line a running job."""
