@@ -1,5 +1,6 @@
 # make reproduce [SCALE=tiny|laptop|pretrained] [CORES=2]: set everything up, run, print where the report is.
-# make test: set everything up, run the tests. make docs: the pages of docs/ as a site in build/site.
+# make test: set everything up, run the tests. make coverage: the tests, and which lines of src they run.
+# make docs: the pages of docs/ as a site in build/site.
 SCALE ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3.11
@@ -10,7 +11,10 @@ EXTRA = $(filter pretrained,$(SCALE))
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export HF_HUB_OFFLINE = 1
 
-.PHONY: setup reproduce test docs lint clean
+# Two files of tests at a time, each file in one process: its fixtures are made once.
+PARALLEL = -n2 --dist=loadfile
+
+.PHONY: setup reproduce test coverage docs lint clean
 
 setup: $(STAMP)$(EXTRA:%=-%)
 
@@ -33,7 +37,13 @@ reproduce: setup
 test: setup
 	ruff check .
 	mypy
-	OMP_NUM_THREADS=1 pytest
+	OMP_NUM_THREADS=1 pytest $(PARALLEL)
+
+coverage: setup
+	rm -rf build/coverage && mkdir -p build/coverage
+	OMP_NUM_THREADS=1 coverage run -m pytest $(PARALLEL)
+	coverage combine --quiet
+	coverage report
 
 docs: setup
 	python analysis/status.py results --out docs/status.md
