@@ -136,7 +136,7 @@ def test_a_manifest_of_other_rows_or_of_another_version_is_named(tmp_path):
     write_embeddings(tmp_path / "set", *table())
     path = tmp_path / "set/manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["shards"][0]["rows"] = 49
+    manifest["shards"][0]["rows"] = manifest["count"] = 49
     path.write_text(json.dumps(manifest))
     with pytest.raises(DataError, match=r"shard-00000\.arrow: 50 rows where the manifest says 49"):
         open_embeddings(tmp_path / "set").array()

@@ -123,7 +123,7 @@ def test_settings_that_make_no_sense():
         HeadSettings(pictures=8)
     with pytest.raises(ConfigError, match="dim: -1 is too small"):
         HeadSettings(dim=-1)
-    with pytest.raises(ConfigError, match="temperature and captions: give positive numbers"):
+    with pytest.raises(ConfigError, match="temperature: 0 is too small; give a positive number"):
         HeadSettings(temperature=0)
 
 

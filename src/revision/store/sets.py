@@ -59,6 +59,8 @@ class EmbeddingSet:
                 if kind != pa.list_(DTYPES[self.dtype], self.dim):
                     raise DataError(f"{path}: holds {kind}, the manifest says {self.dim} x {self.dtype}; {REBUILD}")
                 rows += batch.num_rows
+                if rows > shard.rows:
+                    break
                 yield batch
         except (OSError, ValueError, KeyError) as error:
             if isinstance(error, DataError):
