@@ -1,6 +1,7 @@
 """`revision reproduce`, `reproduce -n` and `status` on a workflow of three jobs; one fails until it is mended."""
 
 import json
+import re
 import time
 
 import pytest
@@ -75,7 +76,8 @@ def test_status_tells_what_runs_while_the_lock_is_held(folder):
     (work / "logs/events.jsonl").write_text(json.dumps(job | {"time": time.monotonic() - 600}) + "\n")
     with only_run(work):
         status = said(folder, "status")
-    assert "results/small: a run is working here" in status and "runs: two seed3, for 10 min" in status
+    assert "results/small: a run is working here" in status
+    assert re.search(r"runs: two seed3, for 1\d min", status), status  # ten, and what the command takes on a busy machine
 
 
 def test_what_snakemake_refuses_is_told_with_its_own_words(folder, tmp_path):
