@@ -53,15 +53,18 @@ def test_a_clock_set_forward_and_back_again_neither_stops_a_run_nor_hides_a_chan
 
 @pytest.mark.slow
 def test_results_from_before_a_leap_back_never_pass_for_those_after_it(toy):
-    """The first job is done anew at an earlier time than the second was; then the run is killed."""
-    assert run(toy)[0] == 0
+    """The first job is done anew at an earlier time than what follows from it was; then the run is killed elsewhere."""
+    both = f"{WORK}/c.txt", f"{WORK}/d.txt"
+    assert run(toy, *both)[0] == 0
     (toy / "setting").write_text("second")
     before(toy, "a", leap(-7200))
-    before(toy, "b", "kill -9 0")
-    assert run(toy)[0] == -9
-    before(toy, "a", "")
-    before(toy, "b", "")
-    code, said = run(toy)
+    before(toy, "d", "kill -9 0")
+    before(toy, "b", "exit 7")
+    assert run(toy, *both)[0] == -9
+    assert (toy / WORK / "a.txt").stat().st_mtime < (toy / WORK / "b.txt").stat().st_mtime
+    for name in "abd":
+        before(toy, name, "")
+    code, said = run(toy, *both)
     assert (code, made(toy)) == (0, "one second"), said
 
 

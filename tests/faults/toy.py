@@ -15,7 +15,8 @@ RULE = """
 rule {name}:
     input: {input}
     output: "{work}/{name}.txt"
-    params: setting=SETTING
+    params: setting={setting}
+    priority: {priority}
     log: "{work}/logs/{name}.log"
     benchmark: "{work}/benchmarks/{name}.tsv"
     shell: "(. ./before-{name}; {command}) > {{log}} 2>&1"
@@ -24,8 +25,9 @@ RULES = {
     "a": ('"config/claims.yaml"', "(cat {input}; echo {params.setting}; head -c 1100000 /dev/zero) > {output}"),
     "b": (f'"{WORK}/a.txt"', "cp {input} {output}"),
     "c": (f'"{WORK}/b.txt"', "head -n 2 {input} > {output}"),
-    "d": ("[]", "echo beside > {output}"),
+    "d": ("[]", "echo beside {params.setting} > {output}"),
 }
+FIRST = {"a": 2, "d": 1}  # on one core, what runs before the others
 # Python's clock, and the times that Python gives to files, are as many seconds off as the file `clock` says.
 LEAP = """
 import os
@@ -55,7 +57,13 @@ def build(folder: Path) -> Path:
     os.utime(folder / "config/claims.yaml", (1e9, 1e9))
     (folder / "setting").write_text("first")
     head = f'SETTING = open("setting").read()\n\nrule all:\n    default_target: True\n    input: "{WORK}/c.txt"\n'
-    rules = [RULE.format(name=name, work=WORK, input=each[0], command=each[1]) for name, each in RULES.items()]
+    rules = [
+        RULE.format(
+            name=name, work=WORK, input=wanted, command=command, priority=FIRST.get(name, 0),
+            setting="SETTING" if "{params" in command else '""',
+        )
+        for name, (wanted, command) in RULES.items()
+    ]  # fmt: skip
     (folder / "Snakefile").write_text(head + "".join(rules))
     for name in RULES:
         before(folder, name, "")
