@@ -5,7 +5,7 @@ from pathlib import Path
 
 from style import save_table
 
-from revision.claims import read_claims, verdict_table
+from revision.stats.claims import read_claims, verdict_table
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

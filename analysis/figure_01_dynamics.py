@@ -11,7 +11,7 @@ from style import describe, save, save_table
 
 from revision.dynamics.verdicts import verdicts
 from revision.geometry.spectrum import EFFECTIVE_ENERGY
-from revision.intervals import over_seeds
+from revision.stats.intervals import over_seeds
 
 ORANGE, BLUE, GREEN, RED, PURPLE = "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7"
 # Panel, metric, name, colour, dashes, whether on the right axis.

@@ -9,7 +9,7 @@ from figure_inputs import CAPTIONS, arguments, make, probe_images, read_yaml, ro
 from style import PAPER, colour_of, describe, name_of, save, save_table
 
 from revision.geometry.gap import centroid_gap, gap_noise
-from revision.intervals import over_seeds
+from revision.stats.intervals import over_seeds
 
 CORPORA = dict(zip(CAPTIONS, ("Bunny", "DenseFusion"), strict=True))
 PUBLISHED = {"identity": "original", "c3": "c3", "realign": "realign"}

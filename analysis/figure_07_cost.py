@@ -8,7 +8,7 @@ from figure_inputs import arguments, read_yaml, rows
 from style import PAPER, describe, save, save_table
 
 from revision.align import make_aligner
-from revision.geometry.operator import Cycled, mean_errors, operator_cost
+from revision.gap.cost import Cycled, mean_errors, operator_cost
 
 PRECISION_SIZES = (1_000, 5_000, 10_000, 50_000, 100_000, 500_000)
 COST_SIZES = (10_000, 100_000, 1_000_000)

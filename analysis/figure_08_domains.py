@@ -10,7 +10,7 @@ from matplotlib.ticker import NullFormatter
 from style import colour_of, describe, name_of, save, save_table
 
 from revision.geometry.gap import centroid_gap, gap_noise
-from revision.intervals import over_seeds
+from revision.stats.intervals import over_seeds
 
 DOMAINS = {"general": "", "scan": "scan_"}
 

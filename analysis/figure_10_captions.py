@@ -9,7 +9,7 @@ from style import PAPER, colour_of, describe, save, save_table
 
 from revision.geometry.gap import centroid_gap
 from revision.geometry.spectrum import covariance_eigenvalues, effective_rank
-from revision.intervals import over_seeds
+from revision.stats.intervals import over_seeds
 
 LABELS = {"image": "pictures", "short": "short captions", "long": "long captions"}
 

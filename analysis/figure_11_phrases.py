@@ -12,7 +12,7 @@ from style import colour_of, describe, name_of, save, save_table
 from revision.data.corpus import read_columns
 from revision.data.scenes import nonvisual_share
 from revision.geometry.neighbours import pair_cosine
-from revision.intervals import over_seeds
+from revision.stats.intervals import over_seeds
 
 EDGES = np.array([0.0, 1e-9, 0.15, 0.3, 0.45, 0.6, 1.0])
 LEAST = 10

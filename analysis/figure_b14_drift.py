@@ -9,8 +9,8 @@ from figure_inputs import arguments, make, rows
 from matplotlib.ticker import NullFormatter
 from style import describe, save, save_table
 
+from revision.gap.measure import DRIFT_FACTORS
 from revision.geometry.drift import drift_sweep
-from revision.geometry.suite import DRIFT_FACTORS
 
 COLOURS = {"texts": "#009E73", "isotropic": "#56B4E9"}
 FILL = {"texts": "full", "isotropic": "none"}

@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from style import colour_of, describe, name_of, save, save_table
 
-from revision.geometry.leaderboard import PARTS, leaderboard
-from revision.geometry.suite import BEFORE
+from revision.gap.leaderboard import PARTS, leaderboard
+from revision.gap.measure import BEFORE
 
 PART_COLOURS = dict(zip(PARTS, ("#000000", "#56B4E9", "#E69F00", "#009E73"), strict=True))
 PART_NAMES = {"beta": "|β|", "gamma": "|γ|", "delta": "RMS |δ|", "zeta": "RMS |ζ|"}

@@ -8,7 +8,7 @@ import pandas as pd
 from figure_inputs import HeldOut, arguments, held_out, read_yaml
 from style import PAPER, colour_of, describe, dots, name_of, save, save_table
 
-from revision.geometry.rows import measured
+from revision.embeddings.rows import measured
 from revision.geometry.shape import residual, shape_discrepancy, spectral_correlation, subspace_overlap
 from revision.geometry.spectrum import eigenvalues
 

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from revision.align import Aligner, make_aligner
-from revision.store import open_embeddings
+from revision.embeddings import open_embeddings
 
 CAPTIONS = ("short", "long")
 FITTED_ON = (

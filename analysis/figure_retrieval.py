@@ -9,11 +9,11 @@ from figure_inputs import HeldOut, arguments, held_out, make
 from scipy.stats import spearmanr
 from style import colour_of, describe, name_of, save, save_table
 
+from revision.embeddings.rows import measured
 from revision.geometry.gap import centroid_gap
 from revision.geometry.neighbours import hits, hits_without_common_part, pair_cosine
-from revision.geometry.rows import measured
 from revision.geometry.shape import common_score_share
-from revision.intervals import Interval, over_seeds
+from revision.stats.intervals import Interval, over_seeds
 
 AT = (1, 5, 10)
 WAYS = ("text to image", "image to text")

@@ -10,8 +10,8 @@ import yaml
 from style import colour_of, describe, name_of, save, save_table
 
 from revision.audit import cost_usd
-from revision.comparison import ALL, AVERAGE, crossing, read_answers, score_table
-from revision.intervals import over_seeds
+from revision.stats.intervals import over_seeds
+from revision.stats.paired import ALL, AVERAGE, crossing, read_answers, score_table
 
 METRICS = {"accuracy": "accuracy after\nStage 2, %", "caption_loss": "caption loss after\nStage 1, nats a token"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from style import save_table
 
-from revision.comparison import paired_table, read_answers
+from revision.stats.paired import paired_table, read_answers
 
 STAGES = ("stage2", "stage1")
 

@@ -17,12 +17,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from style import name_of
 
 from revision.audit import audit, read_published
-from revision.claims import VERDICTS
 from revision.data.scenes import World
-from revision.files import sha256, write_text
-from revision.intervals import over_seeds
+from revision.io.files import sha256, write_text
+from revision.io.manifest import versions
 from revision.jobs import Duration, durations_csv, read_benchmarks
-from revision.provenance import versions
+from revision.stats.claims import VERDICTS
+from revision.stats.intervals import over_seeds
 
 REFERENCE = "revision"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from style import name_of
 
-from revision.claims import VERDICTS
-from revision.files import write_text
+from revision.io.files import write_text
+from revision.stats.claims import VERDICTS
 
 HEAD = """# What was reproduced, and what not
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from revision.errors import RevisionError, explain
-from revision.files import atomic_file, write_json
+from revision.io.files import atomic_file, write_json
 
 COLOURS = {
     "blind": "#999999",

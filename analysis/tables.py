@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from style import PAPER, describe, name_of, save, save_table
 
-from revision.comparison import ALL, AVERAGE, read_answers, score_table
+from revision.stats.paired import ALL, AVERAGE, read_answers, score_table
 
 UNREACHABLE = {"questions a suite": 100_000, "seeds": 1_000}  # more than these helps nobody
 STAGES = {"stage2": "after Stage 2", "stage1": "zero-shot, after Stage 1 only"}
@@ -19,7 +19,7 @@ COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73")
 
 
 def measure(paths: list[Path], settings: dict[str, Any], starts: dict[str, str | None]) -> pd.DataFrame:
-    """The tidy table: the columns of `revision.comparison.score_table` with the stage before them."""
+    """The tidy table: the columns of `revision.stats.paired.score_table` with the stage before them."""
     rows, reference, tables = settings["rows"], settings["reference"], []
     for stage in STAGES:
         chosen = rows if stage == "stage2" else [row for row in rows if starts[row] == row]

@@ -139,7 +139,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 
 def describe(table: pd.DataFrame, runs: dict[int, int], path: Path) -> dict[str, dict[str, float]]:
     """Write what was measured, where and how beside the table; returns the ratios."""
-    from revision.files import write_json
+    from revision.io.files import write_json
 
     packages = ("numpy", "numba", "pyarrow", "torch", "xxhash")
     found = ratios(table)

@@ -26,7 +26,7 @@ EPSILON = 1e-12
 
 def engine(source: Path, target: Path, out: Path, threads: int, verify: bool = False) -> None:
     from revision.align import Engine, make_aligner
-    from revision.store import open_embeddings
+    from revision.embeddings import open_embeddings
 
     texts, images, how = open_embeddings(source), open_embeddings(target), Engine(threads)
     if verify:
@@ -42,7 +42,7 @@ def engine_verified(source: Path, target: Path, out: Path, threads: int) -> None
 def torch_streaming(source: Path, target: Path, out: Path, threads: int) -> None:
     import torch
 
-    from revision.store import EmbeddingSet, EmbeddingWriter, open_embeddings
+    from revision.embeddings import EmbeddingSet, EmbeddingWriter, open_embeddings
 
     torch.set_num_threads(threads)
     unit = torch.nn.functional.normalize
@@ -145,14 +145,14 @@ def result(method: str, out: Path) -> np.ndarray:
     if method == "pickle":
         entries = [entry for path in sorted(out.glob("*.pkl")) for entry in pickle.loads(path.read_bytes())]
         return np.stack([entry["embed"] for entry in entries]).astype(np.float32)
-    from revision.store import open_embeddings
+    from revision.embeddings import open_embeddings
 
     return open_embeddings(out).array()
 
 
 def make_set(folder: Path, rows: int, dim: int, seed: int, pickles: bool, chunk: int = 10_000) -> None:
     """Random float16 unit rows around a mean of their own, as shards and (`pickles`) as pickled lists beside them."""
-    from revision.store import EmbeddingWriter
+    from revision.embeddings import EmbeddingWriter
 
     rng = np.random.default_rng(seed)
     mean = rng.standard_normal(dim, dtype=np.float32)

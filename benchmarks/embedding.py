@@ -43,7 +43,7 @@ def measure(folder: Path, options: argparse.Namespace):  # type: ignore[no-untyp
     from revision.data.corpus import decode_image, read_columns, write_corpus
     from revision.data.scenes import World
     from revision.encoders import load_encoder
-    from revision.encoders.corpus import embed_corpus
+    from revision.encoders.embed import embed_corpus
 
     torch.set_num_threads(options.threads)
     write_model(folder, options)

@@ -15,13 +15,13 @@ import pandas as pd
 import torch
 
 from revision.data.scenes import World
-from revision.files import atomic_file
-from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+from revision.io.files import atomic_file
+from revision.io.manifest import versions
+from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.loop import LoopSettings, run_loop
 from revision.mllm.model import ReVisionModel
 from revision.mllm.prompts import batch_plan, question_prompt, tokenise
-from revision.mllm.stages import batch_maker
-from revision.provenance import versions
+from revision.mllm.train import batch_maker
 
 DIM, BATCH = 128, 64
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from revision.errors import DataError, RevisionError
-from revision.files import sha256, write_json
+from revision.io.files import sha256, write_json
 from revision.jobs import Job, Progress, planned, products, read_events
 
 LOGS = "work/logs"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from revision.align import make_aligner
-from revision.align.stages import Noise
+from revision.align.transforms import Noise
 from revision.errors import ConfigError
 
 

@@ -11,9 +11,9 @@ from sklearn.utils import estimator_checks as checks
 
 from revision.align import ALIGNERS, Engine, load_aligner, make_aligner, save_aligner
 from revision.align.base import array_rows
-from revision.align.stages import Linear, Shift
+from revision.align.transforms import Linear, Shift
+from revision.embeddings import write_embeddings
 from revision.errors import ConfigError, DataError, DiskError
-from revision.store import write_embeddings
 
 PAIRED = {name for name, cls in ALIGNERS.items() if cls.paired}
 
@@ -200,7 +200,7 @@ def test_full_disk_while_aligning_leaves_no_set(tmp_path, sets, monkeypatch):
     def full(self, data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("revision.store.writer._Hashed.write", full)
+    monkeypatch.setattr("revision.embeddings.writer._Hashed.write", full)
     with pytest.raises(DiskError, match=r"out: No space left on device; free space, or write to another folder"):
         aligner.transform_stream(source, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["y"]

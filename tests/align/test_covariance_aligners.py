@@ -6,7 +6,7 @@ from scipy.linalg import sqrtm
 
 from revision.align import make_aligner
 from revision.align.covariance import frame, power, shrink
-from revision.align.stages import Linear
+from revision.align.transforms import Linear
 from revision.errors import ConfigError
 
 
@@ -54,7 +54,7 @@ def test_blockwise_alignment_matches_each_block_and_only_the_blocks(sets):
 
 @pytest.mark.parametrize("name", ["bc_align", "gaussian_ot", "aniso_align"])
 def test_centroid_gap_shrinks_on_real_embeddings(real, name):
-    _, source, target = real
+    _, target, source = real
     moved = make_aligner(name).fit(source, target).transform(source)
     gap = np.linalg.norm(moved.astype(np.float64).mean(axis=0) - target.astype(np.float64).mean(axis=0))
     assert gap < 0.02 * np.linalg.norm(source.mean(axis=0) - target.mean(axis=0))
@@ -97,7 +97,7 @@ def test_ridge_equals_scikit_learn(sets):
 
 
 def test_pairs_align_better_than_statistics_on_real_pairs(real):
-    _, source, target = real
+    _, target, source = real
     errors = {}
     for name in ("realign", "procrustes", "ridge"):
         aligner = make_aligner(name).fit(source[:400], target[:400])

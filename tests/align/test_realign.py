@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revision.align import Engine, make_aligner
+from revision.embeddings import write_embeddings
 from revision.errors import ConfigError
-from revision.store import write_embeddings
 
 REFERENCE = {"clip": (0.8514, 0.0014648), "convirt": (0.8231, 0.00029964)}
 
@@ -33,14 +33,14 @@ def gap(left, right):
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_steps_equal_plain_formula_on_real_embeddings(real, steps):
-    _, source, target = real
+    _, target, source = real
     found = make_aligner("realign", steps=steps).fit(source, target).transform(source)
     assert found.dtype == np.float32
     assert np.abs(found - plain_realign(source, target, steps)).max() < 2e-6
 
 
 def test_gaps_on_real_embeddings_are_the_recorded_ones(real):
-    name, source, target = real
+    name, target, source = real
     before, after = REFERENCE[name]
     exact = unit(target.astype(np.float64))
     assert gap(source, target) == pytest.approx(before, abs=5e-5)
@@ -74,7 +74,7 @@ def test_affine_step_matches_mean_and_trace(seed, d, n, pull):
 
 
 def test_iterated_centroid_goes_below_the_single_step(real):
-    _, source, target = real
+    _, target, source = real
     aligner = make_aligner("realign_iterated", tolerance=1e-9, max_iterations=50).fit(source, target)
     assert aligner.centroid_errors_[-1] <= 1e-9
     assert aligner.centroid_errors_ == sorted(aligner.centroid_errors_, reverse=True)
@@ -91,7 +91,7 @@ def test_iteration_stops_at_its_limit(sets):
 
 
 def test_centroid_error_is_bounded_by_proposition_b19(real):
-    _, source, target = real
+    _, target, source = real
     second = make_aligner("realign", steps=2).fit(source, target).transform(source)
     third = make_aligner("realign").fit(source, target).transform(source)
     unit_target = unit(target.astype(np.float64))

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 from working_folder import ROOT
 
-from revision.geometry.suite import SuiteSettings, run_suite
+from revision.gap.measure import SuiteSettings, run_suite
 
 
 def suite(seed, paired):

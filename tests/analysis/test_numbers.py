@@ -15,7 +15,7 @@ import style
 from working_folder import DIM, ROOT, SIZES
 
 from revision.config import load
-from revision.intervals import Interval
+from revision.stats.intervals import Interval
 
 
 def test_oracles_never_see_the_pairs_they_are_measured_on(work):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from revision.data.corpus import encode_image
 from revision.data.scenes import World
-from revision.store import write_embeddings
+from revision.embeddings import write_embeddings
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"text": 240, "reference": 200, "probe": 160}

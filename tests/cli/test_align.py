@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from revision.align import make_aligner
 from revision.cli.align import register
-from revision.store import open_embeddings, write_embeddings
+from revision.embeddings import open_embeddings, write_embeddings
 
 app = typer.Typer()
 register(app)

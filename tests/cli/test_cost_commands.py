@@ -15,7 +15,7 @@ from datasets_in_small import bunny, densefusion, internvl, pubmedvision
 from revision.cli import app
 from revision.config import load
 from revision.errors import ConfigError, RevisionError
-from revision.preflight import missing
+from revision.planning.preflight import missing
 
 ROOT = Path(__file__).parents[2]
 

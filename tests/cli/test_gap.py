@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from revision.cli.gap import register
-from revision.store import write_embeddings
+from revision.embeddings import write_embeddings
 
 PUBLISHED = Path(__file__).parents[2] / "config" / "published.yaml"
 

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
+from revision.contrastive.loop import Batches, DualEncoder
 from revision.data.scenes import World
 from revision.dynamics import causes
 from revision.dynamics.causes import CausesSettings, effects, held_out, points, study_causes
 from revision.encoders import EncoderSettings
-from revision.encoders.train import Batches, DualEncoder
 from revision.errors import ConfigError, DataError
 
 BASE = {"dim": 16, "vision_width": 8, "text_width": 8, "pictures": 64, "batch": 16, "steps": 3}

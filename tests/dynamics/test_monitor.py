@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from revision.contrastive.loop import Batches, DualEncoder, train
 from revision.data.scenes import World
 from revision.dynamics import CLAIMS, GapMonitor, MonitorSettings, Probe, observe_training, verdicts
 from revision.dynamics.run import timing
 from revision.dynamics.summary import summarise
 from revision.encoders import EncoderSettings
-from revision.encoders.train import Batches, DualEncoder, train
 from revision.errors import ConfigError, DataError
 from revision.geometry.frame import Frame, fit_frame
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from revision.contrastive.loop import Batches, contrastive_loss, learning_rate, train
 from revision.data.corpus import write_corpus
 from revision.data.scenes import World
 from revision.encoders import Encoder, EncoderSettings, load_encoder
-from revision.encoders.corpus import embed_corpus
-from revision.encoders.train import Batches, contrastive_loss, learning_rate, train
+from revision.encoders.embed import embed_corpus
 from revision.errors import ConfigError, DataError
-from revision.files import sha256
+from revision.io.files import sha256
 
 WORLD = World()
 SMALL = EncoderSettings(

@@ -19,10 +19,10 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Repo
 from PIL import Image
 from safetensors.torch import load_file
 
+from revision.embeddings import write_embeddings
 from revision.encoders import Encoder, load_encoder, registry
-from revision.encoders.batches import BatchEncoder, ModelSettings, ahead
+from revision.encoders.batching import BatchEncoder, ModelSettings, ahead
 from revision.errors import ConfigError, DataError
-from revision.store import write_embeddings
 
 SHIPPED = Path(__file__).parents[2] / "config/encoders"
 COMMIT, OTHER = "0123456789abcdef0123456789abcdef01234567", "89abcdef0123456789abcdef0123456789abcdef"

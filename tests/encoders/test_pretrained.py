@@ -16,12 +16,12 @@ from transformers import BertConfig, BertModel
 from typer.testing import CliRunner
 
 from revision.cli import app
+from revision.contrastive.heads import FeatureBatches, pair_features, train_heads
+from revision.contrastive.loop import fit
 from revision.data.scenes import World
 from revision.encoders import load_encoder
-from revision.encoders.heads import FeatureBatches, pair_features, train_heads
-from revision.encoders.lite0 import FEATURES, EfficientNetLite0
-from revision.encoders.pretrained import Heads, HeadSettings, Towers, package_file
-from revision.encoders.train import fit
+from revision.encoders.efficientnet_lite0 import FEATURES, EfficientNetLite0
+from revision.encoders.pretrained_heads import Heads, HeadSettings, Towers, package_file
 from revision.errors import ConfigError, DataError
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}

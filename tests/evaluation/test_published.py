@@ -191,7 +191,7 @@ def test_each_tasks_own_prompt_and_length_of_answer_are_used(scored):
 
 
 def test_a_real_tiny_model_answers_real_tasks(scored, tmp_path, monkeypatch):
-    from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+    from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 
     tokenizer = word_tokenizer(["is", "there", "a", "cat", "yes", "no", "what"])
     model = REAL_MODEL(new_llm(LanguageModelSettings(16, 1, 2), tokenizer, 0), tokenizer, 4)

@@ -19,7 +19,7 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["revision", "pickletools"]):
-    from revision import plain_pickle
+    from revision.embeddings import unpickler as plain_pickle
 from revision.errors import RevisionError
 
 SHARED = Path("/dev/shm")

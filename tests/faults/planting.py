@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from revision.cli import main
-from revision.store import write_embeddings
+from revision.embeddings import write_embeddings
 
 LOOP = """--settings '{"epochs": 1, "batch_size": 8, "learning_rate": 0.01}'"""
 STATS, ALIGN = "stats texts", "align texts aligned --target images"
@@ -60,7 +60,7 @@ def build(folder: Path) -> None:
     from revision.data.scenes import World
     from revision.encoders import DualEncoder, EncoderSettings
     from revision.evaluation.suites import write_tasks
-    from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+    from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
     from revision.mllm.model import ReVisionModel
 
     world, rng, ids = World(), np.random.default_rng(0), [f"text-{row:09d}" for row in range(40)]
@@ -96,7 +96,7 @@ def rows(folder: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[]
     """Plant: the numbers of an embedding set are others, written past the checks that `append` makes."""
 
     def plant() -> None:
-        from revision.store import EmbeddingWriter, open_embeddings
+        from revision.embeddings import EmbeddingWriter, open_embeddings
 
         old = open_embeddings(folder)
         new = change(old.array())

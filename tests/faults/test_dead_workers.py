@@ -14,7 +14,7 @@ from toy import WORK, before, build, event, made, run, start
 from revision import resume
 from revision.align import base
 from revision.cli.reproduce import is_locked
-from revision.encoders import corpus
+from revision.encoders import embed as corpus
 from revision.errors import RevisionError
 from revision.jobs import cause
 

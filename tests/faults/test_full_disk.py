@@ -11,7 +11,7 @@ import pytest
 from planting import FINETUNE, PRETRAIN, said
 
 from revision.errors import DiskError
-from revision.files import atomic_file, atomic_folder, write_json
+from revision.io.files import atomic_file, atomic_folder, write_json
 
 ANALYSIS = Path(__file__).parents[2] / "analysis"
 STATES = PRETRAIN.replace('"epochs": 1', '"epochs": 2, "checkpoint_every": 1')

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from revision.importers import import_embeddings
-from revision.plain_pickle import ALLOWED, read_pickle
+from revision.embeddings.importers import import_embeddings
+from revision.embeddings.unpickler import ALLOWED, read_pickle
 
 ROWS = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
 IDS = [f"item-{index}" for index in range(6)]

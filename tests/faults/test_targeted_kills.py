@@ -12,7 +12,7 @@ import pytest
 from planting import ALIGN, PRETRAIN
 
 from revision.cli import main
-from revision.files import LEFTOVER, load_state, sweep
+from revision.io.files import LEFTOVER, load_state, sweep
 
 HOLD = """
 import itertools, shlex, sys, time
@@ -46,10 +46,10 @@ class Kill:
 
 KILLS = [
     Kill("before the last shard", ALIGN, "aligned", """
-from revision.store.writer import EmbeddingWriter as it
+from revision.embeddings.writer import EmbeddingWriter as it
 real, it._write = it._write, hold(3, nothing)"""),
     Kill("before the manifest of shards", ALIGN, "aligned", """
-import revision.store.writer as it
+import revision.embeddings.writer as it
 real, it.write_json = it.write_json, hold(1, nothing)"""),
     Kill("within a corpus table", "corpus captions --split text --count 50 --out out", "out", """
 import pyarrow.parquet as it

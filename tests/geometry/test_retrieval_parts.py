@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from revision.align import make_aligner
+from revision.embeddings.rows import measured
 from revision.errors import DataError
 from revision.geometry.neighbours import hits, hits_without_common_part, retrieval
-from revision.geometry.rows import measured
 from revision.geometry.shape import common_score_share
 
 
@@ -60,7 +60,7 @@ def test_a_shift_of_the_texts_makes_hubs():
 
 def test_on_clip_features_what_realign_costs_lies_in_the_common_part(real):
     """R@1 falls at the anchor step; with each score's mean over queries taken away, nothing is lost."""
-    name, (image, text) = real
+    name, image, text = real
     if name != "clip":
         pytest.skip("the loss is CLIP's: ConVIRT's recall is near chance before and after")
     moved = {steps: make_aligner("realign", steps=steps).fit(text, image).transform(text) for steps in (1, 3)}

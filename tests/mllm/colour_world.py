@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from revision.mllm.language import LanguageModelSettings
+from revision.embeddings import write_embeddings
+from revision.mllm.language_models.trained import LanguageModelSettings
 from revision.mllm.loop import LoopSettings
-from revision.mllm.stages import train_language_model
-from revision.store import write_embeddings
+from revision.mllm.train import train_language_model
 
 COLOURS = ["red", "blue", "green", "white"]
 ROWS = 256

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from revision.errors import DataError
-from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.loop import LoopSettings, run_loop, schedule
 from revision.mllm.model import ReVisionModel
 from revision.mllm.prompts import batch_plan, question_prompt, tokenise

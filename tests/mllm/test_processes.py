@@ -21,12 +21,12 @@ import torch
 from safetensors.torch import load_file
 from torch import multiprocessing
 
-from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+from revision.embeddings import write_embeddings
+from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.loop import LoopSettings
 from revision.mllm.model import ReVisionModel
 from revision.mllm.processes import share
-from revision.mllm.stages import train_stage1, train_stage2
-from revision.store import write_embeddings
+from revision.mllm.train import train_stage1, train_stage2
 
 ROWS, WORDS = 90, ["red", "blue", "green", "white", "small", "what", "colour", "?"]
 LOOP = LoopSettings(epochs=1, batch_size=10, learning_rate=0.01, validate_every=3, checkpoint_every=2)

@@ -11,12 +11,12 @@ import torch
 from accelerate.state import AcceleratorState
 from colour_world import COLOURS, ROWS
 
+from revision.embeddings import write_embeddings
 from revision.errors import ConfigError, DataError
-from revision.mllm.language import LanguageModelSettings
+from revision.mllm.language_models.trained import LanguageModelSettings
 from revision.mllm.loop import LoopSettings
 from revision.mllm.model import ReVisionModel
-from revision.mllm.stages import train_language_model, train_stage1, train_stage2
-from revision.store import write_embeddings
+from revision.mllm.train import train_language_model, train_stage1, train_stage2
 
 LOOP = LoopSettings(epochs=16, batch_size=32, learning_rate=0.01, validate_every=20)
 

@@ -8,7 +8,7 @@ from revision.cli import app
 from revision.data.corpus import write_corpus
 from revision.data.scenes import World
 from revision.errors import DataError
-from revision.mllm.language import LanguageModelSettings, new_llm, word_tokenizer
+from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.model import ReVisionModel
 from revision.mllm.synthesis import SEED_WORDS, synthesise
 

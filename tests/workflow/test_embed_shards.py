@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from revision.statistics import load_moments, moments
-from revision.store import open_embeddings
+from revision.embeddings import open_embeddings
+from revision.embeddings.moments import load_moments, moments
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow

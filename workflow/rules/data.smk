@@ -1,7 +1,7 @@
 # What a scale with other people's data lacks is said all at once, before its first job.
 onstart:
     if "corpora" in config:
-        from revision.preflight import missing
+        from revision.planning.preflight import missing
 
         if lacking := missing(config):
             sys.exit("error: this scale lacks:\n" + "\n".join(f"- {one}" for one in lacking))

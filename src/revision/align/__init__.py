@@ -3,13 +3,13 @@
 from typing import Any
 
 from revision.align.aniso import AnisoAlign
-from revision.align.artefact import load_aligner, save_aligner
 from revision.align.base import Aligner, Engine
 from revision.align.blockwise import BlockwiseCovariance
 from revision.align.c3 import C3, C3Centred
 from revision.align.gaussian_ot import GaussianOT
 from revision.align.oracles import Procrustes, Ridge
 from revision.align.realign import ReAlign, ReAlignIterated
+from revision.align.serialization import load_aligner, save_aligner
 from revision.align.simple import Identity, MeanShift
 from revision.errors import ConfigError
 

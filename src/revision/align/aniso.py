@@ -22,9 +22,9 @@ from revision.align.base import Engine
 from revision.align.blockwise import centroid_step
 from revision.align.covariance import frame
 from revision.align.realign import ReAlign
-from revision.align.stages import Stage
+from revision.align.transforms import Stage
+from revision.embeddings.moments import Rows
 from revision.errors import ConfigError
-from revision.statistics import Rows
 
 GRID = 128
 

@@ -14,11 +14,20 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from revision.align.stages import Shift, Stage, run
+from revision.align.transforms import Shift, Stage, run
+from revision.embeddings import EmbeddingSet, EmbeddingWriter
+from revision.embeddings.kernels import raw_view, unit_sum
+from revision.embeddings.moments import (
+    BLOCK_ROWS,
+    ArrayRows,
+    Moments,
+    Rows,
+    bad_row,
+    moments,
+    numbered_blocks,
+    ordered_map,
+)
 from revision.errors import DataError
-from revision.kernels import raw_view, unit_sum
-from revision.statistics import BLOCK_ROWS, ArrayRows, Moments, Rows, bad_row, moments, numbered_blocks, ordered_map
-from revision.store import EmbeddingSet, EmbeddingWriter
 
 CONSTANT = 1e-12  # a trace below this, on unit rows, is rounding: the set has one value
 

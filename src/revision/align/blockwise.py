@@ -4,8 +4,8 @@ import numpy as np
 
 from revision.align.base import Aligner, Engine, spread
 from revision.align.covariance import frame, power, shrink
-from revision.align.stages import Linear, Shift, Stage
-from revision.statistics import Rows
+from revision.align.transforms import Linear, Shift, Stage
+from revision.embeddings.moments import Rows
 
 
 class BlockwiseCovariance(Aligner):

@@ -7,9 +7,9 @@ own mean and adds noise in training only: there the target moves too (`transform
 import numpy as np
 
 from revision.align.base import Aligner, Engine
-from revision.align.stages import Noise, Shift, Stage
+from revision.align.transforms import Noise, Shift, Stage
+from revision.embeddings.moments import Rows
 from revision.errors import ConfigError
-from revision.statistics import Rows
 
 
 class C3(Aligner):

@@ -3,8 +3,8 @@
 from revision.align.base import Aligner, Engine, spread
 from revision.align.blockwise import centroid_step
 from revision.align.covariance import power, shrink
-from revision.align.stages import Linear, Stage
-from revision.statistics import Rows
+from revision.align.transforms import Linear, Stage
+from revision.embeddings.moments import Rows
 
 
 class GaussianOT(Aligner):

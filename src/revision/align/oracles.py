@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from revision.align.base import Aligner, Engine
-from revision.align.stages import Linear, Stage
+from revision.align.transforms import Linear, Stage
+from revision.embeddings.moments import Moments, Rows
 from revision.errors import ConfigError
-from revision.statistics import Moments, Rows
 
 
 def paired_moments(source: Rows, target: Rows, engine: Engine) -> Moments:

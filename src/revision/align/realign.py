@@ -3,9 +3,9 @@
 import numpy as np
 
 from revision.align.base import Aligner, Engine, spread
-from revision.align.stages import Shift, Stage
+from revision.align.transforms import Shift, Stage
+from revision.embeddings.moments import Rows
 from revision.errors import ConfigError
-from revision.statistics import Rows
 
 
 class ReAlign(Aligner):

@@ -1,8 +1,8 @@
 """Identity and mean shift: what the paper calls No Align, and what Unicorn (arXiv:2503.22655) does (section 2)."""
 
 from revision.align.base import Aligner, Engine
-from revision.align.stages import Shift, Stage
-from revision.statistics import Rows
+from revision.align.transforms import Shift, Stage
+from revision.embeddings.moments import Rows
 
 
 class Identity(Aligner):

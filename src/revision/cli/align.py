@@ -19,7 +19,7 @@ from revision.cli.messages import reported
 from revision.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from revision.store import EmbeddingSet
+    from revision.embeddings import EmbeddingSet
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table; no progress bar.")]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
@@ -65,7 +65,7 @@ def _refuse_existing(path: Path, force: bool) -> None:
 
 
 def _opened(folder: Path, verify: bool, threads: int) -> "EmbeddingSet":
-    from revision.store import open_embeddings
+    from revision.embeddings import open_embeddings
 
     found = open_embeddings(folder)
     if verify:
@@ -105,7 +105,7 @@ def import_command(
       revision import released_code/text_embeds/ sets/texts
     """
     with reported(as_json):
-        from revision.importers import import_embeddings
+        from revision.embeddings.importers import import_embeddings
 
         _refuse_existing(out, force)
         if ids is not None and not ids.is_file():
@@ -138,9 +138,9 @@ def embed_command(
       revision embed reference.parquet --encoder encoder --column image --out embeddings/images --dtype float16
     """
     with reported(as_json):
+        from revision.embeddings.reader import MANIFEST
         from revision.encoders import load_encoder
-        from revision.encoders.corpus import embed_corpus
-        from revision.store.sets import MANIFEST
+        from revision.encoders.embed import embed_corpus
 
         _refuse_existing(out / MANIFEST, force)
         import torch
@@ -176,7 +176,7 @@ def stats_command(
     with reported(as_json):
         import numpy as np
 
-        from revision.statistics import Moments, merge_all, moments, save_moments
+        from revision.embeddings.moments import Moments, merge_all, moments, save_moments
 
         rows, sets, results = [], [], []
         with _progress(as_json) as begin:
@@ -217,8 +217,8 @@ def merge_command(
       revision merge parts/0.npz parts/1.npz --out text_short.npz
     """
     with reported(as_json):
-        from revision.statistics import merge_moments
-        from revision.store import merge_sets
+        from revision.embeddings import merge_sets
+        from revision.embeddings.moments import merge_moments
 
         _refuse_existing(out, force)
         if all(part.suffix == ".npz" for part in parts):
@@ -262,7 +262,7 @@ def align_command(
         from threadpoolctl import threadpool_limits
 
         from revision.align import Engine, load_aligner, make_aligner, save_aligner
-        from revision.statistics import load_moments
+        from revision.embeddings.moments import load_moments
 
         for path in (out, save):
             if path is not None:

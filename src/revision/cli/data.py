@@ -69,7 +69,7 @@ def hub_language_command(
 
     Example: revision hub-language meta-llama/Meta-Llama-3-8B-Instruct --out llm
     """
-    from revision.mllm.hub import link_language_model
+    from revision.mllm.language_models.hub import link_language_model
 
     link_language_model(model, revision, out)
 

@@ -37,9 +37,9 @@ def dynamics_command(
         encoder = from_mapping(EncoderSettings, chosen, where)
         observe_training(_world(world), encoder, watch, out, seed=seed, threads=threads)
         return
-    from revision.dynamics.clip import ClipSettings
+    from revision.contrastive.clip import ClipSettings
+    from revision.contrastive.distributed import join
     from revision.dynamics.run import observe_shards
-    from revision.encoders.parallel import join
 
     clip, device = from_mapping(ClipSettings, chosen, where), join()
     observe_shards(sorted(glob.glob(shards)), clip, watch, out, seed=seed, threads=threads, device=device)

@@ -22,7 +22,7 @@ def pair_up(image: Any, text: Any, unpaired: bool) -> tuple[Any, Any, bool, str]
 
     Sets on disk are paired where their ids are the same, in whatever order; arrays where they have as many rows.
     """
-    from revision.geometry.rows import as_rows
+    from revision.embeddings.rows import as_rows
 
     counts = as_rows(image, "image").count, as_rows(text, "text").count
     if unpaired:
@@ -65,10 +65,10 @@ def gap(
 
     Example: revision gap --image images/ --text texts/ --aligner all --html gap.html
     """
-    from revision.files import write_text
-    from revision.geometry.page import render
-    from revision.geometry.suite import SuiteSettings, run_suite
-    from revision.store import open_rows
+    from revision.embeddings import open_rows
+    from revision.gap.measure import SuiteSettings, run_suite
+    from revision.gap.page import render
+    from revision.io.files import write_text
 
     with reported(as_json):
         if html is not None and html.exists() and not force:
@@ -126,8 +126,8 @@ def audit(
 
 
 def _print_suite(suite: Any) -> None:
-    from revision.geometry.page import label
-    from revision.geometry.page import table as rows_of
+    from revision.gap.page import label
+    from revision.gap.page import table as rows_of
 
     console = Console(width=max(Console().width, LEAST_WIDTH))
     heads, rows = ["images", *(label(name) for name in suite.methods)], rows_of(suite)

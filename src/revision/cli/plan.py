@@ -44,7 +44,7 @@ def plan_command(
     from revision.audit import read_published
     from revision.plan import assume as assumed
     from revision.plan import make_plan
-    from revision.preflight import terms
+    from revision.planning.preflight import terms
 
     config = _configuration(scale)
     changes = {}
@@ -115,7 +115,7 @@ def preflight_command(scale: Scale = "paper") -> None:
 
     Example: revision preflight --scale paper
     """
-    from revision.preflight import missing
+    from revision.planning.preflight import missing
 
     found = missing(_configuration(scale))
     if found:

@@ -19,7 +19,7 @@ from rich.table import Table
 from revision.cli.progress import Display, follow, spoken
 from revision.config import scale_file
 from revision.errors import ConfigError, RevisionError
-from revision.files import sweep
+from revision.io.files import sweep
 from revision.jobs import (
     Durations,
     Job,

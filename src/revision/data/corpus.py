@@ -20,7 +20,7 @@ from revision.data.scenes import World
 from revision.data.scenes.lexicon import GENERAL
 from revision.data.sources import inside
 from revision.errors import ConfigError, DataError
-from revision.files import atomic_file
+from revision.io.files import atomic_file
 
 BLOCK = 4096
 ROOT = b"revision.root"  # metadata: the folder of the pictures whose paths the table holds

@@ -22,7 +22,7 @@ from PIL import Image
 from revision.data.corpus import BLOCK, ROOT
 from revision.data.sources import Example, Source, inside, read
 from revision.errors import ConfigError, DataError
-from revision.files import atomic_file
+from revision.io.files import atomic_file
 
 TEXTS = ("short", "long", "question", "answer", "conversation")
 KNOWN = ("id", "image", *TEXTS)

@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from revision.contrastive.loop import train
 from revision.data.scenes import World, WorldSettings
 from revision.dynamics.monitor import Probe
-from revision.encoders.dual import DualEncoder, EncoderSettings
-from revision.encoders.train import train
+from revision.encoders.scenes_encoder import DualEncoder, EncoderSettings
 from revision.errors import ConfigError, DataError
-from revision.files import atomic_file, write_json
 from revision.geometry.neighbours import pair_cosine, retrieval
-from revision.intervals import over_seeds
+from revision.io.files import atomic_file, write_json
 from revision.settings import from_mapping
+from revision.stats.intervals import over_seeds
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def points(settings: CausesSettings, world: Mapping[str, Any]) -> list[Point]:
 
 
 class Ends:
-    """Satisfies `revision.encoders.train.Monitor`: the gap before the first step and after the last."""
+    """Satisfies `revision.contrastive.loop.Monitor`: the gap before the first step and after the last."""
 
     def __init__(self, probe: Probe) -> None:
         self.probe, self.start = probe, float("nan")

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from revision.data.scenes import World
 from revision.dynamics.observation import embedding_gradients, observe
+from revision.embeddings.rows import Array
 from revision.errors import ConfigError, DataError
 from revision.geometry.frame import FRAME_ENERGY, Frame, fit_frame
 from revision.geometry.neighbours import pair_cosine
-from revision.geometry.rows import Array
 from revision.settings import check_numbers
 
 PROBE = "probe"
@@ -76,7 +76,7 @@ class LateWindow:
 
 
 class GapMonitor:
-    """Satisfies `revision.encoders.train.Monitor`. `rows` holds one mapping of numbers an observation."""
+    """Satisfies `revision.contrastive.loop.Monitor`. `rows` holds one mapping of numbers an observation."""
 
     def __init__(self, probe: Probe, settings: MonitorSettings) -> None:
         self.settings = settings

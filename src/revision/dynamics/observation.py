@@ -6,12 +6,12 @@ from functools import lru_cache
 import numpy as np
 from torch import Tensor
 
-from revision.encoders.train import contrastive_loss
+from revision.contrastive.loop import contrastive_loss
+from revision.embeddings.rows import Array
 from revision.errors import DataError
 from revision.geometry.coupling import explained, ridge_coupling
 from revision.geometry.frame import Frame, fit_frame, leakage, principal_sines
 from revision.geometry.gap import decompose
-from revision.geometry.rows import Array
 from revision.geometry.spectrum import effective_condition_number, eigenvalues
 
 ITERATIONS = 100

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import torch
 
+from revision.contrastive.distributed import Group
+from revision.contrastive.loop import fit, train
 from revision.data.scenes import World
 from revision.dynamics.monitor import GapMonitor, MonitorSettings, Probe
 from revision.dynamics.summary import summarise
-from revision.encoders.dual import EncoderSettings
-from revision.encoders.parallel import Group
-from revision.encoders.train import fit, train
+from revision.embeddings.moments import ordered_map
+from revision.encoders.scenes_encoder import EncoderSettings
 from revision.errors import ConfigError
-from revision.files import atomic_file, write_json
-from revision.provenance import write_manifest
-from revision.statistics import ordered_map
+from revision.io.files import atomic_file, write_json
+from revision.io.manifest import write_manifest
 
 SERIES, SUMMARY, TIMING = "series.csv", "summary.json", "timing.json"
 
@@ -67,15 +67,15 @@ def observe_shards(
     checkpoint_every: int = 100,
     show_progress: bool = True,
 ) -> None:
-    """`observe_training` on the pairs of webdataset shards; `encoder` is a `revision.dynamics.clip.ClipSettings`.
+    """`observe_training` on the pairs of webdataset shards; `encoder` is a `revision.contrastive.clip.ClipSettings`.
 
     `settings.probe` pairs are held out. In a process group every process calls this; `out_dir` and the shards are
     shared. Tokenizer and decoded probe pictures lie in `out_dir` until training has ended.
     """
     from tokenizers import Tokenizer
 
-    from revision.dynamics.clip import ClipEncoder, train_tokenizer
-    from revision.dynamics.shards import ShardBatches, ShardPairs, split
+    from revision.contrastive.clip import ClipEncoder, train_tokenizer
+    from revision.contrastive.webdataset import ShardBatches, ShardPairs, split
 
     _check(settings, encoder.steps)
     out_dir, team = Path(out_dir), Group.current()

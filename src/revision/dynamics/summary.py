@@ -5,8 +5,8 @@ import pandas as pd
 
 from revision.dynamics.monitor import GapMonitor
 from revision.dynamics.observation import correlation, isotropic_eigenvalues, pooled_extra
+from revision.embeddings.rows import Array
 from revision.errors import DataError
-from revision.geometry.rows import Array
 from revision.geometry.spectrum import effective_condition_number, eigenvalues
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from revision.errors import DataError
-from revision.intervals import Interval, over_seeds
+from revision.stats.intervals import Interval, over_seeds
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from revision.encoders import registry
 from revision.encoders.base import Encoder
-from revision.encoders.dual import DualEncoder, EncoderSettings
+from revision.encoders.scenes_encoder import DualEncoder, EncoderSettings
 from revision.errors import DataError
 
 # Module and class; the module is imported when an encoder of the family is loaded.
-FAMILIES = {"dual": ("dual", "DualEncoder"), "pretrained_heads": ("pretrained", "PretrainedEncoder")}
+FAMILIES = {"dual": ("scenes_encoder", "DualEncoder"), "pretrained_heads": ("pretrained_heads", "PretrainedEncoder")}
 
 
 def load_encoder(folder: str | Path) -> Encoder:

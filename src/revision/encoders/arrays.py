@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
+from revision.embeddings import EmbeddingSet, open_rows
+from revision.embeddings.reader import MANIFEST
 from revision.errors import DataError
-from revision.files import sha256
-from revision.store import EmbeddingSet, open_rows
-from revision.store.sets import MANIFEST
+from revision.io.files import sha256
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor
 from transformers.utils import logging
 
-from revision.encoders.batches import BatchEncoder, ModelSettings
-from revision.encoders.hub import snapshot
+from revision.encoders.batching import BatchEncoder, ModelSettings
 from revision.errors import DataError
+from revision.io.hub import snapshot
 
 LOADER = "transformers"
 Feature = str | tuple[str, str]

@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from revision.encoders.batches import BatchEncoder, ModelSettings
-from revision.encoders.hub import is_pinned, refuse_foreign_code, snapshot
+from revision.encoders.batching import BatchEncoder, ModelSettings
 from revision.encoders.huggingface import load_whole, pooled
 from revision.errors import ConfigError, DataError
+from revision.io.hub import is_pinned, refuse_foreign_code, snapshot
 
 LOADER = "LLM2CLIP"
 

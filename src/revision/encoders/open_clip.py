@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from revision.encoders.batches import BatchEncoder, ModelSettings
-from revision.encoders.hub import library, snapshot
+from revision.encoders.batching import BatchEncoder, ModelSettings
 from revision.errors import DataError
+from revision.io.hub import library, snapshot
 
 LOADER = "open_clip"
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}

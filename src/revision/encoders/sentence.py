@@ -6,9 +6,9 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from revision.encoders.batches import BatchEncoder, ModelSettings
-from revision.encoders.hub import library, snapshot
+from revision.encoders.batching import BatchEncoder, ModelSettings
 from revision.errors import DataError
+from revision.io.hub import library, snapshot
 
 LOADER = "sentence-transformers"
 

@@ -18,7 +18,7 @@ import yaml
 
 from revision.errors import ConfigError, DataError
 from revision.evaluation.suites import task_name
-from revision.files import atomic_folder, write_json
+from revision.io.files import atomic_folder, write_json
 from revision.settings import from_mapping
 
 LISTING = "published.json"

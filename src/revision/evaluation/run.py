@@ -18,7 +18,7 @@ from revision.errors import ConfigError
 from revision.evaluation.images import ImageEmbeddings, ImageEncoder
 from revision.evaluation.published import PublishedSuite, is_published, listed
 from revision.evaluation.suites import ALL, Suite, read_suites, task_name
-from revision.files import atomic_file
+from revision.io.files import atomic_file
 
 EVERY = "all"
 """Stands for every suite (of a group) or every group in the column of that name."""

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from revision.errors import ConfigError, DataError
-from revision.files import atomic_folder
+from revision.io.files import atomic_folder
 
 COLUMNS = ("id", "image", "question", "answer", "suite", "group")
 ALL = "revision"

@@ -9,9 +9,9 @@ import numba
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from revision.embeddings.rows import Array, unit_rows
 from revision.errors import DataError
 from revision.geometry.neighbours import CORPUS, Tile
-from revision.geometry.rows import Array, unit_rows
 
 BINS = 2000
 BASE = 2.0

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from revision.embeddings.rows import Array
 from revision.errors import DataError
-from revision.geometry.rows import Array
 
 RIDGE = 1e-3
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from revision.embeddings.rows import Array, as_rows
 from revision.errors import DataError
-from revision.geometry.rows import Array, as_rows
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from revision.embeddings.moments import Rows
+from revision.embeddings.rows import Array, measured, same_dimension
 from revision.errors import DataError
-from revision.geometry.rows import Array, measured, same_dimension
 from revision.geometry.spectrum import energy_rank
-from revision.statistics import Rows
 
 FRAME_ENERGY = 0.9
 

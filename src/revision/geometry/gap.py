@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from revision.embeddings.moments import Rows
+from revision.embeddings.rows import Array, measured, same_dimension, same_shape
 from revision.geometry.frame import Frame
-from revision.geometry.rows import Array, measured, same_dimension, same_shape
-from revision.statistics import Rows
 
 
 def centroid_gap(image: Array | Rows, text: Array | Rows) -> float:

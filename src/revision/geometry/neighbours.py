@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from revision.embeddings.rows import Array, same_dimension, same_shape, unit_rows
 from revision.errors import DataError
-from revision.geometry.rows import Array, same_dimension, same_shape, unit_rows
 
 QUERIES = 2048
 CORPUS = 2048

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from revision.embeddings.rows import Array, measured, same_shape
 from revision.errors import DataError
-from revision.geometry.rows import Array, measured, same_shape
 from revision.geometry.spectrum import effective_dimension, eigenvalues, positive
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from revision.embeddings.moments import Rows
+from revision.embeddings.rows import Array, measured
 from revision.errors import DataError
-from revision.geometry.rows import Array, measured
-from revision.statistics import Rows
 
 EFFECTIVE_ENERGY = 0.99
 FLOOR = 1e-12

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributed import checkpoint
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
-from revision.files import atomic_file, load_state
+from revision.io.files import atomic_file, load_state
 
 PROGRESS = "progress.pt"
 TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)

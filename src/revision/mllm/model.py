@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from revision.errors import DataError
-from revision.files import atomic_folder, sha256, verify_checksums, write_checksums, write_json
+from revision.io.files import atomic_folder, sha256, verify_checksums, write_checksums, write_json
 from revision.mllm.projector import Projector
 from revision.mllm.prompts import IGNORE, ends, question_prompt
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from revision.data.corpus import read_columns
-from revision.files import atomic_file
+from revision.io.files import atomic_file
 from revision.mllm.model import load_llm, whole_model_device
 from revision.mllm.prompts import ends
 

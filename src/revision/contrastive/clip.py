@@ -1,0 +1,144 @@
+"""The paper's dual encoder of figure 1: ViT-B/32 and a text transformer of TinyCLIP's size, from scratch."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPConfig, CLIPModel
+
+from revision.encoders.scenes_encoder import CONFIG, WEIGHTS
+from revision.errors import ConfigError
+from revision.io.files import sha256, write_json
+from revision.settings import check_numbers
+
+PAD, START, END = "<pad>", "<start>", "<end>"
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """Shape and training; the defaults are those of section 3 with TinyCLIP's 40M and 19M parameters.
+
+    `vocabulary` is that of a byte-level BPE trained on the texts of the training pairs.
+    """
+
+    steps: int
+    dim: int = 512
+    image_size: int = 224
+    patch: int = 32
+    vision_width: int = 512
+    vision_layers: int = 12
+    text_width: int = 512
+    text_layers: int = 6
+    heads: int = 8
+    context: int = 77
+    vocabulary: int = 49408
+    batch: int = 4096
+    peak_lr: float = 1e-4
+    weight_decay: float = 1e-4
+    warmup_share: float = 0.1
+    temperature: float = 0.07
+    learn_temperature: bool = True
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "encoder", zero=["weight_decay"], shares=["warmup_share"])
+        if self.image_size % self.patch:
+            raise ConfigError(f"encoder setting patch: {self.patch} does not divide image_size, {self.image_size}")
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """A lower-casing byte-level BPE of at most `vocabulary` tokens, padding, start and end included."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=[PAD, START, END], initial_alphabet=sorted(alphabet), show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    ends = [(word, tokenizer.token_to_id(word)) for word in (START, END)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{START} $A {END}", special_tokens=ends)
+    return tokenizer
+
+
+class ClipEncoder(nn.Module):
+    """What `fit` and the monitor ask for, around transformers' CLIPModel; rows [n, dim] of unit length."""
+
+    name = "tinyclip"
+
+    def __init__(self, settings: ClipSettings, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.settings, self.tokenizer = settings, tokenizer
+        tokenizer.enable_truncation(settings.context)
+        tokenizer.enable_padding(pad_id=tokenizer.token_to_id(PAD), pad_token=PAD)
+        ends = {f"{name}_token_id": tokenizer.token_to_id(f"<{word}>") for name, word in
+                (("pad", "pad"), ("bos", "start"), ("eos", "end"))}  # fmt: skip
+        tower = {"num_attention_heads": settings.heads}
+        config = CLIPConfig(
+            text_config=tower | ends | {
+                "vocab_size": tokenizer.get_vocab_size(), "hidden_size": settings.text_width,
+                "intermediate_size": 4 * settings.text_width, "num_hidden_layers": settings.text_layers,
+                "max_position_embeddings": settings.context,
+            },
+            vision_config=tower | {
+                "hidden_size": settings.vision_width, "intermediate_size": 4 * settings.vision_width,
+                "num_hidden_layers": settings.vision_layers, "image_size": settings.image_size,
+                "patch_size": settings.patch,
+            },
+            projection_dim=settings.dim,
+            logit_scale_init_value=-float(np.log(settings.temperature)),
+        )  # fmt: skip
+        self.clip = CLIPModel(config)
+        self.clip.logit_scale.requires_grad_(settings.learn_temperature)
+
+    @property
+    def log_scale(self) -> Tensor:
+        """Logarithm of one over the temperature."""
+        return self.clip.logit_scale
+
+    def tokens(self, texts: list[str]) -> Tensor:
+        """Token numbers [n, longest], cut to the context."""
+        return torch.tensor([encoding.ids for encoding in self.tokenizer.encode_batch(texts)])
+
+    def embed_pixels(self, pixels: Tensor) -> Tensor:
+        """Unit rows [n, dim] of pictures uint8 [n, s, s, 3]."""
+        values = pixels.to(self.log_scale.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return functional.normalize(self.clip.get_image_features(pixel_values=values).pooler_output, dim=-1)
+
+    def embed_tokens(self, tokens: Tensor) -> Tensor:
+        """Unit rows [n, dim] of token numbers [n, tokens]."""
+        tokens = tokens.to(self.log_scale.device)
+        pad = self.tokenizer.token_to_id(PAD)
+        assert pad is not None
+        mask = tokens.ne(pad).long()
+        features = self.clip.get_text_features(input_ids=tokens, attention_mask=mask)
+        return functional.normalize(features.pooler_output, dim=-1)
+
+    @torch.no_grad()
+    def encode_pixels(self, pixels: np.ndarray, batch: int = 512) -> np.ndarray:
+        """Embed pictures uint8 [n, s, s, 3], which may be memory-mapped: float32 [n, dim], unit rows."""
+        parts = (torch.from_numpy(np.array(pixels[i : i + batch])) for i in range(0, len(pixels), batch))
+        return torch.cat([self.embed_pixels(part).cpu() for part in parts]).numpy()
+
+    @torch.no_grad()
+    def encode_texts(self, texts: list[str], batch: int = 512) -> np.ndarray:
+        """Embed texts: float32 [n, dim], unit rows."""
+        parts = (self.tokens(texts[i : i + batch]) for i in range(0, len(texts), batch))
+        return torch.cat([self.embed_tokens(part).cpu() for part in parts]).numpy()
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights, tokenizer and configuration into `folder`."""
+        folder = Path(folder)
+        save_file({name: value.contiguous().cpu() for name, value in self.state_dict().items()}, folder / WEIGHTS)
+        config = {
+            "family": self.name, "settings": asdict(self.settings), "weights": sha256(folder / WEIGHTS),
+            "tokenizer": json.loads(self.tokenizer.to_str()),
+        }  # fmt: skip
+        write_json(folder / CONFIG, config)

@@ -1,0 +1,214 @@
+"""Contrastive training of the dual encoder on the built-in world (InfoNCE), resumable to the byte.
+
+Nothing is ever added to an embedding: a modality gap comes from the captions' missing parts, the fixed temperature,
+false pairs and the cone in which each net starts, or not at all.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from rich.progress import Progress
+from torch import Tensor, nn
+from torch.nn import functional
+
+from revision.contrastive.distributed import Group
+from revision.data.scenes import World
+from revision.encoders.scenes_encoder import CONFIG, WEIGHTS, DualEncoder, EncoderSettings
+from revision.errors import DataError
+from revision.io.files import atomic_file, atomic_folder, load_state
+from revision.io.manifest import write_manifest
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor | float) -> Tensor:
+    """Symmetric InfoNCE of paired unit rows [n, d]; `scale` is one over the temperature."""
+    logits = scale * images @ texts.T
+    target = torch.arange(len(logits), device=logits.device)
+    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+
+
+class Batches:
+    """Training batches, each a pure function of its step.
+
+    The pictures are drawn once; an epoch visits each in an order of its own and gives it a caption of its own.
+    """
+
+    def __init__(self, world: World, settings: EncoderSettings, model: DualEncoder, seed: int) -> None:
+        self.world, self.settings, self.model, self.seed = world, settings, model, seed
+        scans = round(settings.pictures * settings.scan_share)
+        self.scenes = world.scenes("encoder", 0, settings.pictures - scans) + world.scenes("encoder", 0, scans, "scan")
+        self.pixels = torch.from_numpy(world.images(self.scenes))
+        self.per_epoch = settings.pictures // settings.batch
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Pictures uint8 [batch, s, s, 3] and word numbers [batch, words] of a step."""
+        epoch, place = divmod(step, self.per_epoch)
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.scenes))
+        size = self.settings.batch
+        rows = self._order[1][place * size : (place + 1) * size]
+        random = np.random.default_rng((self.seed, 1, step))
+        kind = "long" if random.random() < self.settings.long_share else "short"
+        captions = self.world.captions([self.scenes[row] for row in rows], kind, variant=epoch)
+        wrong = random.permutation(size)[: round(size * self.settings.false_pairs)]
+        others = dict(zip(wrong, np.roll(wrong, 1), strict=True))
+        captions = [captions[others.get(place, place)] for place in range(size)]
+        return self.pixels[torch.from_numpy(rows)], self.model.tokens(captions)
+
+
+class Monitor(Protocol):
+    """Watches training: called before the first step, then every so many steps, then after the last.
+
+    Its state goes into the checkpoints, so that a resumed run observes what an undisturbed one does.
+    """
+
+    def __call__(self, step: int, model: Any, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+        """Observe the model after `step` steps; `batches(step)` gives that step's pictures and words."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been observed, as tensors and plain containers."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up `state` again."""
+        ...
+
+
+def learning_rate(step: int, settings: EncoderSettings) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    warmup = max(1, round(settings.steps * settings.warmup_share))
+    if step < warmup:
+        return settings.peak_lr * (step + 1) / warmup
+    return settings.peak_lr * (1 + math.cos(math.pi * (step - warmup) / max(1, settings.steps - warmup))) / 2
+
+
+def train(
+    world: World,
+    settings: EncoderSettings,
+    out_dir: str | Path,
+    *,
+    seed: int,
+    threads: int = 1,
+    monitor: Monitor | None = None,
+    monitor_every: int = 20,
+    checkpoint_every: int = 100,
+    show_progress: bool = True,
+) -> DualEncoder:
+    """Train a dual encoder and save it, with a manifest, to `out_dir`.
+
+    A checkpoint every `checkpoint_every` steps lies in `<out_dir>.checkpoint`; the same call after a kill continues
+    from it and ends with the same bytes. Raises DataError if that checkpoint was made by other settings.
+    """
+    torch.set_num_threads(threads)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = DualEncoder(settings, world.vocabulary(), world.settings.image_size)
+    batches = Batches(world, settings, model, seed)
+    if settings.centred_start:
+        model.centre(*batches(0))
+    identity = {"encoder": asdict(settings), "world": asdict(world.settings), "seed": seed}
+    fit(
+        model, batches, settings, out_dir, identity, monitor=monitor, monitor_every=monitor_every,
+        checkpoint_every=checkpoint_every, show_progress=show_progress,
+    )  # fmt: skip
+    return DualEncoder.load(out_dir)
+
+
+def fit(
+    model: Any,
+    batches: Any,
+    settings: Any,
+    out_dir: str | Path,
+    identity: dict[str, Any],
+    *,
+    monitor: Monitor | None = None,
+    monitor_every: int = 20,
+    checkpoint_every: int = 100,
+    show_progress: bool = True,
+) -> None:
+    """Train `model` (embed_pixels, embed_tokens, log_scale, save) on `batches` and save it, with a manifest.
+
+    `batches(step)` gives a step's pictures and words, a pure function of the step.
+    `settings` has steps, peak_lr, weight_decay and warmup_share; `identity` says what is trained, with its "seed".
+    Of several processes (`revision.contrastive.distributed`) each takes `batches.share(rank, size)`; the first alone
+    observes and writes.
+    """
+    out_dir = Path(out_dir)
+    checkpoint = out_dir.with_name(out_dir.name + ".checkpoint") / CHECKPOINT
+    team = Group.current()
+    own = batches if team.size == 1 else batches.share(team.rank, team.size)
+    monitor = monitor if team.rank == 0 else None
+    optimizer = torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=settings.peak_lr, weight_decay=settings.weight_decay, foreach=True,
+    )  # fmt: skip
+    start = _resume(checkpoint, identity, model, optimizer, monitor)
+    losses: list[float] = []
+    with Progress(disable=not show_progress or team.rank > 0, transient=True) as progress:
+        bar = progress.add_task("training the encoder", total=settings.steps, completed=start)
+        for step in range(start, settings.steps):
+            if monitor is not None and step % monitor_every == 0:
+                monitor(step, model, batches)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, settings)
+            pixels, tokens = own(step)
+            images, texts = team.gather(model.embed_pixels(pixels)), team.gather(model.embed_tokens(tokens))
+            loss = contrastive_loss(images, texts, model.log_scale.exp())
+            optimizer.zero_grad()
+            loss.backward()
+            team.average(model.parameters())
+            optimizer.step()
+            losses.append(loss.item())
+            progress.update(bar, completed=step + 1, description=f"training the encoder, loss {losses[-1]:.3f}")
+            if (step + 1) % checkpoint_every == 0 and step + 1 < settings.steps and team.rank == 0:
+                _save(checkpoint, identity, step + 1, model, optimizer, monitor)
+    if monitor is not None:
+        monitor(settings.steps, model, batches)
+    if team.rank == 0:
+        with atomic_folder(out_dir) as folder:
+            model.save(folder)
+            write_manifest(
+                folder / "manifest.json", "encoder", settings=identity,
+                inputs={"weights": folder / WEIGHTS, "config": folder / CONFIG}, seed=identity["seed"],
+                final_loss=losses[-1],
+            )  # fmt: skip
+        checkpoint.unlink(missing_ok=True)
+        if checkpoint.parent.is_dir():
+            checkpoint.parent.rmdir()
+    team.wait()
+
+
+def _save(
+    path: Path,
+    identity: dict,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    monitor: Monitor | None,
+) -> None:
+    state = {"identity": identity, "step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    with atomic_file(path) as temporary:
+        torch.save(state | {"monitor": None if monitor is None else monitor.state_dict()}, temporary)
+
+
+def _resume(
+    path: Path, identity: dict, model: nn.Module, optimizer: torch.optim.Optimizer, monitor: Monitor | None
+) -> int:
+    if not path.is_file():
+        return 0
+    state = load_state(path)
+    if state["identity"] != identity:
+        raise DataError(f"{path}: made by other settings or another seed; delete {path.parent} to start anew")
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    if monitor is not None and state["monitor"] is not None:
+        monitor.load_state_dict(state["monitor"])
+    return state["step"]

@@ -1,0 +1,14 @@
+"""Embedding shards on disk: Arrow IPC files and a JSON manifest in one folder.
+
+A shard has an `id` column (string) and an `embedding` column (fixed-size list of float16 or float32);
+reading maps the file into memory and copies nothing. The manifest holds count, dimension, dtype and, for each
+shard, rows, bytes and an XXH3-128 checksum. A folder appears under its final name only when it is whole.
+"""
+
+from revision.embeddings.merge import merge_sets
+from revision.embeddings.reader import EmbeddingSet, Shard, open_embeddings, open_rows
+from revision.embeddings.writer import EmbeddingWriter, write_embeddings
+
+__all__ = [
+    "EmbeddingSet", "EmbeddingWriter", "Shard", "merge_sets", "open_embeddings", "open_rows", "write_embeddings",
+]  # fmt: skip

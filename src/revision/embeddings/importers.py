@@ -1,0 +1,250 @@
+"""Embeddings of other programs as embedding sets: .npy, .npz, Parquet, safetensors, and the released code's .pkl
+folders.
+
+The released code stores lists of {id, embed, caption or image_path} with pickle; `revision.embeddings.unpickler` reads
+them and runs nothing. What a file declares is held against its size before memory is taken for it.
+"""
+
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from revision.embeddings import EmbeddingSet, EmbeddingWriter
+from revision.embeddings.unpickler import read_pickle
+from revision.errors import DataError
+
+VECTORS = ("embedding", "embeddings", "embed", "embeds", "vector", "features")
+NAMES = ("id", "ids", "name", "names")
+BLOCK_ROWS = 8192
+BOMB = 100  # no table of embeddings is compressed to a hundredth
+SPARE = 1 << 20
+MEND = "check the file, or export it again"
+Block = tuple[Path, int, Sequence[str] | None, np.ndarray]  # file, its first row in that file, ids, [k, d]
+
+
+def _pickles(path: Path) -> Iterator[Block]:
+    rows = read_pickle(path)
+    if not isinstance(rows, list):
+        raise DataError(f"{path}: holds {type(rows).__name__}, expected a list of {{id, embed, ...}}")
+    left = 8 * path.stat().st_size + SPARE  # bytes of float32; the shortest pickled number has half of one
+    for start in range(0, len(rows), BLOCK_ROWS):
+        ids: list[str] = []
+        vectors: list[np.ndarray] = []
+        for row, entry in enumerate(rows[start : start + BLOCK_ROWS], start):
+            if not isinstance(entry, dict) or "id" not in entry or "embed" not in entry:
+                raise DataError(
+                    f"{path}, row {row}: expected a dictionary with 'id' and 'embed'; export this file again"
+                )
+            if not isinstance(entry["id"], str | int | np.integer | np.str_):
+                raise DataError(f"{path}, row {row}: 'id' is {type(entry['id']).__name__}, expected a text or a number")
+            vector = _vector(path, row, entry["embed"])
+            if vectors and vector.size != vectors[0].size:
+                raise _other_dimension(path, row, vector.size, vectors[0].size)
+            left -= vector.nbytes
+            if left < 0:
+                raise DataError(f"{path}, row {row}: the rows repeat one vector over and over; export this file again")
+            ids.append(str(entry["id"]))
+            vectors.append(vector)
+        yield path, start, ids, np.stack(vectors)
+
+
+def _vector(path: Path, row: int, value: Any) -> np.ndarray:
+    """One embedding [d]; a table [1, d] or a list of one list counts as its row."""
+    if isinstance(value, list | tuple):
+        value = value[0] if len(value) == 1 and isinstance(value[0], list | tuple) else value
+        if not all(isinstance(number, int | float | np.number) for number in value):
+            raise DataError(f"{path}, row {row}: 'embed' is not a vector of numbers; export this file again")
+    elif not isinstance(value, np.ndarray):
+        raise DataError(f"{path}, row {row}: 'embed' is {type(value).__name__}, not a vector of numbers")
+    try:
+        with np.errstate(over="ignore"):
+            return np.asarray(value, dtype=np.float32).reshape(-1)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}, row {row}: 'embed' is not a vector of numbers ({error})") from error
+
+
+def _npy(path: Path) -> Iterator[Block]:
+    yield from _table(path, np.load(path, mmap_mode="r", allow_pickle=False), None)
+
+
+def _npz(path: Path) -> Iterator[Block]:
+    with zipfile.ZipFile(path) as members:
+        for member in members.infolist():
+            _refuse_bomb(path, member.filename, member.file_size, member.compress_size)
+            with members.open(member) as handle:
+                version = np.lib.format.read_magic(handle)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(handle)
+            if int(np.prod(shape, dtype=object)) * dtype.itemsize > member.file_size:
+                raise DataError(
+                    f"{path}: {member.filename} declares {dtype} {shape}, more than it holds; export it again"
+                )
+    with np.load(path, allow_pickle=False) as archive:
+        yield from _named(path, archive.files, archive.__getitem__)
+
+
+def _refuse_bomb(path: Path, name: str, size: int, packed: int) -> None:
+    if size > BOMB * packed + SPARE:
+        raise DataError(
+            f"{path}: {name} grows from {packed} to {size} bytes (a decompression bomb?); export it unpacked"
+        )
+
+
+def _safetensors(path: Path) -> Iterator[Block]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as archive:
+        yield from _named(path, list(archive.keys()), archive.get_tensor)
+
+
+def _parquet(path: Path) -> Iterator[Block]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        columns = file.schema_arrow.names
+        vector, name = _pick(path, columns, VECTORS), next((column for column in columns if column in NAMES), None)
+        for group in range(file.metadata.num_row_groups):
+            for place in range(file.metadata.num_columns):
+                part = file.metadata.row_group(group).column(place)
+                if part.path_in_schema.split(".")[0] == vector:
+                    _refuse_bomb(path, vector, part.total_uncompressed_size, part.total_compressed_size)
+        start = 0
+        for batch in file.iter_batches(BLOCK_ROWS, columns=[vector, *([name] if name else [])]):
+            lists = batch.column(vector)
+            lengths = {len(row) for row in lists}
+            if len(lengths) != 1 or not hasattr(lists, "flatten"):
+                raise DataError(
+                    f"{path}, rows {start} on: column {vector!r} holds vectors of lengths {sorted(lengths)}"
+                )
+            block = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
+            if block.dtype.kind not in "fiu":
+                raise DataError(
+                    f"{path}: column {vector!r} holds {lists.type}, expected lists of numbers; name another"
+                )
+            yield path, start, [str(i) for i in batch.column(name).to_pylist()] if name else None, block
+            start += len(block)
+
+
+def _named(path: Path, keys: list[str], get: Callable[[str], np.ndarray]) -> Iterator[Block]:
+    names = next((key for key in keys if key in NAMES), None)
+    vectors = _pick(path, [key for key in keys if key != names], VECTORS)
+    yield from _table(path, get(vectors), [str(name) for name in get(names)] if names else None)
+
+
+def _pick(path: Path, keys: list[str], known: Sequence[str]) -> str:
+    found = [key for key in keys if key in known] or (keys if len(keys) == 1 else [])
+    if len(found) != 1:
+        raise DataError(f"{path}: holds {', '.join(keys) or 'nothing'}; name one of them {known[0]!r}")
+    return found[0]
+
+
+def _table(path: Path, array: np.ndarray, ids: Sequence[str] | None) -> Iterator[Block]:
+    if array.ndim == 3 and array.dtype.kind == "f":
+        raise DataError(
+            f"{path}: a stack of shape {array.shape}; expected a table [n, d]: give one file a modality, such as "
+            "images.npy and texts.npy"
+        )
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise DataError(
+            f"{path}: {array.dtype} of shape {array.shape}; expected a table [n, d] of floating-point numbers"
+        )
+    if ids is not None and len(ids) != len(array):
+        raise DataError(f"{path}: {len(ids)} ids for {len(array)} rows")
+    for start in range(0, len(array), BLOCK_ROWS):
+        stop = start + BLOCK_ROWS
+        yield path, start, ids[start:stop] if ids is not None else None, array[start:stop]
+
+
+READERS: dict[str, Callable[[Path], Iterator[Block]]] = {
+    ".pkl": _pickles,
+    ".npy": _npy,
+    ".npz": _npz,
+    ".parquet": _parquet,
+    ".safetensors": _safetensors,
+}
+
+
+def _natural(path: Path) -> list[tuple[bool, int, str]]:
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def source_files(path: str | Path) -> list[Path]:
+    """The readable files at `path`: itself, or all in that folder, numbers in their names in numeric order."""
+    path = Path(path)
+    known = ", ".join(READERS)
+    if path.is_dir():
+        files = sorted((file for file in path.iterdir() if file.suffix in READERS), key=_natural)
+        if not files:
+            raise DataError(f"{path}: holds no file of the kinds {known}")
+        return files
+    if not path.is_file():
+        raise DataError(f"{path}: does not exist; name a file or a folder of {known}")
+    if path.suffix not in READERS:
+        raise DataError(f"{path}: files ending in {path.suffix!r} are not read; convert to one of {known}")
+    return [path]
+
+
+def _other_dimension(path: Path, row: int, found: int, expected: int) -> DataError:
+    mend = "embed all shards with one encoder, or import them apart"
+    return DataError(f"{path}, row {row}: dimension {found} where the rows before have {expected}; {mend}")
+
+
+def _check(path: Path, start: int, block: np.ndarray) -> None:
+    finite = np.isfinite(block).all(axis=1)
+    usable = finite & block.any(axis=1)
+    if not usable.all():
+        row = int(np.argmin(usable))
+        fault = "a zero vector" if finite[row] else "NaN" if np.isnan(block[row]).any() else "infinity"
+        raise DataError(f"{path}, row {start + row}: {fault}; drop the row or embed it again")
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    try:
+        yield from READERS[path.suffix](path)
+    except DataError:
+        raise
+    except Exception as error:  # each format's library has its own errors for damaged files
+        said = f"{type(error).__name__}: {error}"[:300]
+        raise DataError(f"{path}: cannot be read ({said}); {MEND}") from error
+
+
+def import_embeddings(
+    path: str | Path,
+    folder: str | Path,
+    *,
+    dtype: str = "float32",
+    ids: Sequence[str] | None = None,
+    advance: Callable[[int], Any] | None = None,
+) -> EmbeddingSet:
+    """Write the embeddings at `path` (a file or a folder of files) to the embedding set `folder`.
+
+    Rows keep their order. Ids come from `ids`, else from the files, else are "file-stem:row". Raises DataError that
+    names file and row for NaN, infinity, a zero vector or another dimension, and for duplicate ids and an empty set.
+    """
+    stream = chain.from_iterable(map(_blocks, source_files(path)))
+    first = next(stream, None)
+    if first is None:
+        raise DataError(f"{path}: holds no rows; an embedding set needs at least one")
+    dim = first[3].shape[1]
+    with EmbeddingWriter(folder, dim, dtype, about={"imported_from": Path(path).name}) as writer:
+        for file, start, names, block in chain([first], stream):
+            if block.shape[1] != dim:
+                raise _other_dimension(file, start, block.shape[1], dim)
+            _check(file, start, block)
+            rows = range(writer.count, writer.count + len(block))
+            if ids is not None:
+                if rows.stop > len(ids):
+                    raise DataError(f"{file}, row {start}: only {len(ids)} ids were given; give one id a row")
+                names = ids[rows.start : rows.stop]
+            writer.append(names or [f"{file.stem}:{row}" for row in range(start, start + len(block))], block)
+            if advance is not None:
+                advance(len(block))
+        if ids is not None and writer.count != len(ids):
+            raise DataError(f"{path}: {writer.count} rows for {len(ids)} ids; give one id a row")
+    assert writer.result is not None
+    return writer.result

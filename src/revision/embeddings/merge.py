@@ -1,0 +1,94 @@
+"""Parts of one table, embedded by several jobs, as one set: the shards are linked, not written again."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xxhash
+
+from revision.embeddings.reader import FORMAT, MANIFEST, EmbeddingSet, Shard, open_embeddings
+from revision.errors import DataError
+from revision.io.files import atomic_folder, write_json
+
+ROWS = "rows"  # about: first row and end of a part, and the rows of its table
+
+
+def merge_sets(parts: Sequence[str | Path], folder: str | Path) -> EmbeddingSet:
+    """One set at `folder` of all rows of `parts`, in their order; shards keep their bytes and checksums.
+
+    The files are hard links where the file system has them, else copies. Parts that say which rows of a table they are
+    must make up the table. Raises DataError for parts that do not belong together, are missing, or share an id.
+    """
+    folder, opened = Path(folder), [open_embeddings(part) for part in parts]
+    if not opened:
+        raise DataError(f"{folder}: no parts to merge; name at least one embedding set")
+    if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
+        raise DataError(f"{folder}: exists and is no embedding set; name another folder, or remove it yourself")
+    _refuse_strangers(opened)
+    _refuse_gaps(opened)
+    _refuse_duplicates(opened)
+    sources = [(part.folder / shard.file, shard) for part in opened for shard in part.shards]
+    with atomic_folder(folder) as temporary:
+        shards = []
+        for number, (path, shard) in enumerate(sources):
+            name = f"shard-{number:05d}.arrow"
+            _link(path, temporary / name)
+            shards.append(Shard(name, shard.rows, shard.bytes, shard.xxh3_128))
+        first = opened[0]
+        description = {
+            "format": FORMAT,
+            "count": sum(part.count for part in opened),
+            "dim": first.dim,
+            "dtype": first.dtype,
+            "shards": [vars(shard) for shard in shards],
+            "about": _about(first),
+        }
+        write_json(temporary / MANIFEST, description)
+    return open_embeddings(folder)
+
+
+def _about(part: EmbeddingSet) -> dict:
+    return {name: value for name, value in part.about.items() if name != ROWS}
+
+
+def _refuse_strangers(parts: list[EmbeddingSet]) -> None:
+    first = parts[0]
+    for part in parts[1:]:
+        if (part.dim, part.dtype, _about(part)) != (first.dim, first.dtype, _about(first)):
+            raise DataError(
+                f"{part.folder}: not of the same table, column, encoder and number format as {first.folder}; embed "
+                "both parts again"
+            )
+
+
+def _refuse_gaps(parts: list[EmbeddingSet]) -> None:
+    known = [(part, *part.about[ROWS]) for part in parts if ROWS in part.about]
+    if not known:
+        return
+    end = 0
+    for part, start, stop, _ in known:
+        if start != end:
+            raise DataError(f"{part.folder}: begins with row {start} of its table, but the part before ends at {end}")
+        end = stop
+    total = known[-1][3]
+    if end != total or len(known) != len(parts):
+        raise DataError(f"{parts[-1].folder}: the parts end at row {end} of {total}; embed and name the missing ones")
+
+
+def _refuse_duplicates(parts: list[EmbeddingSet]) -> None:
+    names = [name for part in parts for name in part.ids().to_pylist()]
+    hashes = np.fromiter((xxhash.xxh3_64_intdigest(name.encode()) for name in names), np.uint64, len(names))
+    if len(np.unique(hashes)) < len(hashes):
+        name, times = Counter(names).most_common(1)[0]
+        if times > 1:
+            raise DataError(f"{parts[0].folder}: id {name!r} is in {times} rows of the parts; ids must be unique")
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

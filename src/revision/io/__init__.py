@@ -1,0 +1,1 @@
+"""Files: atomic writes, manifests, and folders of the Hugging Face hub."""

@@ -1,0 +1,1 @@
+"""What a scale costs, and what it lacks on this machine."""

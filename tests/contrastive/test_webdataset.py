@@ -1,0 +1,216 @@
+"""The paper's kind of training, at toy size: webdataset shards, a ViT and a text transformer, several processes."""
+
+import io
+import json
+import os
+import socket
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import multiprocessing
+from typer.testing import CliRunner
+
+from revision.cli import app
+from revision.contrastive.clip import ClipEncoder, ClipSettings, train_tokenizer
+from revision.contrastive.distributed import Group, join
+from revision.contrastive.webdataset import ShardBatches, ShardPairs, split
+from revision.data.scenes import World
+from revision.dynamics import MonitorSettings
+from revision.dynamics.run import observe_shards
+from revision.errors import ConfigError, DataError
+
+TRAINING = {
+    "steps": 10, "dim": 16, "image_size": 32, "patch": 8, "vision_width": 16, "vision_layers": 1, "text_width": 16,
+    "text_layers": 1, "heads": 2, "context": 24, "vocabulary": 400, "batch": 8, "peak_lr": 5e-3,
+}  # fmt: skip
+WATCH = {"every": 2, "probe": 60, "gradient_batches": 1, "freeze_at": 2, "late_from": 6}
+SETTINGS, MONITOR = ClipSettings(**TRAINING), MonitorSettings(**WATCH)
+
+
+def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(member, io.BytesIO(data))
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def source():
+    world = World()
+    scenes = world.scenes("paired", 0, 120)
+    return world.images(scenes), world.captions(scenes)
+
+
+@pytest.fixture(scope="module")
+def shards(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    for number in range(3):
+        with tarfile.open(folder / f"{number:05d}.tar", "w") as archive:
+            for row in range(40 * number, 40 * number + 40):
+                add(archive, f"{row:06d}.png", encoded(source[0][row]))
+                add(archive, f"{row:06d}.txt", f"{source[1][row]}\n".encode())
+                add(archive, f"{row:06d}.json", b"{}")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def pairs(shards):
+    return ShardPairs(shards)
+
+
+def test_pairs_are_read_where_they_lie(pairs, source):
+    assert len(pairs) == 120
+    for row in (0, 39, 40, 119):
+        assert pairs.text(row) == source[1][row]
+        assert np.array_equal(pairs.picture(row, 32), source[0][row])
+
+
+def test_a_wide_picture_is_scaled_by_its_shorter_side_and_cut_in_the_middle(tmp_path):
+    pixels = np.zeros((40, 120, 3), np.uint8)
+    pixels[:, 40:80] = 255
+    with tarfile.open(tmp_path / "one.tar", "w") as archive:
+        add(archive, "a/b.jpg", encoded(pixels, "JPEG"))
+        add(archive, "a/b.txt", b"white")
+    found = ShardPairs([tmp_path / "one.tar"]).picture(0, 20)
+    assert found.shape == (20, 20, 3)
+    assert found[:, 2:-2].min() > 240
+
+
+def test_held_out_pairs_are_never_trained_on(pairs):
+    rows, held_out = split(pairs, 30, 8)
+    assert sorted([*rows, *held_out]) == list(range(120))
+    assert len(held_out) == 30
+
+
+def test_a_batch_follows_from_its_step_and_its_shares_make_it_up(pairs):
+    rows, _ = split(pairs, 40, 8)
+    model = ClipEncoder(SETTINGS, train_tokenizer(map(pairs.text, rows), SETTINGS.vocabulary))
+    batches = ShardBatches(pairs, rows, SETTINGS, model, seed=1)
+    pixels, tokens = batches(3)
+    again, _ = ShardBatches(pairs, rows, SETTINGS, model, seed=1, threads=2)(3)
+    assert torch.equal(pixels, again)
+    assert torch.equal(torch.stack([batches.share(part, 2)(3)[0] for part in (0, 1)], 1).flatten(0, 1), pixels)
+    words = model.tokenizer.decode
+    seen = [words(ids) for step in range(10) for ids in batches(step)[1].tolist()]
+    assert sorted(seen) == sorted(words(model.tokens([pairs.text(row)])[0].tolist()) for row in rows)
+    assert len(tokens) == SETTINGS.batch
+
+
+def test_the_default_shape_is_tinyclips(pairs):
+    tokenizer = train_tokenizer(["a b"], 300)
+    with torch.device("meta"):
+        clip = ClipEncoder(ClipSettings(steps=1), tokenizer).clip
+    vision = sum(parameter.numel() for parameter in clip.vision_model.parameters())
+    text = sum(p.numel() for name, p in clip.text_model.named_parameters() if "token_embedding" not in name)
+    assert vision == pytest.approx(40e6, rel=0.02)
+    assert text == pytest.approx(19e6, rel=0.02)
+
+
+def test_padding_does_not_change_an_embedding(pairs, source):
+    model = ClipEncoder(SETTINGS, train_tokenizer(source[1], SETTINGS.vocabulary)).eval()
+    texts = sorted(source[1], key=len)
+    alone, together = model.encode_texts(texts[:1]), model.encode_texts([texts[0], texts[-1]])
+    np.testing.assert_allclose(alone[0], together[0], atol=1e-5)
+    assert model.tokens(["red " * 200]).shape == (1, SETTINGS.context)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    result = CliRunner().invoke(
+        app,
+        ["dynamics", "--shards", str(shards[0].parent / "*.tar"), "--settings", json.dumps(TRAINING),
+         "--monitor", json.dumps(WATCH), "--seed", "4", "--out", str(folder / "run")],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.exception
+    return folder / "run"
+
+
+def test_the_command_observes_training_on_shards(undisturbed):
+    series = pd.read_csv(undisturbed / "series.csv")
+    assert series.step.tolist() == [0, 2, 4, 6, 8, 10]
+    assert np.isfinite(json.loads((undisturbed / "summary.json").read_text())["leak"])
+    names = {path.name for path in undisturbed.iterdir()}
+    assert names == {"encoder", "series.csv", "summary.json", "timing.json", "manifest.json"}
+
+
+def test_a_killed_run_on_shards_ends_with_the_same_bytes(shards, undisturbed, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        call = ShardBatches.__call__
+
+        def killed(self, step):
+            if step == 7:
+                raise KeyboardInterrupt
+            return call(self, step)
+
+        patch.setattr(ShardBatches, "__call__", killed)
+        with pytest.raises(KeyboardInterrupt):
+            observe_shards(shards, SETTINGS, MONITOR, tmp_path, seed=4, checkpoint_every=3, show_progress=False)
+    observe_shards(shards, SETTINGS, MONITOR, tmp_path, seed=4, checkpoint_every=3, show_progress=False)
+    for name in ("series.csv", "summary.json", "manifest.json", "encoder/weights.safetensors", "encoder/config.json"):
+        assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
+
+
+def one_of_two(rank, port, shards, folder):
+    """One of the processes that torchrun starts."""
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    assert join() == torch.device("cpu") and Group.current() == Group(rank, 2)
+    with pytest.raises(ConfigError, match="batch: 9 is no multiple of the 2 processes"):
+        observe_shards(shards, replace(SETTINGS, batch=9), MONITOR, folder, seed=4, show_progress=False)
+    observe_shards(shards, SETTINGS, MONITOR, folder, seed=4, show_progress=False)
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(shards, undisturbed, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    multiprocessing.spawn(one_of_two, (port, shards, tmp_path / "run"), nprocs=2)
+    alone, together = (pd.read_csv(folder / "series.csv") for folder in (undisturbed, tmp_path / "run"))
+    for column in ("gap", "pair_cosine", "temperature", "gamma", "delta", "zeta"):
+        np.testing.assert_allclose(together[column], alone[column], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"a.png": b"x"}, "/a lacks a picture or a text; it has .png"),
+        ({"a.png": b"x", "a.txt": b" "}, "the text is empty"),
+        ({"a.png": b"x", "a.txt": b"\xff"}, "not UTF-8"),
+        ({"a.png": b"x", "a.txt": b"red"}, "the picture cannot be read"),
+    ],
+)
+def test_a_pair_that_cannot_be_used_is_named(tmp_path, members, words):
+    with tarfile.open(tmp_path / "bad.tar", "w") as archive:
+        for name, data in members.items():
+            add(archive, name, data)
+    with pytest.raises(DataError, match=words) as caught:
+        found = ShardPairs([tmp_path / "bad.tar"])
+        found.text(0), found.picture(0, 8)
+    assert "bad.tar" in str(caught.value)
+
+
+def test_shards_that_are_none_or_too_few_are_named(pairs, tmp_path):
+    (tmp_path / "no.tar").write_bytes(b"no tar")
+    with pytest.raises(DataError, match=r"no\.tar: not a tar file"):
+        ShardPairs([tmp_path / "no.tar"])
+    with pytest.raises(DataError, match="no file matches"):
+        ShardPairs([])
+    with pytest.raises(DataError, match="120 pairs are too few for 115 held out and a batch of 8"):
+        split(pairs, 115, 8)
+    with pytest.raises(ConfigError, match="patch: 5 does not divide image_size, 224"):
+        ClipSettings(steps=1, patch=5)
+    with pytest.raises(ConfigError, match="encoder setting dim: 0 is too small; give a positive number"):
+        ClipSettings(steps=1, dim=0)

@@ -1,0 +1,61 @@
+"""The compiled kernels against the same chain of stages written out in extended precision."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from revision.embeddings.kernels import raw_view, unit_rows, unit_sum
+
+TOLERANCE = {"float16": 6e-4, "float32": 7e-8, "float64": 1e-14}
+
+
+def chain(rows, scales, shifts):
+    rows = rows.astype(np.longdouble)
+    rows = rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    for scale, shift in zip(scales, shifts, strict=True):
+        rows = scale * rows + shift
+        rows = rows / np.sqrt((rows**2).sum(axis=1, keepdims=True))
+    return rows
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 20),
+    d=st.integers(1, 70),
+    stages=st.integers(0, 5),
+    length=st.sampled_from([1.0, 1e-3, 300.0]),
+    given_as=st.sampled_from(["float16", "float32", "float64"]),
+    wanted=st.sampled_from(["float16", "float32", "float64"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_rows_and_sums_equal_extended_precision(seed, n, d, stages, length, given_as, wanted):
+    rng = np.random.default_rng(seed)
+    rows = (length * (0.1 + rng.random((n, d)))).astype(given_as)
+    scales, shifts = 0.2 + rng.random(stages), rng.random((stages, d)) / d
+    expected = chain(rows, scales, shifts)
+    out, total = np.empty((n, d), wanted), np.zeros(d)
+    assert unit_rows(raw_view(rows), scales, shifts, raw_view(out)) == -1
+    assert np.abs(out - expected).max() <= TOLERANCE[wanted]
+    assert unit_sum(raw_view(rows), scales, shifts, total) == -1
+    assert np.abs(total - expected.sum(axis=0)).max() < 1e-13 * n
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-9])
+def test_a_shift_that_almost_cancels_a_row_keeps_its_direction(apart):
+    rng = np.random.default_rng(0)
+    row, other = (v / np.linalg.norm(v) for v in rng.standard_normal((2, 40)))
+    shifts = np.stack([apart * other - row, 0.1 * other])
+    out = np.empty((1, 40))
+    assert unit_rows(row[None], np.ones(2), shifts, out) == -1
+    assert np.abs(out - chain(row[None], np.ones(2), shifts)).max() < 1e-15 / apart
+
+
+def test_the_first_row_without_a_direction_is_told():
+    rows = np.ones((5, 3))
+    rows[3] = 0.0
+    none, no_shift, total, out = np.empty(0), np.empty((0, 3)), np.zeros(3), np.empty((5, 3))
+    assert unit_sum(rows, none, no_shift, total) == 3
+    assert unit_rows(rows, none, no_shift, out) == 3
+    axis = np.array([[1.0, 0.0, 0.0]])
+    assert unit_rows(axis, np.ones(1), -axis, out[:1]) == 0

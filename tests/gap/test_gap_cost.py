@@ -1,0 +1,76 @@
+"""Precision and cost of ReAlign's statistics against exactly rounded sums and plain loops."""
+
+import math
+
+import numpy as np
+import pytest
+
+from revision.align import make_aligner
+from revision.gap.cost import Cycled, exact_mean, mean_errors, operator_cost, single_precision_mean
+from revision.geometry.coupling import explained, ridge_coupling
+from revision.geometry.gap import centroid_gap, gap_noise
+
+
+def test_cycled_rows_are_numpys_resize(pairs):
+    rows = Cycled(pairs[0][:7], 23)
+    whole = np.concatenate(list(rows.blocks(5)))
+    np.testing.assert_array_equal(whole, np.resize(pairs[0][:7], (23, 24)))
+    assert (rows.count, rows.dim, rows.place(9)) == (23, 24, "row 2")
+
+
+def test_exact_mean_is_the_exactly_rounded_sum(pairs):
+    rows = Cycled(pairs[0], 1001)
+    values = np.resize(pairs[0], (1001, 24)).astype(np.float64)
+    expected = [math.fsum(column) / 1001 for column in values.T]
+    np.testing.assert_allclose(exact_mean(rows), expected, rtol=0, atol=1e-17)
+
+
+def test_single_precision_is_the_plain_loop(pairs):
+    total = np.zeros(24, dtype=np.float32)
+    for row in np.resize(pairs[0], (3000, 24)):
+        total = total + row
+    np.testing.assert_array_equal(single_precision_mean(Cycled(pairs[0], 3000)), total.astype(np.float64) / 3000)
+
+
+def test_double_precision_stays_exact_where_single_does_not(pairs):
+    errors = mean_errors(Cycled(pairs[0], 20_000))
+    assert errors["float64"] < 1e-14 < 1e-8 < errors["float32"]
+
+
+def test_memory_does_not_grow_with_the_set(pairs):
+    image, text = pairs
+    peaks = []
+    for count in (10_000, 40_000):
+        seconds, peak = operator_cost(make_aligner("realign"), Cycled(text, count), Cycled(image, count), repeats=1)
+        assert seconds > 0
+        peaks.append(peak)
+    assert peaks[1] == pytest.approx(peaks[0], rel=0.2)
+
+
+def test_gap_noise_is_the_root_mean_square_of_simulated_gaps():
+    rng = np.random.default_rng(0)
+    spread, d, pairs, fitted = np.array([0.3, 0.1, 0.05]), 3, 40, (90, 60)
+
+    def cloud(count):
+        return rng.standard_normal((count, d)) * spread
+
+    squares, predicted = [], []
+    for _ in range(2000):
+        content = cloud(pairs)
+        image, text = content + 0.5 * cloud(pairs), content + 0.5 * cloud(pairs)
+        fit_image, fit_text = (cloud(count) * np.sqrt(1.25) for count in fitted)
+        moved = text - fit_text.mean(axis=0) + fit_image.mean(axis=0)
+        squares.append(centroid_gap(image, moved) ** 2)
+        predicted.append(gap_noise(image, moved, fitted) ** 2)
+    assert np.mean(predicted) == pytest.approx(np.mean(squares), rel=0.08)
+
+
+def test_explained_is_in_sample_r_squared_and_sees_no_coupling_in_other_rows():
+    rng = np.random.default_rng(1)
+    delta, zeta = rng.standard_normal((400, 6)), rng.standard_normal((400, 5))
+    fit = ridge_coupling(delta[:200], zeta[:200])
+    left = zeta[:200] - delta[:200] @ fit.matrix.T
+    assert fit.r_squared == pytest.approx(1 - (left**2).sum() / (zeta[:200] ** 2).sum())
+    assert explained(fit.matrix, delta[200:], zeta[200:]) < 0.01 < fit.r_squared
+    exact = rng.standard_normal((5, 6))
+    assert explained(exact, delta, delta @ exact.T) == pytest.approx(1)

@@ -1,0 +1,101 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from revision.align import ALIGNERS, Aligner
+from revision.errors import ConfigError, DataError
+from revision.gap.measure import METRICS, SuiteSettings, run_suite
+from revision.gap.page import render, table
+
+REFERENCE = {"clip": (0.8514, 0.0014648), "convirt": (0.8231, 0.00029964)}
+
+
+def test_real_arrays_go_through_the_whole_suite(real):
+    name, image, text = real
+    names = [n for n in ("realign", "gaussian_ot", "c3_centred", "procrustes") if n in ALIGNERS]
+    suite = run_suite(image, text, names, paired=True, settings=SuiteSettings(fit_share=1))
+    before, after = suite.methods["identity"], suite.methods["realign"]
+    assert before["gap"] == pytest.approx(REFERENCE[name][0], abs=5e-5)
+    assert after["gap"] == pytest.approx(REFERENCE[name][1], abs=2e-6)
+    assert all(np.isfinite(value) for values in suite.methods.values() for value in values.values())
+    assert before["residual_ratio"] == pytest.approx(1 - before["gap"] ** 2 / (2 - 2 * before["pair_cosine"]), abs=1e-6)
+    assert suite.drift[0].error < 0.02 * np.linalg.norm(suite.drift[0].measured)
+    if name == "clip":
+        assert before["image_to_text_at_1"] == pytest.approx(0.552)
+        assert after["image_to_text_at_1"] == pytest.approx(0.390)
+    json.dumps(suite.to_dict(), allow_nan=False)
+
+
+def test_suite_is_the_same_for_the_same_seed_and_measures_rows_it_did_not_fit_on(pairs):
+    runs = [run_suite(*pairs, ["realign"], paired=True).to_dict() for _ in range(2)]
+    assert json.dumps(runs[0]) == json.dumps(runs[1])
+    assert runs[0]["counts"]["image_fitted"] == runs[0]["counts"]["image_measured"] == 200
+    assert runs[0]["methods"]["identity"]["neighbour_overlap"] == 1
+    assert runs[0]["methods"]["realign"]["gap"] < 0.3 * runs[0]["methods"]["identity"]["gap"]
+
+
+def test_unpaired_sets_get_every_metric_that_needs_no_pairs(pairs):
+    suite = run_suite(pairs[0][:300], pairs[1], ["all"], paired=False)
+    for values in suite.methods.values():
+        assert {name for name, value in values.items() if value is None} == {
+            name for name, metric in METRICS.items() if metric.needs_pairs
+        }
+    left_out = {name for name, aligner in ALIGNERS.items() if aligner.paired}
+    assert not left_out & set(suite.methods)
+    assert all(any(note.startswith(f"{name} is fitted on pairs") for note in suite.notes) for name in left_out)
+
+
+class Stubborn(Aligner):
+    """An aligner that never fits."""
+
+    name = "stubborn"
+
+    def _fit(self, source, target, engine):
+        raise DataError("the sets are not to its taste")
+
+
+def test_an_aligner_that_does_not_fit_is_left_out_of_all_and_an_error_by_its_name(pairs, monkeypatch):
+    monkeypatch.setitem(ALIGNERS, "stubborn", Stubborn)
+    with pytest.raises(DataError, match="not to its taste"):
+        run_suite(*pairs, ["stubborn"], paired=True)
+    suite = run_suite(*pairs, ["all"], paired=True)
+    assert "stubborn could not be fitted and is left out: the sets are not to its taste" in suite.notes
+    assert set(suite.methods) == set(ALIGNERS) - {"stubborn"}
+
+
+def test_fewer_rows_than_dimensions_are_noted_and_end_the_spectrum():
+    image, text = np.random.default_rng(0).standard_normal((2, 80, 48))
+    suite = run_suite(image, text, [], paired=True)
+    assert suite.counts["image_measured"] == 40
+    assert any(note.startswith("No more rows than dimensions: spectra end at rank n - 1") for note in suite.notes)
+    assert all(np.isfinite(value) for value in suite.methods["identity"].values())
+
+
+def test_bad_input_is_named(pairs):
+    with pytest.raises(ConfigError, match="aligner 'nonsense' does not exist"):
+        run_suite(*pairs, ["nonsense"], paired=True)
+    with pytest.raises(DataError, match="fitted on pairs"):
+        run_suite(*pairs, ["procrustes"], paired=False)
+    with pytest.raises(DataError, match="only 20 rows"):
+        run_suite(pairs[0][:40], pairs[1][:40], [], paired=True)
+    with pytest.raises(ConfigError, match="fit_share"):
+        run_suite(*pairs, [], paired=True, settings=SuiteSettings(fit_share=0))
+    broken = pairs[1].copy()
+    broken[7, 0] = np.nan
+    with pytest.raises(DataError, match="text, row 7: NaN"):
+        run_suite(pairs[0], broken, [], paired=True)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_page_is_self_contained_described_and_the_same_every_time(pairs, paired):
+    suite = run_suite(*pairs, ["realign"], paired=paired)
+    page = render(suite, "<images> & texts")
+    assert page == render(suite, "<images> & texts")
+    assert "&lt;images&gt; &amp; texts" in page and "<script" not in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    images = re.findall(r"<img [^>]*>", page)
+    assert len(images) == 6 and all(re.search(r'alt="[^"]{20,}"', image) for image in images)
+    assert f"{suite.methods['realign']['gap']:.4g}" in page
+    assert len(table(suite)) == len(METRICS)

@@ -1,0 +1,67 @@
+"""Atomic writes: no half file under the final name, and the old content survives an error."""
+
+import hashlib
+
+import pytest
+
+from revision.io.files import atomic_file, atomic_folder, sha256, sweep, write_json
+
+
+def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_that_is_no_refusal_of_the_system_stays_what_it_is(tmp_path):
+    with pytest.raises(KeyError, match="lost"), atomic_file(tmp_path / "a.txt"):
+        raise KeyError("lost")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "set"
+    with pytest.raises(RuntimeError), atomic_folder(path) as temporary:
+        (temporary / "a").write_text("half")
+        raise RuntimeError
+    assert not path.exists()
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("whole")
+    assert (path / "a").read_text() == "whole"
+
+
+def test_an_older_folder_leaves_its_name_whole(tmp_path, monkeypatch):
+    """Whenever something is removed, the name holds the new content already: a kill there leaves no half of the old."""
+    path, removed = tmp_path / "set", {}
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("old")
+    monkeypatch.setattr("shutil.rmtree", lambda folder, **_: removed.update({folder: (path / "a").read_text()}))
+    with atomic_folder(path) as temporary:
+        (temporary / "a").write_text("new")
+    assert set(removed.values()) == {"new"}
+    assert path not in removed
+
+
+def test_json_refuses_nan(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_checksum(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_sweep_removes_what_killed_writers_left_and_nothing_else(tmp_path):
+    for name in (".e.csv.0123abcd.part.csv", ".keep", "e.csv", "e.part"):
+        (tmp_path / name).touch()
+    (tmp_path / "in/.set.0123abcd.part").mkdir(parents=True)
+    (tmp_path / "in/.set.0123abcd.part/shard").touch()
+    (tmp_path / ".set.0123abcd.old").mkdir()
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".keep", "e.csv", "e.part", "in"]

@@ -1,0 +1,67 @@
+"""Every source, column, row and variant that a shipped claim names is one that the workflow makes."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from revision.config import run_variants
+from revision.stats.claims import read_claims
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests/analysis"))
+CONFIG = yaml.safe_load((ROOT / "config/default.yaml").read_text())
+CRITERIA = [
+    pytest.param(criterion, id=f"{claim.id}-{number}")
+    for claim in read_claims(ROOT / "config/claims.yaml")
+    for number, criterion in enumerate(claim.criteria)
+]
+VERDICTS = "figures/figure_01_verdicts.csv"
+COLUMNS = {
+    VERDICTS: "claim claim_verdict metric verdict value low high",
+    "tables/pairs.csv": "stage first second group difference low high dz",
+    "tables/stage1_caption_loss.csv": "method seed caption_loss",
+    "tables/table_1.csv": "stage method suite group value low high",
+}
+
+
+def columns():
+    """Columns by source: those above, and those that the tests of the figure scripts assert."""
+    from test_figures import SCRIPTS
+
+    figures = {}
+    for tables, _ in SCRIPTS.values():
+        for name, words in tables.items():
+            figures[f"figures/{name if not name[0].isdigit() else f'figure_{name}'}.csv"] = words
+    return {source: set(words.split()) for source, words in (figures | COLUMNS).items()}
+
+
+def made():
+    """Every CSV that the rules name, with its folder."""
+    rules = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    names = [name for call in re.findall(r"figures\(([^*)]*)\)", rules) for name in re.findall(r'"(\w+)"', call)]
+    plain = re.findall(r'RESULTS \+ "/((?:figures|tables)/\w+\.csv)"', rules)
+    return {f"figures/{name}.csv" for name in names} | set(plain) | {f"tables/{name}.csv" for name in CONFIG["tables"]}
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_a_claim_reads_what_the_workflow_makes(criterion):
+    assert criterion.source in made()
+    known = columns()[criterion.source]
+    used = {*criterion.where, *criterion.of, *criterion.to}
+    named = () if criterion.kind == "verdict" else (criterion.metric, criterion.to_metric, criterion.x, criterion.over)
+    assert used | {name for name in named if name} <= known
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_a_claim_names_variants_and_aligners_that_exist(criterion):
+    trained = run_variants(CONFIG)
+    assert set(criterion.rows) <= set(trained)
+    methods = {side["method"] for side in (criterion.where, criterion.of, criterion.to) if "method" in side}
+    assert methods <= {*trained, *CONFIG["aligners"], "image"}
+    if criterion.rows:
+        assert criterion.group in ("all", "general", "reasoning", "hallucination")
+    if criterion.kind == "verdict":
+        assert criterion.metric in {f"figure_1{panel}" for panel in "abcd"}

@@ -1,0 +1,248 @@
+"""Every kind of criterion and every verdict on planted tables, and what the shipped claims cover."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from revision.errors import ConfigError
+from revision.stats.claims import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    KINDS,
+    NOT_RUN,
+    SUPPORTED,
+    Claim,
+    Criterion,
+    decide,
+    judge,
+    read_claims,
+    verdict_table,
+)
+from revision.stats.intervals import Interval
+
+ROOT = Path(__file__).parents[2]
+CLAIMS = ROOT / "config/claims.yaml"
+
+
+def planted(folder, frame, name="tables/planted.csv"):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(frame).to_csv(path, index=False)
+    return name
+
+
+def found(folder, **criterion):
+    return judge(Claim("c", "s", "p", (Criterion(**criterion),)), folder, "laptop")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bounds", "expected"),
+    [
+        (0.1, 0.3, (0, np.inf), SUPPORTED),
+        (-0.3, -0.1, (0, np.inf), CONTRADICTED),
+        (-0.1, 0.3, (0, np.inf), INCONCLUSIVE),
+        (0.1, 0.3, (-np.inf, 0.5), SUPPORTED),
+        (0.6, 0.7, (-np.inf, 0.5), CONTRADICTED),
+        (-0.1, 0.1, (-0.2, 0.2), SUPPORTED),
+        (0.3, 0.4, (-0.2, 0.2), CONTRADICTED),
+        (0.1, 0.4, (-0.2, 0.2), INCONCLUSIVE),
+    ],
+)
+def test_the_whole_interval_decides(low, high, bounds, expected):
+    assert decide(Interval((low + high) / 2, low, high), bounds) == expected
+
+
+@pytest.mark.parametrize(
+    ("margin", "value", "expected"),
+    [
+        (None, 9.0, INCONCLUSIVE),
+        (1, 9.0, SUPPORTED),
+        (1, 5.5, INCONCLUSIVE),
+        (1, 1.0, CONTRADICTED),
+        (1, np.nan, INCONCLUSIVE),
+    ],
+)
+def test_a_number_measured_once_must_clear_its_margin(margin, value, expected):
+    assert decide(Interval(value, np.nan, np.nan), (5, np.inf), margin) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(0.5, 3, SUPPORTED), (-3, -0.5, CONTRADICTED), (-1, 1, INCONCLUSIVE)]
+)
+def test_better_reads_the_paired_difference(tmp_path, low, high, verdict):
+    both = {"first": "a", "second": "b", "group": "all"}
+    rows = [
+        {"stage": "stage2", **both, "difference": (low + high) / 2, "low": low, "high": high},
+        {"stage": "stage1", **both, "difference": 50, "low": 49, "high": 51},
+    ]
+    planted(tmp_path, rows, "tables/pairs.csv")
+    outcome = found(tmp_path, kind="better", rows=["a", "b"])
+    assert (outcome.verdict, outcome.effect) == (verdict, Interval((low + high) / 2, low, high))
+    assert found(tmp_path, kind="better", rows=["a", "b"], between=[-4, 4]).verdict == SUPPORTED
+    assert found(tmp_path, kind="better", rows=["a", "x"]).reason == "tables/pairs.csv: no row with second x"
+
+
+def test_value_over_replicates_has_students_interval(tmp_path):
+    values = np.array([0.30, 0.34, 0.38])
+    source = planted(tmp_path, {"method": ["a"] * 3, "seed": range(3), "gap": values})
+    about = {"kind": "value", "source": source, "metric": "gap", "where": {"method": "a"}, "over": "seed"}
+    expected = stats.t.interval(0.95, 2, loc=values.mean(), scale=stats.sem(values))
+    outcome = found(tmp_path, **about, above=0.1)
+    assert outcome.verdict == SUPPORTED and (outcome.effect.low, outcome.effect.high) == pytest.approx(expected)
+    assert found(tmp_path, **about, below=0.1).verdict == CONTRADICTED
+    assert found(tmp_path, **about, above=0.33).verdict == INCONCLUSIVE
+
+
+def test_value_uses_the_interval_of_its_row_or_is_exact_or_measured_once(tmp_path):
+    rows = [{"m": "with", "value": 2.0, "low": 1.0, "high": 3.0}, {"m": "once", "value": 2.0}]
+    about = {"kind": "value", "source": planted(tmp_path, rows), "metric": "value"}
+    assert found(tmp_path, **about, where={"m": "with"}, above=0).effect == Interval(2, 1, 3)
+    assert found(tmp_path, **about, where={"m": "with"}, above=1.5).verdict == INCONCLUSIVE
+    once = found(tmp_path, **about, where={"m": "once"}, above=1)
+    assert (once.verdict, once.reason) == (INCONCLUSIVE, "measured once: no interval")
+    assert found(tmp_path, **about, where={"m": "once"}, above=1, exact=True).effect == Interval(2, 2, 2)
+
+
+def test_difference_and_ratio_are_paired_by_replicate(tmp_path):
+    first, second = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.2, 2.5, 3.4, 4.9])
+    source = planted(
+        tmp_path, {"method": ["a"] * 4 + ["b"] * 4, "seed": [0, 1, 2, 3] * 2, "x": [*first, *second]}
+    )  # fmt: skip
+    about = {"source": source, "metric": "x", "of": {"method": "a"}, "to": {"method": "b"}, "over": "seed"}
+    outcome = found(tmp_path, kind="difference", **about, below=0)
+    change = first - second
+    expected = stats.t.interval(0.95, 3, loc=change.mean(), scale=stats.sem(change))
+    assert outcome.verdict == SUPPORTED and (outcome.effect.low, outcome.effect.high) == pytest.approx(expected)
+    ratio = found(tmp_path, kind="ratio", **about, below=1)
+    assert ratio.verdict == SUPPORTED and ratio.effect.value == pytest.approx(stats.gmean(first / second))
+    assert found(tmp_path, kind="ratio", **about, above=1).verdict == CONTRADICTED
+    assert found(tmp_path, kind="difference", **about, between=[-0.6, 0]).verdict == INCONCLUSIVE
+
+
+def test_ratio_of_two_columns_of_one_row(tmp_path):
+    source = planted(tmp_path, {"factor": [0.5, 1.0], "measured": [1.0, 9.5], "predicted": [1.0, 10.0]})
+    about = {"kind": "ratio", "source": source, "metric": "measured", "to_metric": "predicted", "where": {"factor": 1}}
+    assert found(tmp_path, **about, between=[0.9, 1.1], margin=0.02).verdict == SUPPORTED
+    assert found(tmp_path, **about, between=[0.9, 1.1], exact=True).effect.value == pytest.approx(0.95)
+    assert found(tmp_path, **about, above=2, margin=0.02).verdict == CONTRADICTED
+
+
+def test_correlation_and_slope(tmp_path):
+    rng = np.random.default_rng(1)
+    x = np.geomspace(1, 100, 40)
+    source = planted(tmp_path, {"x": x, "y": x**2 * np.exp(0.05 * rng.standard_normal(40)), "z": rng.random(40)})
+    slope = found(tmp_path, kind="slope", source=source, metric="y", x="x", between=[1.8, 2.2])
+    assert slope.verdict == SUPPORTED and slope.effect.low < 2 < slope.effect.high
+    assert found(tmp_path, kind="slope", source=source, metric="y", x="x", below=1).verdict == CONTRADICTED
+    up = found(tmp_path, kind="correlation", source=source, metric="y", x="x", above=0)
+    y = pd.read_csv(tmp_path / source).y
+    assert up.verdict == SUPPORTED and up.effect.value == pytest.approx(np.corrcoef(x, y)[0, 1])
+    assert found(tmp_path, kind="correlation", source=source, metric="z", x="x", above=0).verdict == INCONCLUSIVE
+
+
+def test_verdict_is_taken_over_with_its_deciding_part(tmp_path):
+    rows = [
+        {
+            "claim": "one",
+            "claim_verdict": CONTRADICTED,
+            "metric": m,
+            "verdict": v,
+            "value": e,
+            "low": e - 1,
+            "high": e + 1,
+        }
+        for m, v, e in (("good", SUPPORTED, 5.0), ("bad", CONTRADICTED, 7.0))
+    ]
+    outcome = found(tmp_path, kind="verdict", source=planted(tmp_path, rows), metric="one")
+    assert (outcome.verdict, outcome.effect, outcome.reason) == (CONTRADICTED, Interval(7, 6, 8), "bad")
+
+
+def test_all_criteria_must_hold(tmp_path):
+    source = planted(tmp_path, {"m": [1.0], "n": [5.0]})
+    good, bad, open_, absent = (
+        Criterion("value", source, metric, above=bound, exact=exact)
+        for metric, bound, exact in (("m", 0, True), ("n", 9, True), ("m", 0, False), ("q", 0, True))
+    )
+    for criteria, verdict in (
+        ((good, good), SUPPORTED),
+        ((good, open_, bad), CONTRADICTED),
+        ((good, open_), INCONCLUSIVE),
+        ((good, absent), NOT_RUN),
+    ):
+        assert judge(Claim("c", "s", "p", criteria), tmp_path, "laptop").verdict == verdict
+
+
+def test_not_run_says_why(tmp_path):
+    criterion = Criterion("value", "tables/none.csv", "x", above=0)
+    assert judge(Claim("c", "s", "p", (criterion,)), tmp_path, "laptop").reason == "tables/none.csv was not made"
+    other = judge(Claim("c", "s", "p", (criterion,), scales=("paper",)), tmp_path, "laptop")
+    assert (other.verdict, other.reason) == (NOT_RUN, "needs scale paper")
+    planted(tmp_path, {"a": [1.0, 2.0]}, "tables/none.csv")
+    assert "no column x" in found(tmp_path, kind="value", source="tables/none.csv", metric="x", above=0).reason
+    assert "2 different values" in found(tmp_path, kind="value", source="tables/none.csv", metric="a", above=0).reason
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{kind: magic, metric: x, above: 0}", "claim c: kind 'magic' does not exist; the kinds are better"),
+        ("{kind: value, metric: x}", "exactly one of above, below and between"),
+        ("{kind: value, metric: x, above: 0, below: 1}", "exactly one of above, below and between"),
+        ("{kind: better, rows: [a]}", r"needs rows: \[better, worse\]"),
+        ("{kind: value, metric: x, upside: 0}", "unknown key upside"),
+    ],
+)
+def test_a_malformed_claim_is_named(tmp_path, entry, message):
+    path = tmp_path / "claims.yaml"
+    path.write_text(f"- {{id: c, statement: s, place: p, criteria: [{entry}]}}\n")
+    with pytest.raises(ConfigError, match=message):
+        read_claims(path)
+
+
+def test_ids_are_unique_and_the_file_exists(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text("- &c {id: c, statement: s, place: p, criteria: [{kind: better, rows: [a, b]}]}\n- *c\n")
+    with pytest.raises(ConfigError, match="claim c is there twice"):
+        read_claims(path)
+    with pytest.raises(ConfigError, match="no such file"):
+        read_claims(tmp_path / "none.yaml")
+
+
+def test_the_shipped_claims_cover_the_paper(tmp_path):
+    claims = read_claims(CLAIMS)
+    assert len(claims) >= 40
+    assert {criterion.kind for claim in claims for criterion in claim.criteria} == set(KINDS)
+    places = " ".join(claim.place for claim in claims)
+    for number in range(1, 9):
+        assert re.search(rf"tables? [\d and]*\b{number}\b", places), f"table {number}"
+    for number in (1, 3, 4, 5, 6, 7, 8, 9, 10, 11):
+        assert re.search(rf"figure {number}\D", places + " "), f"figure {number}"
+    assert {"appendix C", "theorem B.14", "appendix H.4", "section 4", "section 5"} <= {claim.place for claim in claims}
+    table = verdict_table(claims, tmp_path, "laptop")
+    assert set(table.verdict) == {NOT_RUN} and table.reason.str.len().min() > 0 and table.criterion.str.len().min() > 10
+
+
+def test_a_claim_without_criteria_is_refused(tmp_path):
+    (tmp_path / "claims.yaml").write_text("- {id: empty, statement: s, place: p, criteria: []}\n")
+    with pytest.raises(ConfigError, match=r"claims\.yaml: claim empty: no criteria"):
+        read_claims(tmp_path / "claims.yaml")
+    with pytest.raises(ConfigError, match="claim empty: no criteria"):
+        judge(Claim("empty", "s", "p", ()), tmp_path, "laptop")
+    with pytest.raises(ConfigError, match="kind slope needs a metric"):
+        Criterion(kind="slope", x="n", above=0)
+
+
+def test_what_a_table_lacks_is_the_reason_that_nothing_was_judged(tmp_path):
+    source = planted(tmp_path, {"method": ["a", "b", "b"], "seed": [0, 1, 2], "gap": [0.1, 0.2, 0.3]})
+    sides = {"of": {"method": "a"}, "to": {"method": "b"}, "over": "seed"}
+    for criterion, reason in (
+        ({"kind": "difference", "metric": "gap", **sides}, "no seed is on both sides"),
+        ({"kind": "value", "metric": "gap", "where": {"scale": "tiny"}}, "no column scale"),
+        ({"kind": "correlation", "metric": "gap", "x": "seed"}, "3 rows; a correlation with an interval takes 4"),
+    ):
+        outcome = found(tmp_path, source=source, above=0, **criterion)
+        assert (outcome.verdict, outcome.reason) == (NOT_RUN, f"{source}: {reason}")
