@@ -47,7 +47,7 @@ coverage: setup
 	coverage report
 
 docs: setup
-	python analysis/status.py results --out docs/status.md
+	python analysis/status.py reference --out docs/status.md
 	mkdocs build --strict
 
 lint: setup

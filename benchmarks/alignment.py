@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=list(methods.METHODS), default=list(methods.METHODS))
     parser.add_argument("--slow-rows", type=int, default=100_000, help="torch and pickle run up to this many rows")
     parser.add_argument("--scratch", type=Path, help="where the sets are written; default: the system's own place")
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/alignment.csv"))
+    parser.add_argument("--out", type=Path, default=Path("reference/benchmarks/alignment.csv"))
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

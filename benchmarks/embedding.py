@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-OUT = Path("results/benchmarks/embedding.csv")
+OUT = Path("reference/benchmarks/embedding.csv")
 DEFAULTS = {"rows": 512, "hidden": 384, "layers": 6, "batch": 32, "threads": 1, "repeats": 5}
 
 

@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-OUT = Path("results/benchmarks/neighbours.csv")
+OUT = Path("reference/benchmarks/neighbours.csv")
 DEFAULTS = {"rows": 100_000, "queries": 4096, "within": 20_000, "dim": 1280, "k": 20, "threads": 1, "repeats": 3}
 TITLES = {"queries": "queries against all rows", "within": "a set against itself"}
 

@@ -2,7 +2,7 @@
 
 The bare step is the same model, batches, optimiser and clipping with nothing around them, batches made beforehand. Both
 take turns in one process; the ratio of the medians of their seconds a step is printed and written to
-results/benchmarks/training.csv.
+reference/benchmarks/training.csv.
 """
 
 import argparse
@@ -60,7 +60,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=25600)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/training.csv"))
+    parser.add_argument("--out", type=Path, default=Path("reference/benchmarks/training.csv"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     world = World()

@@ -170,7 +170,7 @@ def test_the_status_page_is_made_of_the_committed_tables(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "analysis"))
     from status import page
 
-    assert (ROOT / "docs/status.md").read_text(encoding="utf-8") == page(ROOT / "results"), "run: make docs"
+    assert (ROOT / "docs/status.md").read_text(encoding="utf-8") == page(ROOT / "reference"), "run: make docs"
 
 
 def test_the_status_page_says_verdicts_and_accuracies(tmp_path, monkeypatch):

@@ -31,11 +31,11 @@ def test_the_scale_pretrained_is_planned_with_packaged_parts_and_chosen_figures(
     assert "figure_3.csv" in said and "revision dynamics" not in said and "figure_real_parts" not in said
     assert "train-language" not in said
     for name in ("tables/world.csv", "figures/figure_3.csv"):
-        path = checkout / "results/laptop" / name
+        path = checkout / "reference/laptop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     code, said = plan(checkout)
-    assert code == 0 and "analysis/figure_real_parts.py results/pretrained results/laptop" in said
+    assert code == 0 and "analysis/figure_real_parts.py results/pretrained reference/laptop" in said
 
 
 def test_a_figure_that_does_not_exist_is_named(checkout):

@@ -288,11 +288,11 @@ if "beside" in config:
     rule real_parts:
         input:
             ours=[RESULTS + "/tables/world.csv", RESULTS + "/figures/figure_3.csv"],
-            theirs=[f"results/{config['beside']}/{name}" for name in ("tables/world.csv", "figures/figure_3.csv")],
+            theirs=[f"reference/{config['beside']}/{name}" for name in ("tables/world.csv", "figures/figure_3.csv")],
         output:
             figures("real_parts"),
         params:
-            folders=[RESULTS, f"results/{config['beside']}"],
+            folders=[RESULTS, f"reference/{config['beside']}"],
         log:
             WORK + "/logs/real_parts.log",
         benchmark:

@@ -21,7 +21,7 @@ except RevisionError as error:
     sys.exit(f"error: {error}")
 
 # The other scale's tables are there only if it has been run.
-if not Path(f"results/{config.get('beside')}/figures/figure_3.csv").is_file():
+if not Path(f"reference/{config.get('beside')}/figures/figure_3.csv").is_file():
     CHOSEN = [name for name in CHOSEN if name != "real_parts"]
 REPORTED = [FIGURES[name] for name in CHOSEN]
 
