@@ -30,7 +30,7 @@ def missing(config: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        A line for each, with the command that gets it and the licence of data; empty if the run may start.
+        A line for each, with the command that gets it and a data set's licence; empty if the run may start.
     """
     return [*_data(config), *_packages(config), *_models(config), *_suites(config)]
 
@@ -39,7 +39,8 @@ def _data(config: Mapping[str, Any]) -> Iterator[str]:
     corpora = config.get("corpora", {"tables": {}})
     for name, table in {settings["source"]: table for table, settings in corpora["tables"].items()}.items():
         about = corpora["sources"][name]
-        get = f"{about.get('get', 'see docs/cluster.md')} (licence: {about['licence']})"
+        form = "; some images ask for a form" if about.get("gated") else ""
+        get = f"{about.get('get', 'see docs/cluster.md')} (licence: {about['licence']}{form})"
         try:
             source = from_mapping(Source, source_of(config, table), f"corpora.sources.{name}")
             if source.format == "hub":

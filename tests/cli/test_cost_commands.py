@@ -58,7 +58,8 @@ def test_everything_that_is_missing_is_listed_at_once(checkout):
     said = str(found.exception)
     assert isinstance(found.exception, RevisionError)
     for name in ("bunny", "densefusion", "pubmedvision", "internvl"):
-        assert f"- {name}: data/" in said and "hf download" in said
+        assert re.search(rf"- {name}: data/.*: hf download .* \(licence: .+\)", said)
+    assert "DocVQA ...); some images ask for a form)" in said
     for text in (
         "- dynamics.shards: no file matches 'data/laion/*.tar'",
         "- meta-llama/Meta-Llama-3-8B-Instruct: neither cached nor a token of the hub here: accept",
