@@ -10,7 +10,7 @@ from figure_inputs import arguments
 from style import describe, save, save_table
 
 from revision.data.corpus import decode_image
-from revision.evaluation.published import is_published, look_up
+from revision.evaluation.published_suites import is_published, look_up
 
 EACH = 4
 DRAW_SEED = 20260212

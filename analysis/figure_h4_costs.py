@@ -8,7 +8,7 @@ import pandas as pd
 from figure_inputs import read_yaml
 from style import PAPER, describe, save, save_table
 
-from revision.audit import cost_usd
+from revision.stats.published import cost_usd
 
 BASE = "Paired image-text"
 

@@ -9,9 +9,9 @@ import pandas as pd
 import yaml
 from style import colour_of, describe, name_of, save, save_table
 
-from revision.audit import cost_usd
 from revision.stats.intervals import over_seeds
 from revision.stats.paired import ALL, AVERAGE, crossing, read_answers, score_table
+from revision.stats.published import cost_usd
 
 METRICS = {"accuracy": "accuracy after\nStage 2, %", "caption_loss": "caption loss after\nStage 1, nats a token"}
 

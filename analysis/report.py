@@ -16,13 +16,13 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from style import name_of
 
-from revision.audit import audit, read_published
 from revision.data.scenes import World
 from revision.io.files import sha256, write_text
 from revision.io.manifest import versions
 from revision.jobs import Duration, durations_csv, read_benchmarks
 from revision.stats.claims import VERDICTS
 from revision.stats.intervals import over_seeds
+from revision.stats.published import audit, read_published
 
 REFERENCE = "revision"
 
@@ -217,9 +217,8 @@ if __name__ == "__main__":
         losses=losses,
         figures=described(results / "figures"),
         world=world_rows(pd.read_csv(results / "tables/world.csv")),
-        checks=len(checked.checks),
-        slips=checked.slips,
-        disagreements=checked.disagreements,
+        checks=len(checked),
+        wrong=checked[~checked.holds].to_dict("records"),
         durations=rules,
         total={key: sum(row[key] for row in rules) for key in ("wall", "cpu")},
         config=yaml.safe_dump(config, sort_keys=True),

@@ -12,8 +12,8 @@ from revision.stats.claims import VERDICTS
 
 HEAD = """# What was reproduced, and what not
 
-Made by `make docs` from the tables of the committed runs, `reference/<scale>/tables`. A verdict speaks of its scale, not
-of the paper's. Each claim's test was written before the run that decided it (`config/claims.yaml`).
+Made by `make docs` from the tables of the committed runs, `reference/<scale>/tables`. A verdict speaks of its scale,
+not of the paper's. Each claim's test was written before the run that decided it (`config/claims.yaml`).
 """
 
 

@@ -10,8 +10,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src/revision"
 ORDER = [
-    "cli", "claims", "evaluation", "mllm", "dynamics", "encoders", "audit", "geometry", "align", "statistics", "store",
-    "data",
+    "cli", "claims", "evaluation", "mllm", "dynamics", "encoders", "published", "geometry", "align", "statistics",
+    "store", "data",
 ]  # fmt: skip
 
 

@@ -1,21 +1,15 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from revision.cli.gap import register
+from revision.cli import app
 from revision.embeddings import write_embeddings
-
-PUBLISHED = Path(__file__).parents[2] / "config" / "published.yaml"
 
 
 @pytest.fixture(scope="module")
 def run():
-    app = typer.Typer()
-    register(app)
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 
@@ -95,11 +89,3 @@ def test_an_empty_set_is_refused(run, sets, tmp_path):
     write_embeddings(tmp_path / "none", [], np.empty((0, 8)))
     result = run("gap", "--image", sets / "image", "--text", tmp_path / "none")
     assert result.exit_code == 1 and "only 0 rows" in result.output
-
-
-def test_audit_prints_the_slips(run):
-    result = run("audit", "--published", PUBLISHED)
-    assert result.exit_code == 0 and "2 do not add up" in result.stdout and "438.55" in result.stdout
-    found = json.loads(run("audit", "--published", PUBLISHED, "--json").stdout)
-    assert len(found["slips"]) == 2 and sum(not check["holds"] for check in found["checks"]) == 2
-    assert run("audit", "--published", "absent.yaml").exit_code == 1

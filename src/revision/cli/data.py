@@ -55,9 +55,9 @@ def published_tasks_command(
 
     Example: revision published-tasks config/suites.yaml --out tasks
     """
-    from revision.evaluation.published import read_published, write_published
+    from revision.evaluation.published_suites import read_published_suites, write_published
 
-    write_published(read_published(suites), out, data)
+    write_published(read_published_suites(suites), out, data)
 
 
 def hub_language_command(

@@ -1,4 +1,4 @@
-"""Commands `revision gap` and `revision audit`."""
+"""Command `revision gap`."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,6 @@ from rich.table import Table
 from revision.cli.messages import reported
 from revision.errors import ConfigError
 
-PUBLISHED = Path("config/published.yaml")
 LEAST_WIDTH, LABEL_WIDTH, CELL_WIDTH = 100, 50, 13
 
 
@@ -96,35 +95,6 @@ def gap(
             Console(stderr=True).print(f"Report: {html}", soft_wrap=True)
 
 
-def audit(
-    published: Annotated[Path, typer.Option(help="YAML of the published numbers.")] = PUBLISHED,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
-) -> None:
-    """Recompute the published averages and costs, and say where they do not add up.
-
-    Example: revision audit --json
-    """
-    from revision.audit import audit as run
-    from revision.audit import read_published
-
-    with reported(as_json):
-        found = run(read_published(published))
-        if as_json:
-            typer.echo(json.dumps(found.to_dict(), indent=2, sort_keys=True, allow_nan=False))
-            return
-        console = Console()
-        console.print(f"{len(found.checks)} published numbers recomputed, {len(found.slips)} do not add up.")
-        table = Table("place", "published", "recomputed", "rounding explains", "what follows")
-        for slip in found.slips:
-            check = slip.check
-            numbers = f"{check.published:.2f}", f"{check.recomputed:.2f}", f"{check.tolerance:.2f}"
-            table.add_row(check.place, *numbers, slip.consequence)
-        console.print(table)
-        for one in found.disagreements:
-            values = ", ".join(f"{value} in the {place}" for place, value in one.values.items())
-            console.print(f"Printed twice, differently (nothing to recompute): {one.place}: {values}.")
-
-
 def _print_suite(suite: Any) -> None:
     from revision.gap.page import label
     from revision.gap.page import table as rows_of
@@ -145,6 +115,5 @@ def _print_suite(suite: Any) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands to `app`."""
+    """Add the command to `app`."""
     app.command("gap")(gap)
-    app.command("audit")(audit)

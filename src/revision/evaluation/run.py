@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from revision.errors import ConfigError
 from revision.evaluation.images import ImageEmbeddings, ImageEncoder
-from revision.evaluation.published import PublishedSuite, is_published, listed
+from revision.evaluation.published_suites import PublishedSuite, is_published, listed
 from revision.evaluation.suites import ALL, Suite, read_suites, task_name
 from revision.io.files import atomic_file
 
@@ -58,8 +58,8 @@ def evaluate(
 
     `scores` has one row a number: method, seed, suite, group, metric, value, n (questions). Rows with suite "all" are
     lmms-eval's unweighted means of accuracy over the suites of a group, and of all suites where the group is "all" too;
-    they are left out if `suites` picks some suites. Published suites (revision.evaluation.published) have a row `score`
-    too, from 0 to 100, and their group rows are means of the suites that were scored.
+    they are left out if `suites` picks some suites. Published suites (revision.evaluation.published_suites) have a row
+    `score` too, from 0 to 100, and their group rows are means of the suites that were scored.
     `answers` has one row a question: method, seed, suite, group, question, correct (0 or 1), prediction.
     `device` is a torch device or None for the accelerators that there are, else the CPU; `precision` bf16 loads the
     language models in bfloat16.

@@ -73,7 +73,7 @@ class PublishedSuite:
         return self.score["factor"] * metrics[self.score["metric"]]
 
 
-def read_published(path: str | Path) -> list[PublishedSuite]:
+def read_published_suites(path: str | Path) -> list[PublishedSuite]:
     """The suites of a YAML such as config/suites.yaml. Raises ConfigError for what is not one."""
     path = Path(path)
     try:

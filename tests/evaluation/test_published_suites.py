@@ -12,11 +12,11 @@ import yaml
 from PIL import Image
 
 from revision.errors import ConfigError, DataError
-from revision.evaluation.published import (
+from revision.evaluation.published_suites import (
     PublishedSuite,
     listed,
     look_up,
-    read_published,
+    read_published_suites,
     task_file,
     task_settings,
     write_published,
@@ -28,7 +28,7 @@ from revision.mllm.model import ReVisionModel
 REAL_MODEL = ReVisionModel  # the tests of this folder put fakes in its place
 
 CONFIG = Path(__file__).parents[2] / "config"
-SUITES = {suite.name: suite for suite in read_published(CONFIG / "suites.yaml")}
+SUITES = {suite.name: suite for suite in read_published_suites(CONFIG / "suites.yaml")}
 PUBLISHED = yaml.safe_load((CONFIG / "published.yaml").read_text())
 ROWS = 6
 
@@ -246,7 +246,7 @@ def test_without_local_data_the_hubs_data_set_is_named_without_a_token(tmp_path)
 def test_bad_suite_files(tmp_path, text, said):
     (tmp_path / "suites.yaml").write_text(text)
     with pytest.raises(ConfigError, match=said):
-        read_published(tmp_path / "suites.yaml")
+        read_published_suites(tmp_path / "suites.yaml")
 
 
 def test_a_task_that_is_not_installed_an_empty_folder_and_a_metric_that_is_no_verdict(tmp_path):

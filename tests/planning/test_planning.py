@@ -1,0 +1,112 @@
+"""The plan's arithmetic against numbers worked out by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from revision.config import load
+from revision.errors import ConfigError
+from revision.planning.cost import Assumptions, disk, embedded_rows, utilisation, work
+from revision.stats.published import read_published
+
+CONFIG = Path(__file__).parents[2] / "config"
+PUBLISHED = read_published(CONFIG / "published.yaml")
+
+SMALL = {
+    "scale": "small",
+    "seeds": [0, 1],
+    "data": {
+        "text": 1000, "reference": 100, "probe": 50, "instruct": 500, "scan_text": 20, "scan_reference": 10,
+        "scan_probe": 5, "validation": 10, "validation_instruct": 10,
+    },
+    "corpora": {"tables": {"text": {}, "text_long": {}, "probe_long": {}}},
+    "llm": {"sizes": {"base": {"model": "someone/tiny", "parameters": 2_000_000_000}}},
+    "stage1": {"epochs": 1},
+    "stage2": {"epochs": 2},
+    "base": {
+        "source": "text", "caption": "short", "texts": 1.0, "aligner": "realign", "llm": "base", "share": 1.0,
+        "visual": True,
+    },
+    "variants": {
+        "revision": {}, "half": {"share": 0.5}, "double": {"texts": 2.0}, "blind": {"source": "none"},
+        "paired": {"source": "image"}, "written": {"caption": "synthetic"},
+    },
+    "run": ["revision", "half", "double", "blind"],
+    "evaluation": {"precision": "bf16"},
+}  # fmt: skip
+GIVEN = Assumptions(
+    caption_tokens=8, long_caption_tokens=30, exchange_tokens=99, exchanges=2, question_tokens=15, answer_tokens=5,
+    questions=110, image_tokens=4, image_parameters=1e6, text_parameters=3e6, dim=16, peak_flops=1e12, utilisation=0.5,
+)  # fmt: skip
+N = 2e9
+
+
+@pytest.fixture(scope="module")
+def planned():
+    return work(SMALL, PUBLISHED, GIVEN).set_index(["stage", "model"])
+
+
+def test_stage_1_counts_the_frozen_model_once_for_variants_that_share_it(planned):
+    # revision (also half's) and double: 2 seeds x (1000 + 2000) captions x (8 + visual token + end); 4 N.
+    assert tuple(planned.loc[("Stage 1", "base"), ["tokens", "flops"]]) == (60_000, 4 * N * 60_000)
+
+
+def test_stage_2_trains_everything_for_each_variant(planned):
+    # 2 seeds x (1 + 1/2 + 1 + 1) x 500 conversations x 2 exchanges x 2 epochs x (99 + visual token); 6 N.
+    tokens, flops, hours = planned.loc[("Stage 2", "base"), ["tokens", "flops", "gpu_hours"]]
+    assert (tokens, flops) == (1_400_000, 6 * N * 1_400_000)
+    assert hours == pytest.approx(1_400_000 * 12e9 / 0.5e12 / 3600)
+
+
+def test_evaluation_reads_every_checkpoint(planned):
+    # (2 starts + 4 variants) x 2 seeds x 110 questions x (15 + 5 tokens); 2 N.
+    assert tuple(planned.loc[("evaluation", "base"), ["tokens", "flops"]]) == (26_400, 2 * N * 26_400)
+
+
+def test_each_embedding_set_is_counted_once(planned):
+    # Images: reference, probe, validation, instruct, validation_instruct, scan_reference, scan_probe, probe_long.
+    images = 100 + 50 + 10 + 500 + 10 + 10 + 5 + 50
+    short, long = 1000 + 2000 + 50 + 20 + 5, 1000 + 50
+    assert embedded_rows(SMALL) == {"image": images, "short": short, "long": long}
+    assert planned.flops["embedding", "image"] == 2 * 1e6 * images * 4
+    assert planned.flops["embedding", "text"] == 2 * 3e6 * (short * 8 + long * 30)
+    everything = embedded_rows(SMALL | {"run": "all"})
+    assert everything == {"image": images + 1000, "short": short + 1000, "long": long}
+
+
+def test_gpu_memory_and_the_gpus_that_hold_it(planned):
+    assert dict(planned.memory.xs("base", level="model")) == {"Stage 1": 4 * N, "Stage 2": 16 * N, "evaluation": 2 * N}
+    paper = work(load(CONFIG, "paper"), PUBLISHED, Assumptions()).set_index(["stage", "model"]).gpus
+    # 70e9 x 16 bytes over 0.8 x 141e9: more than one machine of eight.
+    assert (paper["Stage 2", "large"], paper["evaluation", "large"], paper["Stage 2", "base"]) == (10, 2, 2)
+
+
+def test_disk():
+    assert disk(SMALL, GIVEN) == {
+        "embeddings": (735 + 3075 + 1050) * 16 * 4,
+        "aligned embeddings": (1000 + 2000) * 16 * 4,  # revision and half share theirs
+        "Stage-1 checkpoints": 2 * 2 * 22e6 * 4,  # projectors alone
+        "Stage-2 checkpoints": 2 * 4 * N * 4,
+        "state of one running training": 16 * N,
+    }
+
+
+def test_one_run_of_the_paper_takes_its_published_hours():
+    given = Assumptions()
+    flops = 8e9 * (4 * 1e6 * (16.15 + 2) + 6 * 1.3e6 * 2.5 * 151)
+    assert utilisation(PUBLISHED, given) == pytest.approx(flops / (8 * 12 * 3600 * 989e12))
+    config = load(CONFIG, "paper") | {"seeds": [0], "run": ["revision"]}
+    hours = work(config, PUBLISHED, given).set_index("stage").gpu_hours
+    assert hours["Stage 1"] + hours["Stage 2"] == pytest.approx(8 * 12)
+    assert utilisation(PUBLISHED, replace(given, utilisation=0.4)) == 0.4
+
+
+def test_what_cannot_be_planned_is_named():
+    with pytest.raises(ConfigError, match="scale tiny has no `corpora`"):
+        work(load(CONFIG, "tiny"), PUBLISHED, GIVEN)
+    unknown = SMALL | {"llm": {"sizes": {"base": {"model": "someone/tiny"}}}}
+    with pytest.raises(ConfigError, match=r"llm\.sizes\.base: the plan needs its size; add"):
+        work(unknown, PUBLISHED, GIVEN)
+    with pytest.raises(ConfigError, match="peak_flops: -1 is too small"):
+        Assumptions(peak_flops=-1)
