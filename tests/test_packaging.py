@@ -1,11 +1,14 @@
-"""The two descriptions of the environment never disagree, and the house rules of the repository hold."""
+"""The descriptions of the environment, the version and the settings agree; the house rules of the repository hold."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src/revision"
@@ -15,13 +18,38 @@ ORDER = [
 ]  # fmt: skip
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
 def test_conda_and_pip_list_the_same_packages():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["test"]
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     listed = next(part["pip"] for part in conda if isinstance(part, dict))
     assert sorted(listed[:-1]) == sorted(wanted)
     assert listed[-1].endswith("-e .")
+
+
+def test_the_lock_satisfies_every_requirement():
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
+    locked = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    for requirement in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]):
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+    assert not [name for name in locked if name.startswith(("nvidia-", "cuda-", "triton"))]
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert newest and citation["version"] == newest[1] == PROJECT["version"]
+
+
+def test_every_setting_is_explained():
+    """Keys of the configuration down to the second level, except names of a user's choice."""
+    config = yaml.safe_load((ROOT / "config/default.yaml").read_text())
+    named = ("aligners", "variants", "tables")
+    keys = {part for key, value in config.items() if isinstance(value, dict) and key not in named for part in value}
+    explained = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", (ROOT / "config/README.md").read_text()))))
+    assert not (keys | config.keys()) - explained
 
 
 def imported_parts(path: Path) -> set[str]:
