@@ -1,4 +1,4 @@
-"""docs/status.md: the verdicts and the accuracies of every committed run, made of its tables."""
+"""docs/status.md: the verdicts and the accuracies of every committed run, from its tables."""
 
 import argparse
 from collections.abc import Iterable
@@ -10,15 +10,25 @@ from style import name_of
 from revision.io.files import write_text
 from revision.stats.claims import VERDICTS
 
-HEAD = """# What was reproduced, and what not
+HEAD = """# Status
 
-Made by `make docs` from the tables of the committed runs, `reference/<scale>/tables`. A verdict speaks of its scale,
-not of the paper's. Each claim's test was written before the run that decided it (`config/claims.yaml`).
+Which claims of the paper hold in the committed runs. `make docs` generates this page from `reference/<scale>/tables`.
+Each claim's test was written before the run that decided it (`config/claims.yaml`). A verdict holds for its scale, not
+for the paper's.
+
+| verdict | meaning |
+|---|---|
+| supported | the 95% interval of every criterion lies within its bounds |
+| contradicted | for at least one criterion it lies outside |
+| inconclusive | for at least one criterion it includes a bound, none is contradicted: this run cannot tell |
+| not run | a figure or table was not made, or the claim needs the scale `paper` |
+
+An effect that was measured once has no interval; a margin, written down with the criterion, takes its place.
 """
 
 
 def number(value: float) -> str:
-    """Four digits, or a dash for what was not measured."""
+    """Four significant digits, or a dash if it was not measured."""
     return "–" if pd.isna(value) else f"{value:.4g}"
 
 
@@ -30,9 +40,9 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def verdicts(claims: pd.DataFrame) -> str:
-    """The count of each verdict and the list of claims."""
+    """The count of each verdict and the table of claims."""
     counts = claims.verdict.value_counts()
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
+    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
     rows = (
         [
             row.statement, row.place, row.verdict,
@@ -40,24 +50,24 @@ def verdicts(claims: pd.DataFrame) -> str:
         ]
         for row in claims.itertuples()
     )  # fmt: skip
-    return f"{len(claims)} claims: {said}.\n\n" + table(["claim", "place", "verdict", "effect [95%]"], rows)
+    return f"{len(claims)} claims: {summary}.\n\n" + table(["claim", "in the paper", "verdict", "effect [95%]"], rows)
 
 
 def accuracies(folder: Path) -> str:
-    """Our average of each row of each table beside the paper's."""
+    """The average accuracy of each row of each table, beside the paper's."""
     rows = []
     for path in sorted(folder.glob("table_*.csv")):
-        found = pd.read_csv(path)
-        whole = found[(found.stage == "stage2") & (found.suite == "average") & (found.group == "all")]
+        scores = pd.read_csv(path)
+        whole = scores[(scores.stage == "stage2") & (scores.suite == "average") & (scores.group == "all")]
         for row in whole.itertuples():
             ours = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
             rows.append([path.stem.replace("_", " "), name_of(row.method), ours, number(row.published_average)])
-    head = ["table", "row", "ours, % [95%]", "paper's average (its own suites)"]
+    head = ["table", "row", "accuracy, % [95%]", "paper's average (its own suites)"]
     return "### Accuracy after Stage 2\n\n" + table(head, rows)
 
 
 def page(results: Path) -> str:
-    """The whole page; tiny is for tests and left out."""
+    """The whole page; the scale tiny is for tests and left out."""
     parts = [HEAD]
     for path in sorted(results.glob("*/tables/claims.csv")):
         scale = path.parts[-3]
@@ -70,7 +80,7 @@ def page(results: Path) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="the folder with a folder a scale")
+    parser.add_argument("results", type=Path, help="the folder that has one folder per scale")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     write_text(options.out, page(options.results))
