@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from revision.errors import ConfigError, RevisionError
-from revision.jobs import read_benchmarks
 
 Scale = Annotated[str, typer.Option(help="A file of config/scales.")]
 FOLDER = Path("config")
@@ -19,16 +18,6 @@ def _configuration(scale: str) -> dict[str, Any]:
     if not FOLDER.is_dir():
         raise ConfigError(f"{Path.cwd()}: no folder config here; change to the folder of the checkout")
     return load(FOLDER, scale)
-
-
-def measured(work: Path) -> dict[str, dict[str, float]]:
-    """Jobs and seconds by rule, from the benchmark files that the last run left in its working folder."""
-    found: dict[str, dict[str, float]] = {}
-    for key, duration in read_benchmarks(work / "benchmarks").items():
-        of_rule = found.setdefault(key.split("/")[0], {"jobs": 0, "seconds": 0.0})
-        of_rule["jobs"] += 1
-        of_rule["seconds"] += duration.seconds
-    return found
 
 
 def plan_command(
@@ -55,10 +44,7 @@ def plan_command(
         except ValueError:
             raise ConfigError(f"--assume {text!r}: expected name=number") from None
     plan = make_plan(config, read_published(FOLDER / "published.yaml"), assumed(changes))
-    values = plan.to_dict(usd_per_gpu_hour) | {
-        "terms": terms(config),
-        "measured": measured(Path("results") / scale / "work"),
-    }
+    values = plan.to_dict(usd_per_gpu_hour) | {"terms": terms(config)}
     if "corpora" not in config:  # trained on a CPU in small: hours are measured, not planned
         values |= {"gpu_hours": None, "gpu_usd": None, "gpu_memory_bytes": None, "gpus": None}
     typer.echo(json.dumps(values, indent=2) if as_json else _text(values))
@@ -99,12 +85,6 @@ def _text(values: dict[str, Any]) -> str:
     lines += [f"  {row:<20} {usd:>10,.2f}" for row, usd in values["captions_usd"].items()]
     if values["terms"]:
         lines += ["", "Licences, gates and forms:", *(f"  {name}: {text}" for name, text in values["terms"].items())]
-    if values["measured"]:
-        lines += ["", "Measured in the last run, hours by rule:"]
-        lines += [
-            f"  {rule:<22} {v['jobs']:>5} jobs {v['seconds'] / 3600:>9.2f}" for rule, v in values["measured"].items()
-        ]
-        lines.append(f"  {'all':<22} {'':>10} {sum(v['seconds'] for v in values['measured'].values()) / 3600:>9.2f}")
     lines += ["", "Assumptions (--assume name=number):"]
     lines += [f"  {name} = {value:g}" for name, value in values["assumptions"].items()]
     return "\n".join(lines)
