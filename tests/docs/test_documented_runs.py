@@ -30,7 +30,7 @@ TESTED = {  # lines, and the test that runs them
     ),
     r"revision reproduce table_noise --scale noise -n": (
         "tests/docs/test_documented_commands.py",
-        "test_the_ablation_of_the_tutorial_is_accepted_and_its_cost_told",
+        "test_the_ablation_of_the_tutorial_is_accepted_and_planned",
     ),
     r"revision preflight( --scale paper)?": (
         "tests/cli/test_cost_commands.py",

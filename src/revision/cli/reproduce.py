@@ -112,7 +112,8 @@ def run(command: Sequence[str]) -> int:
     )
     assert process.stdout is not None
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # Snakemake ends after the jobs that run
-    signal.signal(signal.SIGHUP, signal.default_int_handler)  # the terminal was closed
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # under nohup it is ignored
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # the terminal was closed
     try:
         for line in process.stdout:
             print(line, end="", flush=True)
