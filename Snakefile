@@ -30,6 +30,7 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    """Everything: the report and all that it shows."""
     default_target: True
     input:
         # The scores lie in the working folder, so a clone that carries committed results runs all the same.

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from style import name_of
 from revision.data.scenes import World
 from revision.io.files import sha256, write_text
 from revision.io.manifest import versions
-from revision.jobs import Duration, durations_csv, read_benchmarks
 from revision.stats.claims import VERDICTS
 from revision.stats.intervals import over_seeds
 from revision.stats.published import audit, read_published
@@ -118,16 +116,6 @@ def claim_rows(path: Path) -> list[dict[str, Any]]:
     return pd.read_csv(path).replace({np.nan: None}).to_dict("records")
 
 
-def by_rule(durations: dict[str, Duration]) -> list[dict[str, Any]]:
-    """CPU and wall seconds by rule, summed over its jobs, and the largest peak of memory; the dearest rule first."""
-    rows = [{"rule": key.split("/")[0], **asdict(one)} for key, one in durations.items()]
-    frame = pd.DataFrame(rows, columns=["rule", "seconds", "cpu_seconds", "peak_mb"])
-    grouped = frame.groupby("rule").agg(
-        jobs=("seconds", "size"), wall=("seconds", "sum"), cpu=("cpu_seconds", "sum"), memory=("peak_mb", "max")
-    )
-    return grouped.sort_values("wall", ascending=False).reset_index().to_dict("records")
-
-
 def setting(config: dict[str, Any]) -> dict[str, Any]:
     """What the page says of data and encoder: place, parts, the facts' title, accuracy of guessing in percent.
 
@@ -187,7 +175,6 @@ if __name__ == "__main__":
     parser.add_argument("results", type=Path)
     parser.add_argument("--config", required=True)
     parser.add_argument("--published", type=Path, default=Path("config/published.yaml"))
-    parser.add_argument("--durations", type=Path, required=True, help="table of each job's time, for later estimates")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     results, work = options.results, options.results / "work"
@@ -199,8 +186,6 @@ if __name__ == "__main__":
     first = pd.read_csv(results / "tables/table_1.csv")
     losses = loss_rows(pd.read_csv(results / "tables/stage1_caption_loss.csv"))
     claims = claim_rows(results / "tables/claims.csv")
-    timed = read_benchmarks(work / "benchmarks")
-    rules = by_rule(timed)
     checked = audit(read_published(options.published))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -219,8 +204,6 @@ if __name__ == "__main__":
         world=world_rows(pd.read_csv(results / "tables/world.csv")),
         checks=len(checked),
         wrong=checked[~checked.holds].to_dict("records"),
-        durations=rules,
-        total={key: sum(row[key] for row in rules) for key in ("wall", "cpu")},
         config=yaml.safe_dump(config, sort_keys=True),
         versions=versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
@@ -230,5 +213,4 @@ if __name__ == "__main__":
             for path in sorted(work.glob(pattern))
         },
     )
-    write_text(options.durations, durations_csv(timed))
     write_text(options.out, page)

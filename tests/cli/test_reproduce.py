@@ -1,178 +1,176 @@
-"""One run at a time in a folder; what is asked wrongly is named before anything starts; what a run shows."""
+"""`revision reproduce` on a toy workflow: what it prints, how it stops and resumes, and that nothing stale is left."""
 
-import io
-import json
+import signal
 import subprocess
 import sys
-import textwrap
+import time
 
 import pytest
-import typer
-from rich.console import Console
-from typer.testing import CliRunner
+from workflow_copy import ENVIRONMENT, REVISION, revision
 
-from revision.cli.progress import Display, follow, spoken
-from revision.cli.reproduce import is_locked, only_run, register
-from revision.errors import ConfigError, RevisionError
-from revision.jobs import Durations, Job, Progress
+from revision.cli.reproduce import check_targets
+from revision.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+WORK = "results/toy/work"
+SNAKEFILE = f"""
+SETTING = open("setting").read()
 
-def revision(*words, cwd):
-    return subprocess.run([sys.executable, "-c", "from revision.cli import main; main()", *words], cwd=cwd,
-                          capture_output=True, text=True)  # fmt: skip
+rule all:
+    default_target: True
+    input: "{WORK}/c.txt"
 
+rule a:
+    \"\"\"The first file.\"\"\"
+    input: "config/input"
+    output: "{WORK}/a.txt"
+    params: setting=SETTING
+    log: "{WORK}/logs/a.log"
+    shell: "(. ./before-a; cat {{input}} > {{output}}; echo {{params.setting}} >> {{output}}) > {{log}} 2>&1"
 
-def test_a_second_run_is_refused_with_the_reason(tmp_path):
-    with only_run(tmp_path), pytest.raises(RevisionError, match="another run is working there"), only_run(tmp_path):
-        pass
-    with only_run(tmp_path):
-        pass
+rule b:
+    input: "{WORK}/a.txt"
+    output: "{WORK}/b.txt"
+    log: "{WORK}/logs/b.log"
+    shell: "(. ./before-b; cp {{input}} {{output}}) > {{log}} 2>&1"
 
-
-def test_the_lock_of_a_killed_run_is_free(tmp_path):
-    script = f"""
-        import os, signal, pathlib
-        from revision.cli.reproduce import only_run
-        with only_run(pathlib.Path({str(tmp_path)!r})):
-            os.kill(os.getpid(), signal.SIGKILL)
-    """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)])
-    assert done.returncode == -9
-    with only_run(tmp_path):
-        pass
-
-
-def test_the_lock_lasts_as_long_as_the_workflow(tmp_path):
-    with only_run(tmp_path) as lock:
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[lock.fileno()])
-    with pytest.raises(RevisionError), only_run(tmp_path):
-        pass
-    child.communicate(b"\n")
-    with only_run(tmp_path):
-        pass
-
-
-def test_unknown_scale_and_wrong_folder_are_named(tmp_path):
-    elsewhere = revision("reproduce", cwd=tmp_path)
-    assert elsewhere.returncode == 1 and "no Snakefile here" in elsewhere.stderr
-    (tmp_path / "Snakefile").touch()
-    (tmp_path / "config/scales").mkdir(parents=True)
-    (tmp_path / "config/scales/tiny.yaml").touch()
-    unknown = revision("reproduce", "--scale", "huge", cwd=tmp_path)
-    assert unknown.returncode == 1 and "'huge' does not exist; the scales are tiny" in unknown.stderr
+rule c:
+    input: "{WORK}/b.txt"
+    output: "{WORK}/c.txt"
+    log: "{WORK}/logs/c.log"
+    shell: "cp {{input}} {{output}} > {{log}} 2>&1"
+"""
 
 
 @pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """A folder that looks like a checkout with results of two scales."""
-    (tmp_path / "Snakefile").touch()
+def toy(tmp_path):
+    """Three jobs in a row; each of the first two runs a piece of shell that a test may plant."""
     (tmp_path / "config/scales").mkdir(parents=True)
-    for scale in ("tiny", "laptop"):
-        (tmp_path / f"config/scales/{scale}.yaml").touch()
-        for part in ("work/data", "figures"):
-            (tmp_path / "results" / scale / part).mkdir(parents=True)
-        (tmp_path / "results" / scale / "report.html").touch()
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config/scales/toy.yaml").write_text("scale: toy")
+    (tmp_path / "config/input").write_text("one\n")
+    (tmp_path / "setting").write_text("first")
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    before(tmp_path, "a", "")
+    before(tmp_path, "b", "")
     return tmp_path
 
 
+def before(folder, name, commands):
+    """What the job `name` does before its work; the colon, since bash may replace itself by a file's last program."""
+    (folder / f"before-{name}").write_text(f"{commands}\n:\n")
+
+
+def run(folder, *words):
+    return revision(folder, "reproduce", "--scale", "toy", "--cores", "1", *words)
+
+
+def made(folder):
+    return " ".join((folder / WORK / "c.txt").read_text().split())
+
+
 @pytest.fixture
-def run():
-    app = typer.Typer()
-    register(app)
-    return lambda *words, answer="": CliRunner().invoke(app, words, input=answer)
+def waiting(toy):
+    """A run whose second job works until there is a file `go`."""
+    before(toy, "b", "touch there; until test -e go; do sleep 0.1; done")
+    process = subprocess.Popen(
+        [*REVISION, "reproduce", "--scale", "toy", "--cores", "1"],
+        cwd=toy, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (toy / "there").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    before(toy, "b", "")
+    yield process
+    process.kill()
+    process.communicate()
 
 
-def test_clean_asks_and_keeps_what_is_committed(checkout, run):
-    assert run("clean", "--scale", "tiny", answer="n\n").exit_code == 1
-    assert (checkout / "results/tiny/work").is_dir()
-    assert run("clean", "--scale", "tiny", answer="y\n").exit_code == 0
-    assert sorted(path.name for path in (checkout / "results/tiny").iterdir()) == ["figures", "report.html"]
-    assert (checkout / "results/laptop/work/data").is_dir()
+def test_a_run_ends_with_the_place_of_the_report_and_its_repeat_does_nothing(toy):
+    first = run(toy)
+    assert first.returncode == 0 and made(toy) == "one first"
+    assert f"the report is {toy}/results/toy/report.html" in first.stdout and "4 of 4 steps" in first.stdout
+    again = run(toy)
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout
 
 
-def test_clean_all_removes_one_scale_and_nothing_else(checkout, run):
-    assert run("clean", "--scale", "tiny", "--all", "--yes").exit_code == 0
-    assert not (checkout / "results/tiny").exists() and (checkout / "results/laptop/figures").is_dir()
-    assert "nothing there" in run("clean", "--scale", "tiny", "--yes").stdout
+def test_a_dry_run_counts_the_jobs_says_why_and_makes_nothing(toy):
+    done = run(toy, "-n")
+    assert done.returncode == 0 and done.stdout.count("Job stats") == 1
+    assert "output files have to be generated:\n        a, b, c" in done.stdout and not (toy / WORK).exists()
 
 
-def test_clean_refuses_a_run_under_way_and_a_way_out_of_the_results(checkout, run):
-    with only_run(checkout / "results/tiny/work"):
-        assert isinstance(run("clean", "--scale", "tiny", "--yes").exception, RevisionError)
-        assert is_locked(checkout / "results/tiny/work")
-    assert not is_locked(checkout / "results/tiny/work")
-    precious = checkout / "precious"
-    (checkout / "results/laptop/work").rename(precious)
-    (checkout / "results/laptop/work").symlink_to(precious)
-    refused = run("clean", "--scale", "laptop", "--yes").exception
-    assert isinstance(refused, ConfigError) and "nothing outside" in str(refused)
-    assert (precious / "data").is_dir()
-    assert isinstance(run("clean", "--scale", "../..", "--all", "--yes").exception, ConfigError)
+def test_targets_are_listed_and_one_is_made(toy):
+    assert run(toy, "--list").stdout.splitlines() == ["a                  The first file.", "all", "b", "c"]
+    done = run(toy, "a")
+    assert done.returncode == 0 and f": a, in {toy}/results/toy\n" in done.stdout
+    assert (toy / WORK / "a.txt").exists() and not (toy / WORK / "b.txt").exists()
 
 
-def timed(folder, name, seconds):
-    path = folder / f"work/benchmarks/{name}.tsv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"s\tcpu_time\tmax_rss\n{seconds}\t{seconds}\t1\n")
-    return Job(name, (), ("log",), f"x/benchmarks/{name}.tsv")
+def test_what_does_not_exist_is_named_in_one_line(toy, tmp_path_factory):
+    target = run(toy, "al")
+    assert target.returncode == 1 and target.stdout == "" and len(target.stderr.splitlines()) == 1
+    assert "target 'al' does not exist; did you mean all" in target.stderr
+    scale = revision(toy, "reproduce", "--scale", "huge")
+    assert scale.returncode == 1 and "'huge' does not exist; the scales are toy" in scale.stderr
+    elsewhere = revision(tmp_path_factory.mktemp("empty"), "reproduce")
+    assert elsewhere.returncode == 1 and "no Snakefile here" in elsewhere.stderr
 
 
-def test_a_rule_that_was_never_timed_is_timed_by_its_jobs_of_this_run(tmp_path):
-    known, *new = [timed(tmp_path, "known", 100.0), *(Job("train", (str(k),), ("log",), f"x/benchmarks/s/{k}.tsv")
-                                                      for k in range(4))]  # fmt: skip
-    display = Display([known, *new], Durations(tmp_path), 2, Console(file=io.StringIO()))
-    assert display.left(Progress(), 0.0) == "more than 2 min left, 4 jobs never timed"
-    # Everything takes twice as long as before: two trainings took 500 s each, two are left for two cores.
-    state = Progress(finished=[(known, 200.0), (new[0], 400.0), (new[1], 600.0)])
-    assert display.left(state, 0.0) == "about 8 min left"
+def test_paths_are_left_to_snakemake_and_nothing_close_is_no_guess():
+    check_targets(["figure_3", "results/tiny/a.csv"], {"figure_3": ""})
+    with pytest.raises(ConfigError, match="'x' does not exist; `revision reproduce --list`"):
+        check_targets(["x"], {"figure_3": ""})
 
 
-def test_time_left_follows_the_pace_of_this_run(tmp_path):
-    first, second = timed(tmp_path, "first", 100.0), timed(tmp_path, "second", 300.0)
-    words = io.StringIO()
-    display = Display(
-        [first, second, Job("report", (), ("log",))], Durations(tmp_path), 1, Console(file=words, width=80)
-    )
-    assert display.left(Progress(), 0.0) == "more than 7 min left, 1 job never timed"
-    twice_as_slow = Progress(finished=[(first, 200.0)], running={2: (second, 1000.0)})
-    assert display.left(twice_as_slow, 1060.0) == "more than 9 min left, 1 job never timed"  # 600 - 60 seconds
-    display.print_news(twice_as_slow, 1060.0)
-    display.print_news(twice_as_slow, 1061.0)
-    assert words.getvalue() == "[1/3] first took 3 min, more than 9 min left, 1 job never timed\n"
-    Console(file=words, width=100).print(display.render(twice_as_slow, 1060.0))
-    assert "1/3 jobs" in words.getvalue() and "second  60 s" in words.getvalue()
+def test_what_snakemake_refuses_is_passed_on(toy):
+    (toy / "Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
+    done = run(toy)
+    assert done.returncode == 1 and "error: Snakemake refuses:" in done.stderr
+    assert "Missing input files for rule one" in done.stderr and "nowhere.csv" in done.stderr
 
 
-def test_time_spans_are_said_as_people_do():
-    assert [spoken(seconds) for seconds in (4.4, 89, 600, 11100)] == ["4 s", "89 s", "10 min", "3 h 05 min"]
+@pytest.mark.parametrize(
+    ("path", "content", "expected"), [("setting", "new", "one new"), ("config/input", "new\n", "new first")]
+)
+def test_a_failed_second_run_leaves_nothing_stale(toy, path, content, expected):
+    assert run(toy).returncode == 0
+    (toy / path).write_text(content)
+    before(toy, "a", "echo no luck; exit 7")
+    failed = run(toy)
+    assert failed.returncode == 1 and "no luck" in failed.stdout and "Traceback" not in failed.stderr
+    assert failed.stderr == "error: the run stopped; fix the error above, then repeat the command to resume\n"
+    before(toy, "a", "")
+    assert "\nc            1\n" in run(toy, "-n").stdout
+    assert run(toy).returncode == 0 and made(toy) == expected
 
 
-class Process:
-    """Stands for Snakemake's: each wait ends as `waits` says, None for the end of the process."""
-
-    def __init__(self, *waits):
-        self.waits = list(waits)
-
-    def wait(self, seconds):
-        if (error := self.waits.pop(0)) is not None:
-            raise error
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_interrupt_is_no_failure_and_the_same_command_resumes(toy, waiting, number):
+    waiting.send_signal(number)
+    said, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130 and said.endswith("\nInterrupted. Repeat the command to resume.\n")
+    assert "Error" not in said
+    assert run(toy).returncode == 0 and made(toy) == "one first"
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_run_is_followed_to_its_end_through_an_interrupt(tmp_path, terminal):
-    words, events = io.StringIO(), tmp_path / "events.jsonl"
-    (tmp_path / "align.log").write_text("no such column\n")
-    jobs = [Job(rule, (), (str(tmp_path / f"{rule}.log"),)) for rule in ("embed", "align")]
-    about = {"event": "job_info", "wildcards": {}, "benchmark": None, "time": 100.0}
-    lines = [about | {"job": number, "rule": job.rule, "log": list(job.logs)} for number, job in enumerate(jobs)]
-    lines += [{"event": "job_finished", "job": 0, "time": 104.0}, {"event": "job_error", "job": 1, "time": 105.0}]
-    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    console = Console(file=words, width=100, force_terminal=terminal)
-    still = subprocess.TimeoutExpired("snakemake", 0.5)
-    process = Process(still, KeyboardInterrupt(), still, None)
-    state = follow(process, events, Display(jobs, Durations(tmp_path), 1, console))
-    assert process.waits == [] and [job.rule for job in state.failed] == ["align"]
-    said = words.getvalue()
-    assert said.count("failed: align") == said.count("no such column") == said.count("stopping: the running jobs") == 1
-    assert ("1/2 jobs" in said) == terminal and ("[1/2] embed took 4 s" in said) != terminal
+def test_sigterm_ends_the_run_after_the_jobs_that_work(toy, waiting):
+    waiting.terminate()
+    time.sleep(1)
+    assert waiting.poll() is None
+    (toy / "go").touch()
+    said, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1 and (toy / WORK / "b.txt").exists() and not (toy / WORK / "c.txt").exists(), said
+
+
+def test_a_killed_run_names_the_lock_and_resumes_to_the_same_bytes(toy):
+    assert run(toy).returncode == 0
+    (toy / "setting").write_text("new")
+    before(toy, "b", "kill -9 0")  # the group: Snakemake and its jobs
+    killed = run(toy)
+    assert killed.returncode == 1 and "snakemake --unlock --config scale=toy" in killed.stderr
+    before(toy, "b", "")
+    locked = run(toy)
+    assert locked.returncode == 1 and "cannot be locked" in locked.stdout and "scale=toy" in locked.stderr
+    subprocess.run([sys.executable, "-m", "snakemake", "--unlock", "--config", "scale=toy"], cwd=toy, check=True)
+    assert run(toy).returncode == 0 and made(toy) == "one new"

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from revision.io.files import atomic_file, atomic_folder, sha256, sweep, write_json
+from revision.io.files import atomic_file, atomic_folder, sha256, write_json
 
 
 def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
@@ -55,13 +55,3 @@ def test_json_refuses_nan(tmp_path):
 def test_checksum(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
-
-
-def test_sweep_removes_what_killed_writers_left_and_nothing_else(tmp_path):
-    for name in (".e.csv.0123abcd.part.csv", ".keep", "e.csv", "e.part"):
-        (tmp_path / name).touch()
-    (tmp_path / "in/.set.0123abcd.part").mkdir(parents=True)
-    (tmp_path / "in/.set.0123abcd.part/shard").touch()
-    (tmp_path / ".set.0123abcd.old").mkdir()
-    sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == [".keep", "e.csv", "e.part", "in"]

@@ -45,23 +45,23 @@ def finished(checkout):
     command = [sys.executable, "-c", "from revision.cli import main; main()", "reproduce", "--scale", "tiny"]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     first = subprocess.Popen(
-        command, cwd=checkout, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 1200  # on a busy machine; half a minute on a free one
     try:
         while not list(checkout.glob("results/tiny/work/stage1/*/seed0/manifest.json")):
             assert first.poll() is None and time.monotonic() < deadline, "the first run made no Stage-1 checkpoint"
             time.sleep(0.2)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(first.pid, signal.SIGKILL)
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for leader in Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split():
+                os.killpg(int(leader), signal.SIGKILL)  # Snakemake and its jobs
+        first.kill()
         first.wait()
     snakemake(checkout, "--unlock")
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     assert str(checkout / "results/tiny/report.html") in done.stdout
-    assert re.search(r"^\[1/\d+\] \w+.* took \d+ s", done.stdout, re.M), done.stdout
     return checkout / "results/tiny"
 
 

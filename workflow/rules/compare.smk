@@ -78,6 +78,7 @@ rule gap_of_encoder:
 
 
 rule compare_encoders:
+    """A leaderboard of encoders and aligners."""
     input:
         [f"{WORK}/compare/{name}.json" for name in COMPARED],
     output:

@@ -75,6 +75,7 @@ if "suites" in config["evaluation"]:
 
     # The published suites are lmms-eval's own tasks; the folder says which and how, and holds no data.
     rule tasks:
+        """The questions of every evaluation suite."""
         input:
             config["evaluation"]["suites"],
         output:
@@ -91,6 +92,7 @@ if "suites" in config["evaluation"]:
 else:
 
     rule tasks:
+        """The questions of every evaluation suite."""
         output:
             directory(WORK + "/tasks"),
         params:
@@ -106,6 +108,7 @@ else:
 
 # Texts that no picture lies behind: the language model goes on from the first words of each caption.
 rule synthesise:
+    """Captions that the language model writes, without any image."""
     input:
         captions=WORK + "/data/text.parquet",
         llm=WORK + "/llm/base/manifest.json",

@@ -38,6 +38,7 @@ rule gap_causes:
 
 
 rule figure_1:
+    """The gap during contrastive training."""
     input:
         expand(WORK + "/dynamics/seed{seed}/manifest.json", seed=SEEDS),
     output:
@@ -54,6 +55,7 @@ rule figure_1:
 
 
 rule figure_gap_causes:
+    """What keeps the gap open."""
     input:
         expand(WORK + "/gap_causes/seed{seed}.csv", seed=SEEDS),
     output:

@@ -2,6 +2,7 @@
 
 
 rule encoder:
+    """Train the dual encoder."""
     output:
         WORK + "/encoder/manifest.json",
     params:

@@ -23,6 +23,7 @@ LONG = [*sets("text_long", "probe_long"), pictures_of("probe", "long")]
 
 
 rule figure_3:
+    """Distance of the centroids after every aligner, short and long captions."""
     input:
         embeddings=SHORT + LONG,
         published="config/published.yaml",
@@ -42,6 +43,7 @@ rule figure_3:
 
 
 rule figure_4:
+    """Covariance spectrum (4a) and pairwise cosines (4b)."""
     input:
         embeddings=SHORT,
         published="config/published.yaml",
@@ -60,6 +62,7 @@ rule figure_4:
 
 
 rule figure_5:
+    """Texts and images in one plane, and their k-NN mixing rate."""
     input:
         embeddings=SHORT,
         published="config/published.yaml",
@@ -78,6 +81,7 @@ rule figure_5:
 
 
 rule figure_6:
+    """The gap against the number of samples."""
     input:
         embeddings=SHORT,
         published="config/published.yaml",
@@ -96,6 +100,7 @@ rule figure_6:
 
 
 rule figure_7:
+    """Float32 against float64 (7a), time and memory (7b)."""
     input:
         embeddings=sets("text_short", "reference_image"),
         published="config/published.yaml",
@@ -113,6 +118,7 @@ rule figure_7:
 
 
 rule figure_8:
+    """Aligners with statistics of another domain."""
     input:
         embeddings=SHORT + sets("scan_text_short", "scan_reference_image", "scan_probe_short", "scan_probe_image"),
         published="config/published.yaml",
@@ -132,6 +138,7 @@ rule figure_8:
 
 
 rule figure_9:
+    """Blockwise alignment: spectrum (9a) and neighbours kept (9b)."""
     input:
         embeddings=SHORT,
         published="config/published.yaml",
@@ -150,6 +157,7 @@ rule figure_9:
 
 
 rule figure_10:
+    """Effective rank (10a), trace (10b) and gap (10c) of short and long captions."""
     input:
         embeddings=sets("text_short", "text_long", "reference_image"),
         published="config/published.yaml",
@@ -171,6 +179,7 @@ rule figure_10:
 if "corpora" not in config:
 
     rule figure_11:
+        """Non-visual phrases against the distance to the image."""
         input:
             embeddings=LONG + sets("reference_image", "probe_image"),
             captions=corpus_of("probe", "long"),
@@ -189,6 +198,7 @@ if "corpora" not in config:
 
 
 rule figure_12:
+    """Questions with the trained model's answers."""
     input:
         answers=f"{WORK}/answers/seed{SEEDS[0]}.parquet",
         tasks=WORK + "/tasks",
@@ -206,6 +216,7 @@ rule figure_12:
 
 
 rule coupling:
+    """Appendix C: the map from delta to zeta."""
     input:
         embeddings=[*sets("probe_image", "probe_short", "probe_long"), pictures_of("probe", "long")],
     output:
@@ -221,6 +232,7 @@ rule coupling:
 
 
 rule drift:
+    """Theorem B.14: predicted and measured drift."""
     input:
         embeddings=sets("text_short", "reference_image"),
     output:
@@ -236,6 +248,7 @@ rule drift:
 
 
 rule costs:
+    """Appendix H.4: the published costs of captions, recomputed."""
     input:
         published="config/published.yaml",
     output:
@@ -249,6 +262,7 @@ rule costs:
 
 
 rule followup:
+    """Shape metrics of the follow-up paper."""
     input:
         embeddings=SHORT,
         published="config/followup.yaml",
@@ -267,6 +281,7 @@ rule followup:
 
 
 rule retrieval:
+    """What closing the gap costs in retrieval."""
     input:
         embeddings=SHORT,
     output:
@@ -286,6 +301,7 @@ rule retrieval:
 if "beside" in config:
 
     rule real_parts:
+        """The gap beside that of another scale."""
         input:
             ours=[RESULTS + "/tables/world.csv", RESULTS + "/figures/figure_3.csv"],
             theirs=[f"reference/{config['beside']}/{name}" for name in ("tables/world.csv", "figures/figure_3.csv")],
@@ -304,6 +320,7 @@ if "beside" in config:
 for panel in ("4a", "4b", "7a", "7b", "9a", "9b", "10a", "10b", "10c"):
 
     rule:
+        """One panel of a figure."""
         name:
             f"figure_{panel}"
         input:

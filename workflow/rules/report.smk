@@ -1,6 +1,7 @@
 # Facts of the world and the report page.
 
 rule world_facts:
+    """Facts about the data and the encoder."""
     input:
         probe=[embeddings("probe", column) for column in ("image", "short", "long")] + [pictures_of("probe", "long")],
     output:
@@ -27,6 +28,7 @@ REPORTED = [FIGURES[name] for name in CHOSEN]
 
 
 rule report:
+    """The report page."""
     input:
         figures=REPORTED,
         tables=TABLES.values(),
@@ -36,12 +38,10 @@ rule report:
         scores=expand(WORK + "/scores/seed{seed}.parquet", seed=SEEDS),
     output:
         page=RESULTS + "/report.html",
-        durations=RESULTS + "/tables/durations.csv",
     params:
         results=RESULTS,
         config=lambda w: json.dumps(config, sort_keys=True),
     log:
         WORK + "/logs/report.log",
     shell:
-        "python analysis/report.py {params.results} --config {params.config:q}"
-        " --durations {output.durations} --out {output.page} > {log} 2>&1"
+        "python analysis/report.py {params.results} --config {params.config:q} --out {output.page} > {log} 2>&1"

@@ -33,6 +33,7 @@ rule score_table:
 for name in SCORE_TABLES:
 
     rule:
+        f"""{SCORE_TABLES[name]["title"]}."""
         name:
             name
         input:
@@ -40,6 +41,7 @@ for name in SCORE_TABLES:
 
 
 rule pairs:
+    """Paired differences of all variants."""
     input:
         ANSWERS,
     output:
@@ -59,6 +61,7 @@ READ_SHORT = [
 
 
 rule stage1_losses:
+    """Caption loss after Stage 1."""
     input:
         expand(WORK + "/stage1/{variant}/seed{seed}/manifest.json", variant=READ_SHORT, seed=SEEDS),
     output:
@@ -82,6 +85,7 @@ SCALING = {
 if len(SCALING) > 1 and config["scaling"]["paired"] in VARIANTS:
 
     rule scaling:
+        """Accuracy and caption loss against the number of texts."""
         input:
             answers=ANSWERS,
             losses=RESULTS + "/tables/stage1_caption_loss.csv",
@@ -103,6 +107,7 @@ if len(SCALING) > 1 and config["scaling"]["paired"] in VARIANTS:
 
 
 rule claims:
+    """A verdict for each claim."""
     input:
         claims="config/claims.yaml",
         sources=lambda w: [

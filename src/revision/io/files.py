@@ -18,7 +18,6 @@ import xxhash
 
 from revision.errors import MENDS, DataError, DiskError, RevisionError
 
-LEFTOVER = re.compile(r"^\..+\.[0-9a-f]{8}\.(part(\.\w+)?|old)$")
 CHECKSUMS = "checksums.json"
 UNREADABLE = (errno.EACCES, errno.EPERM)
 LITTLE = 1 << 16  # bytes free on a full disk
@@ -90,13 +89,6 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     shutil.rmtree(older, ignore_errors=True)
-
-
-def sweep(folder: str | Path) -> None:
-    """Remove what killed writers left under `folder`; nobody may be writing there."""
-    for path in list(Path(folder).rglob(".*")):
-        if LEFTOVER.search(path.name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
