@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import subspace_angles
 
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, measured, same_dimension
@@ -57,13 +58,10 @@ def fit_frame(
 
 
 def principal_sines(first: Array, second: Array) -> Array:
-    """Sines of the principal angles between the spans of orthonormal [d, r] and [d, q], descending, r <= q or not.
-
-    Taken from the part of the smaller basis outside the other, which keeps small angles exact; the first is
-    sin theta(U_t, U) of figure 1a.
+    """Sines of the principal angles between the spans of [d, r] and [d, q], descending: sin theta(U_t, U) of figure 1a
+    is the first.
     """
-    small, large = (first, second) if first.shape[1] <= second.shape[1] else (second, first)
-    return np.clip(np.linalg.svd(small - large @ (large.T @ small), compute_uv=False), 0.0, 1.0)
+    return np.sin(subspace_angles(first, second))
 
 
 def leakage(gradients: Array, frame: Frame) -> float:

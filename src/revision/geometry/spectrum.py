@@ -12,7 +12,7 @@ import numpy as np
 
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, measured
-from revision.errors import DataError
+from revision.errors import ConfigError, DataError
 
 EFFECTIVE_ENERGY = 0.99
 FLOOR = 1e-12
@@ -81,7 +81,7 @@ def effective_dimension(values: Array) -> float:
 def energy_rank(values: Array, energy: float) -> int:
     """Fewest leading eigenvalues that hold the share `energy` of the sum."""
     if not 0 < energy <= 1:
-        raise DataError(f"spectrum: the energy threshold must lie in (0, 1], got {energy}")
+        raise ConfigError(f"energy must lie in (0, 1], got {energy!r}")
     kept = positive(values)
     share = np.cumsum(kept) / kept.sum()
     return min(int(np.searchsorted(share, energy * (1 - FLOOR))) + 1, len(kept))

@@ -95,7 +95,7 @@ def resampled(answers: Answers, *, seed: int = BOOTSTRAP_SEED, draws: int = DRAW
     All methods get the same resamples, so that the difference of two columns is a paired difference.
     """
     # scipy.stats.bootstrap resamples along one axis: over questions alone the variance of seeds is missing, and over
-    # seeds alone that of questions. Here every draw crosses resampled seeds with resampled questions (multinomial counts).
+    # seeds alone that of questions. Here every draw crosses resampled seeds with resampled questions.
     generator = np.random.default_rng(seed)
     count, seeds = next(iter(answers.correct.values())).shape[:2]
     weights = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
