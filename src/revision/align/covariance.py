@@ -5,7 +5,7 @@ appendix F).
 import numpy as np
 
 from revision.errors import ConfigError
-from revision.geometry.frame import frame_of
+from revision.geometry.spectrum import eigenvectors, energy_rank
 
 
 def shrink(covariance: np.ndarray, amount: float) -> np.ndarray:
@@ -25,5 +25,5 @@ def power(covariance: np.ndarray, exponent: float, floor: float = 1e-12) -> np.n
 
 def frame(covariance: np.ndarray, energy: float) -> tuple[np.ndarray, int]:
     """Eigenvectors [d, d] by descending eigenvalue, and the least r whose eigenvalues hold `energy` of the trace."""
-    parts = frame_of(covariance, energy=energy)
-    return np.hstack([parts.U, parts.V]), parts.rank
+    values, vectors = eigenvectors(covariance)
+    return np.ascontiguousarray(vectors), energy_rank(values, energy)

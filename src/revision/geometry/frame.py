@@ -8,7 +8,7 @@ from scipy.linalg import subspace_angles
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, measured, same_dimension
 from revision.errors import DataError
-from revision.geometry.spectrum import energy_rank
+from revision.geometry.spectrum import eigenvectors, energy_rank, fixed_signs
 
 FRAME_ENERGY = 0.9
 
@@ -38,10 +38,8 @@ def frame_of(covariance: Array, *, energy: float = FRAME_ENERGY, rank: int | Non
     The paper sets r by an energy threshold and gives no number in the text; its figure 1 logs the top 128. Signs are
     fixed: each vector's entry of largest size is positive. DataError if `rank` is not between 1 and d.
     """
-    values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
-    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
-    vectors = vectors * np.where(largest < 0, -1.0, 1.0)
+    values, vectors = eigenvectors(covariance)
+    values, vectors = np.maximum(values, 0.0), fixed_signs(vectors)
     rank = energy_rank(values, energy) if rank is None else rank
     if not 1 <= rank <= len(values):
         raise DataError(f"frame: rank {rank} does not fit dimension {len(values)}")

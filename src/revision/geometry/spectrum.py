@@ -29,6 +29,18 @@ def eigenvalues(covariance: Array) -> Array:
     return np.maximum(np.linalg.eigvalsh(np.asarray(covariance, dtype=np.float64))[::-1], 0.0)
 
 
+def eigenvectors(covariance: Array) -> tuple[Array, Array]:
+    """Eigenvalues [d], descending, and eigenvectors [d, d], one a column, of a covariance matrix [d, d]."""
+    values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
+    return values[::-1], vectors[:, ::-1]
+
+
+def fixed_signs(vectors: Array) -> Array:
+    """Vectors [d, k], each turned so that its entry of largest size is positive."""
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
+    return vectors * np.where(largest < 0, -1.0, 1.0)
+
+
 def positive(values: Array) -> Array:
     """The descending eigenvalues above the rounding floor, 1e-12 of the largest; DataError if there are none."""
     values = np.sort(np.asarray(values, dtype=np.float64))[::-1]
@@ -108,6 +120,4 @@ def principal_axes(*sets: Array, axes: int = 2) -> tuple[Array, Array]:
     whole = found[0]
     for part in found[1:]:
         whole = whole.merge(part)
-    vectors = np.linalg.eigh(whole.covariance)[1][:, ::-1][:, :axes]
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
-    return whole.mean, vectors * np.where(largest < 0, -1.0, 1.0)
+    return whole.mean, fixed_signs(eigenvectors(whole.covariance)[1][:, :axes])
