@@ -10,8 +10,8 @@ import yaml
 from fakes import ANSWERS, COUNT, SUITES, FakeWorld
 from PIL import Image
 
+from revision.data.images import decode_image
 from revision.errors import ConfigError, DataError
-from revision.evaluation.images import decode_image
 from revision.evaluation.suites import COLUMNS, read_suites, write_tasks
 from revision.evaluation.tasks.utils import f1, normalise, precision, recall, score, score_yes_no
 
@@ -81,7 +81,7 @@ def png(size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("content", [b"", None, b"not a picture", png((8, 8))[:50], png((8, 8))[:-12]])
+@pytest.mark.parametrize("content", [b"", b"not an image", png((8, 8))[:50], png((8, 8))[:-12]])
 def test_broken_pictures_name_their_row(content):
     with pytest.raises(DataError, match=r"x\.parquet, row 3: "):
         decode_image(content, "x.parquet, row 3")
@@ -92,17 +92,19 @@ def test_truncated_pictures_are_refused_though_lmms_eval_accepts_them(monkeypatc
     rows = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(rows).save(buffer, format="PNG")
-    with pytest.raises(DataError, match="not a readable picture"):
+    with pytest.raises(DataError, match="not a readable image"):
         decode_image(buffer.getvalue()[:1500], "here")
     np.testing.assert_array_equal(np.asarray(decode_image(buffer.getvalue(), "here")), rows)
 
 
 @pytest.mark.parametrize("side", [12, 40])
-def test_decompression_bombs_are_refused(monkeypatch, side):
-    # Pillow warns above its limit (12 x 12 > 100) and raises above twice its limit (40 x 40 > 200); both are refused.
+def test_large_images_are_refused_by_the_caller_and_by_pillow(monkeypatch, side):
+    with pytest.raises(DataError, match="here: the image has more than 100 pixels"):
+        decode_image(png((side, side)), "here", max_pixels=100)
+    # Pillow warns above its limit (12 x 12 > 100) and raises above twice its limit (40 x 40 > 200).
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DataError, match="here: the picture has more than 100 pixels"):
-        decode_image(png((side, side)), "here")
+    with pytest.raises(DataError, match="here: the image has more than 120 pixels"):
+        decode_image(png((side, side)), "here", max_pixels=120)
 
 
 @pytest.mark.parametrize(

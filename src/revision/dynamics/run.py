@@ -15,11 +15,11 @@ from revision.contrastive.loop import fit, train
 from revision.data.scenes import World
 from revision.dynamics.monitor import GapMonitor, MonitorSettings, Probe
 from revision.dynamics.summary import summarise
-from revision.embeddings.moments import ordered_map
 from revision.encoders.scenes_encoder import EncoderSettings
 from revision.errors import ConfigError
 from revision.io.files import atomic_file, write_json
 from revision.io.manifest import write_manifest
+from revision.io.prefetch import ordered_map
 
 SERIES, SUMMARY, TIMING = "series.csv", "summary.json", "timing.json"
 
@@ -75,7 +75,8 @@ def observe_shards(
     from tokenizers import Tokenizer
 
     from revision.contrastive.clip import ClipEncoder, train_tokenizer
-    from revision.contrastive.webdataset import ShardBatches, ShardPairs, split
+    from revision.contrastive.webdataset import ShardBatches, split
+    from revision.data.webdataset import ShardPairs
 
     _check(settings, encoder.steps)
     out_dir, team = Path(out_dir), Group.current()
@@ -91,7 +92,7 @@ def observe_shards(
             with atomic_file(vocabulary) as temporary:
                 train_tokenizer(map(pairs.text, rows), encoder.vocabulary).save(str(temporary))
         if not pictures.is_file():
-            _decode(pairs.picture, held_out, encoder.image_size, threads, pictures)
+            _decode(pairs.image, held_out, encoder.image_size, threads, pictures)
     team.wait()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -149,10 +150,10 @@ def _timed(work: Callable[[], None]) -> dict[str, float]:
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
-def _decode(picture: Callable[[int, int], np.ndarray], rows: np.ndarray, size: int, threads: int, path: Path) -> None:
-    """Pictures of `rows`, uint8 [n, size, size, 3], into a .npy file that can be memory-mapped."""
+def _decode(image: Callable[[int, int], np.ndarray], rows: np.ndarray, size: int, threads: int, path: Path) -> None:
+    """Images of `rows`, uint8 [n, size, size, 3], into a .npy file that can be memory-mapped."""
     with atomic_file(path) as temporary:
         target = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(rows), size, size, 3))
-        for place, pixels in enumerate(ordered_map(lambda row: picture(row, size), rows, threads)):
+        for place, pixels in enumerate(ordered_map(lambda row: image(row, size), rows, threads)):
             target[place] = pixels
         target.flush()

@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from revision.encoders.base import Encoder
 from revision.errors import ConfigError
-from revision.evaluation.images import ImageEmbeddings, ImageEncoder
+from revision.evaluation.images import ImageEmbeddings
 from revision.evaluation.published import PublishedSuite, is_published, listed
 from revision.evaluation.suites import ALL, Suite, read_suites, task_name
 from revision.io.files import atomic_file
@@ -43,7 +44,7 @@ class Checkpoint:
 def evaluate(
     checkpoints: Sequence[Checkpoint],
     tasks: str | Path,
-    encoder: ImageEncoder | str | Path | None,
+    encoder: Encoder | str | Path | None,
     scores: str | Path,
     answers: str | Path,
     *,

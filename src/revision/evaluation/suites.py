@@ -1,6 +1,5 @@
 """The suites of a world as an lmms-eval task folder: parquet files with the task and group YAMLs beside them."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
+from revision.data.images import encode_image
 from revision.errors import ConfigError, DataError
 from revision.io.files import atomic_folder
 
@@ -115,7 +115,7 @@ def suite_table(world: SuiteSource, name: str, count: int) -> pa.Table:
     rows = [
         {
             "id": f"{name}-{row:06d}",
-            "image": {"bytes": _png(pictures[row]), "path": None},
+            "image": {"bytes": encode_image(Image.fromarray(pictures[row]), compress_level=6), "path": None},
             "question": question.question,
             "answer": question.answer,
             "suite": name,
@@ -160,9 +160,3 @@ def _read_suite(path: Path) -> Suite:
         raise DataError(f"{path}: no questions; write the tasks again")
     group = file.read(columns=["group"])["group"][0].as_py()
     return Suite(name=path.stem, group=group, data=path, rows=file.metadata.num_rows)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from revision.evaluation.images import decode_image
+from revision.data.images import decode_image
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w\s]")
@@ -24,7 +24,7 @@ def undecoded(docs: Any) -> Any:
 
 def doc_to_visual(doc: Mapping[str, Any]) -> list[Image.Image]:
     """The one picture of a question, RGB. Raises DataError naming the question if it can't be decoded."""
-    return [decode_image(doc["image"]["bytes"], f"{doc['suite']}.parquet, row {doc['id']}")]
+    return [decode_image(doc["image"]["bytes"] or b"", f"{doc['suite']}.parquet, row {doc['id']}")]
 
 
 def doc_to_text(doc: Mapping[str, Any]) -> str:
