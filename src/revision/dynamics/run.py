@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from revision.contrastive.distributed import Group
 from revision.contrastive.loop import fit, train
 from revision.data.scenes import World
 from revision.dynamics.monitor import GapMonitor, MonitorSettings, Probe
@@ -20,6 +19,7 @@ from revision.errors import ConfigError
 from revision.io.files import atomic_file, write_json
 from revision.io.manifest import write_manifest
 from revision.io.prefetch import ordered_map
+from revision.training.processes import join
 
 SERIES, SUMMARY, TIMING = "series.csv", "summary.json", "timing.json"
 
@@ -63,7 +63,6 @@ def observe_shards(
     *,
     seed: int,
     threads: int = 1,
-    device: torch.device | str = "cpu",
     checkpoint_every: int = 100,
     show_progress: bool = True,
 ) -> None:
@@ -79,26 +78,28 @@ def observe_shards(
     from revision.data.webdataset import ShardPairs
 
     _check(settings, encoder.steps)
-    out_dir, team = Path(out_dir), Group.current()
-    if encoder.batch % team.size:
-        raise ConfigError(f"encoder setting batch: {encoder.batch} is no multiple of the {team.size} processes")
+    out_dir, team = Path(out_dir), join()
+    if encoder.batch % team.num_processes:
+        raise ConfigError(
+            f"encoder setting batch: {encoder.batch} is no multiple of the {team.num_processes} processes"
+        )
     torch.set_num_threads(threads)
     pairs = ShardPairs(shards)
     rows, held_out = split(pairs, settings.probe, encoder.batch)
     name = f"{pairs.digest[:12]}-{settings.probe}-{encoder.image_size}-{encoder.vocabulary}"
     vocabulary, pictures = out_dir / f"tokenizer-{name}.json", out_dir / f"probe-{name}.npy"
-    if team.rank == 0:
+    if team.is_main_process:
         if not vocabulary.is_file():
             with atomic_file(vocabulary) as temporary:
                 train_tokenizer(map(pairs.text, rows), encoder.vocabulary).save(str(temporary))
         if not pictures.is_file():
             _decode(pairs.image, held_out, encoder.image_size, threads, pictures)
-    team.wait()
+    team.wait_for_everyone()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = ClipEncoder(encoder, Tokenizer.from_file(str(vocabulary))).to(device)
+        model = ClipEncoder(encoder, Tokenizer.from_file(str(vocabulary))).to(team.device)
     batches = ShardBatches(pairs, rows, encoder, model, seed, threads)
-    captions = [pairs.text(row) for row in held_out] if team.rank == 0 else []
+    captions = [pairs.text(row) for row in held_out] if team.is_main_process else []
     monitor = GapMonitor(Probe(np.load(pictures, mmap_mode="r"), captions), settings)
     about = {"encoder": asdict(encoder), "shards": pairs.digest, "pairs": len(rows)}
 
@@ -109,7 +110,7 @@ def observe_shards(
         )  # fmt: skip
 
     spent = _timed(work)
-    if team.rank == 0:
+    if team.is_main_process:
         write(out_dir, monitor, spent, about, seed)
         vocabulary.unlink()
         pictures.unlink()

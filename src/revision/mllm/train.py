@@ -21,8 +21,8 @@ from revision.mllm.language_models.packaged import is_pretrained
 from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.loop import Batch, LoopSettings, Weights, run_loop
 from revision.mllm.model import ReVisionModel, load_llm
-from revision.mllm.processes import join
 from revision.mllm.prompts import Examples, question_prompt, tokenise
+from revision.training.processes import join
 
 VALIDATION_BATCH = 256
 BLIND = "none"
