@@ -13,7 +13,7 @@ from PIL import Image
 from revision.data.images import decode_image
 from revision.errors import ConfigError, DataError
 from revision.evaluation.suites import COLUMNS, read_suites, write_tasks
-from revision.evaluation.tasks.utils import f1, normalise, precision, recall, score, score_yes_no
+from revision.evaluation.tasks.utils import normalise, score
 
 
 def test_parquet_holds_questions_and_lossless_pictures(tasks):
@@ -28,7 +28,6 @@ def test_parquet_holds_questions_and_lossless_pictures(tasks):
 def test_groups_and_task_kinds(tasks):
     group = yaml.safe_load((tasks / "group_revision_general.yaml").read_text())
     assert group["task"] == ["revision_colour", "revision_count"]
-    assert yaml.safe_load((tasks / "existence.yaml").read_text())["include"] == "_yes_no_yaml"
     assert yaml.safe_load((tasks / "relation.yaml").read_text())["include"] == "_suite_yaml"
     assert [(s.name, s.group, s.rows) for s in read_suites(tasks)] == [(n, SUITES[n], COUNT) for n in sorted(SUITES)]
 
@@ -122,20 +121,6 @@ def test_large_images_are_refused_by_the_caller_and_by_pillow(monkeypatch, side)
 def test_exact_match_after_normalisation(said, answer, right):
     assert score({"answer": answer}, [said]) == {"accuracy": float(right)}
     assert normalise(normalise(said)) == normalise(said)
-
-
-def test_yes_no_numbers_against_the_confusion_table():
-    says = ["yes"] * 5 + ["no"] * 3 + ["maybe"] * 2
-    true = ["yes"] * 3 + ["no"] * 2 + ["yes"] * 2 + ["no"] + ["yes", "no"]
-    numbers = [score_yes_no({"answer": t}, [s]) for t, s in zip(true, says, strict=True)]
-    pairs = [n["f1"] for n in numbers]
-    # 3 true positives, 2 false positives, 3 of 6 yes questions missed; "maybe" is neither answer and never right.
-    assert precision(pairs) == pytest.approx(3 / 5)
-    assert recall(pairs) == pytest.approx(3 / 6)
-    assert f1(pairs) == pytest.approx(2 * 3 / (2 * 3 + 2 + 3))
-    assert sum(n["accuracy"] for n in numbers) == 3 + 1
-    assert sum(n["yes_rate"] for n in numbers) == 5
-    assert f1([(True, False)]) == 0.0 and precision([]) == 0.0
 
 
 def test_the_table_of_features_is_what_datasets_reads(tasks):

@@ -34,7 +34,7 @@ from revision.jobs import Progress, read_events
 from revision.resume import EVENTS
 
 SCALE = Path(__file__).with_name("small.yaml")
-TARGETS = ("results/small/work/scores/seed0.parquet", "figure_3")
+TARGETS = ("results/small/work/answers/seed0.parquet", "figure_3")
 LAST = 0.98  # of the work; a run that is nearly done ends before it can be killed
 STARTING = 1 / 8  # of the kills come before the first job
 

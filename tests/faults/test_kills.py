@@ -23,7 +23,7 @@ RECORD = RESULTS / "benchmarks/faults.json"
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tmp_path):
     wanted, seconds = undisturbed(tmp_path)
-    assert {"work/scores/seed0.parquet", "figures/figure_3.csv"} <= wanted.keys()
+    assert {"work/answers/seed0.parquet", "figures/figure_3.csv"} <= wanted.keys()
     found = campaign(tmp_path, KILLS, seed=1, seconds=seconds)
     assert len(found["kills"]) == KILLS
     assert [differences(wanted, end) for end in found["ends"]] == [[]] * len(found["ends"])

@@ -42,30 +42,6 @@ def score(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     return {"accuracy": float(normalise(results[0]) == normalise(doc["answer"]))}
 
 
-def score_yes_no(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Accuracy, and what precision, recall, F1 and yes-rate in POPE's manner are made of: (is yes, says yes)."""
-    says = normalise(results[0]) == "yes"
-    pair = (normalise(doc["answer"]) == "yes", says)
-    return {**score(doc, results), "precision": pair, "recall": pair, "f1": pair, "yes_rate": float(says)}
-
-
-def precision(pairs: Sequence[tuple[bool, bool]]) -> float:
-    """Share of the yes answers that are right; 0 if there is no yes answer."""
-    right = [is_yes for is_yes, says_yes in pairs if says_yes]
-    return sum(right) / len(right) if right else 0.0
-
-
-def recall(pairs: Sequence[tuple[bool, bool]]) -> float:
-    """Share of the questions with answer yes that got a yes; 0 if there is no such question."""
-    return precision([(says_yes, is_yes) for is_yes, says_yes in pairs])
-
-
-def f1(pairs: Sequence[tuple[bool, bool]]) -> float:
-    """Harmonic mean of precision and recall; 0 if both are."""
-    p, r = precision(pairs), recall(pairs)
-    return 2 * p * r / (p + r) if p + r else 0.0
-
-
 def one_picture(docs: Any) -> Any:
     """Rows of a `datasets.Dataset` in MMMU's layout whose question and options name exactly one picture."""
     return docs.filter(
