@@ -30,7 +30,7 @@ def answers(tmp_path_factory):
     for name in world.suites():
         for question in world.suite(name, COUNT):
             (number,) = memory.encode_images([world.image(question.scene)])[0]
-            answers[question.question, number] = question.answer
+            right[question.question, number] = question.answer
 
     class Oracle:
         def generate(self, prompts, embeddings, max_new_tokens):
