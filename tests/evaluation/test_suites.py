@@ -96,6 +96,7 @@ def test_truncated_pictures_are_refused_though_lmms_eval_accepts_them(monkeypatc
     np.testing.assert_array_equal(np.asarray(decode_image(buffer.getvalue(), "here")), rows)
 
 
+@pytest.mark.filterwarnings("ignore:Image size")
 @pytest.mark.parametrize("side", [12, 40])
 def test_large_images_are_refused_by_the_caller_and_by_pillow(monkeypatch, side):
     with pytest.raises(DataError, match="here: the image has more than 100 pixels"):

@@ -47,8 +47,9 @@ def decode_image(data: bytes | Path, where: str, max_pixels: int = MAX_PIXELS) -
     # lmms-eval, once imported, makes Pillow accept images that are cut short; no embedding or score may rest on one.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
-        _open(data, where, max_pixels).verify()  # finds what decoding passes over, such as a missing end
-        with _open(data, where, max_pixels) as image:  # verify leaves an image that cannot be decoded
+        with _open(data, where, max_pixels) as image:
+            image.verify()  # finds what decoding passes over, such as a missing end, but leaves nothing to decode
+        with _open(data, where, max_pixels) as image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(where, error) from error
