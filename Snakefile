@@ -33,6 +33,6 @@ rule all:
     """Everything: the report and all that it shows."""
     default_target: True
     input:
-        # The scores lie in the working folder, so a clone that carries committed results runs all the same.
-        expand(WORK + "/scores/seed{seed}.parquet", seed=config["seeds"]),
+        # The answers lie in the working folder, so a clone that carries committed results runs all the same.
+        expand(WORK + "/answers/seed{seed}.parquet", seed=config["seeds"]),
         RESULTS + "/report.html",

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from style import save_table
+from style import name_of, save_table
 
 from revision.stats.claims import read_claims, verdict_table
 
@@ -14,4 +14,5 @@ if __name__ == "__main__":
     parser.add_argument("--scale", required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    save_table(verdict_table(read_claims(options.claims), options.results, options.scale), options.out)
+    table = verdict_table(read_claims(options.claims), options.results, options.scale, name_of)
+    save_table(table, options.out)

@@ -1,4 +1,4 @@
-"""Figure 1: contrastive training under observation in a fixed frame, and the verdicts on its four claims."""
+"""Figure 1: contrastive training under observation in a fixed frame, and the numbers that its four claims read."""
 
 import argparse
 import json
@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from style import describe, save, save_table
 
-from revision.dynamics.verdicts import verdicts
 from revision.geometry.spectrum import EFFECTIVE_ENERGY
 from revision.stats.intervals import over_seeds
 
@@ -54,8 +53,17 @@ def curve(axes: Axes, table: pd.DataFrame, metric: str, **look: str) -> None:
     )
 
 
-def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, outcome: pd.Series, path: Path) -> None:
-    """Four panels with their verdicts, the late window shaded, t0 dotted, isotropic levels as grey dashes."""
+def summarise(summaries: list[dict]) -> pd.DataFrame:
+    """One row a metric of the runs' summaries: its mean over seeds with the 95% interval."""
+    rows = []
+    for metric, values in pd.DataFrame(summaries).items():
+        mean = over_seeds(values.to_numpy(dtype=float))
+        rows.append({"metric": metric, "value": mean.value, "low": mean.low, "high": mean.high, "seeds": len(values)})
+    return pd.DataFrame(rows)
+
+
+def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, path: Path) -> None:
+    """Four panels, the late window shaded, t0 dotted, isotropic levels as grey dashes."""
     figure, grid = plt.subplots(2, 2, figsize=(8.6, 6.0), sharex=True)
     for panel, axes in zip("abcd", grid.flat, strict=True):
         chosen = [one for one in CURVES if one[0] == panel]
@@ -67,7 +75,7 @@ def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, outcome: pd
             axes.axhline(level, color="grey", linestyle="--", linewidth=1, label="isotropic")
         axes.axvline(summaries[0]["frozen_at"], color="black", linestyle=":", linewidth=1)
         axes.axvspan(settings["monitor"]["late_from"], settings["encoder"]["steps"], color="grey", alpha=0.1, lw=0)
-        axes.set_title(f"({panel}) {TITLES[panel]}: {outcome[f'figure_1{panel}']}", fontsize=9)
+        axes.set_title(f"({panel}) {TITLES[panel]}", fontsize=9)
         if panel in "ab":
             axes.set_ylim(-0.03, 1.08)
         else:
@@ -87,7 +95,7 @@ def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, outcome: pd
     save(figure, path)
 
 
-def caption(settings: dict, summaries: list[dict], outcome: pd.Series, mean: dict[str, float]) -> str:
+def caption(settings: dict, summaries: list[dict], mean: dict[str, float]) -> str:
     """What was done and what the paper leaves open."""
     encoder, monitor = settings["encoder"], settings["monitor"]
     ranks = sorted({one["rank"] for one in summaries})
@@ -106,30 +114,26 @@ def caption(settings: dict, summaries: list[dict], outcome: pd.Series, mean: dic
         f" Concentration of zeta directions: kappa {mean['zeta_kappa']:.2f}, by chance {mean['zeta_kappa_chance']:.2f}."
         f" Coupling of delta and zeta: |L| {mean['coupling_norm']:.2f}, held-out R^2"
         f" {mean['coupling_r_squared_held']:.2f}. Pooling the late window would add {mean['zeta_pooled_extra']:.1%} to"
-        " the trace of Cov(zeta) (lemma B.9). Verdicts, by criteria written before the result: "
-        + ", ".join(f"{claim[-1]} {verdict}" for claim, verdict in outcome.items())
-        + "."
+        " the trace of Cov(zeta) (lemma B.9)."
     )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="Folders that `revision dynamics` wrote, one a seed.")
-    parser.add_argument("--verdicts", type=Path, required=True)
+    parser.add_argument("--summary", type=Path, required=True, help="CSV of the runs' metrics to write.")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     table, summaries, settings = read(options.runs)
-    judged = verdicts(summaries)
-    outcome = judged.drop_duplicates("claim").set_index("claim").claim_verdict
     mean = pd.DataFrame(summaries).mean().to_dict()
     save_table(table, options.out)
-    save_table(judged, options.verdicts)
-    draw(table, summaries, settings, outcome, options.out)
+    save_table(summarise(summaries), options.summary)
+    draw(table, summaries, settings, options.out)
     describe(
         options.out,
         "Contrastive training in a fixed frame",
         "figure 1",
-        caption(settings, summaries, outcome, mean),
+        caption(settings, summaries, mean),
         "Four panels of curves over training steps: gradient leakage with its baseline, cosine and drift of gamma,"
         " condition number and gradient correlation of the residual in U, condition number and angle in V.",
         [

@@ -9,7 +9,7 @@ import pandas as pd
 from figure_inputs import arguments
 from style import describe, save, save_table
 
-from revision.data.corpus import decode_image
+from revision.data.images import decode_image
 from revision.evaluation.published_suites import is_published, look_up
 
 EACH = 4

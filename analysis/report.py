@@ -209,7 +209,7 @@ if __name__ == "__main__":
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         identity={
             str(path.relative_to(work)): sha256(path)
-            for pattern in ("data/*.parquet", "encoder/*.safetensors", "llm/*/llm/*.safetensors", "scores/*.parquet")
+            for pattern in ("data/*.parquet", "encoder/*.safetensors", "llm/*/llm/*.safetensors", "answers/*.parquet")
             for path in sorted(work.glob(pattern))
         },
     )

@@ -40,7 +40,8 @@ def measure(folder: Path, options: argparse.Namespace):  # type: ignore[no-untyp
     import pandas as pd
     import torch
 
-    from revision.data.corpus import decode_image, read_columns, write_corpus
+    from revision.data.corpus import read_columns, write_corpus
+    from revision.data.images import decode_image
     from revision.data.scenes import World
     from revision.encoders import load_encoder
     from revision.encoders.embed import embed_corpus

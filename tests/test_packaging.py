@@ -1,23 +1,15 @@
 """The descriptions of the environment, the version and the settings agree; the house rules of the repository hold."""
 
-import ast
 import re
 import tomllib
 from pathlib import Path
 
-import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src/revision"
-ORDER = [
-    "cli", "claims", "evaluation", "mllm", "dynamics", "encoders", "published", "geometry", "align", "statistics",
-    "store", "data",
-]  # fmt: skip
-
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -50,30 +42,6 @@ def test_every_setting_is_explained():
     keys = {part for key, value in config.items() if isinstance(value, dict) and key not in named for part in value}
     explained = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", (ROOT / "config/README.md").read_text()))))
     assert not (keys | config.keys()) - explained
-
-
-def imported_parts(path: Path) -> set[str]:
-    """Second names of the revision modules that a file imports at its top level."""
-    found = set()
-    for node in ast.parse(path.read_text()).body:
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [
-                f"{node.module}.{alias.name}" if node.module == "revision" else node.module for alias in node.names
-            ]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("revision.")}
-    return found
-
-
-@pytest.mark.parametrize("part", ORDER[1:])
-def test_imports_point_one_way(part):
-    place = SOURCE / part
-    files = list(place.rglob("*.py")) if place.is_dir() else [p for p in [place.with_suffix(".py")] if p.exists()]
-    above = set(ORDER[: ORDER.index(part)])
-    wrong = {str(path.relative_to(ROOT)): imported_parts(path) & above for path in files}
-    assert not {path: names for path, names in wrong.items() if names}
 
 
 def test_files_stay_small():

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from revision.cli import app
 from revision.contrastive.clip import ClipEncoder, ClipSettings, train_tokenizer
-from revision.contrastive.distributed import Group, join
-from revision.contrastive.webdataset import ShardBatches, ShardPairs, split
+from revision.contrastive.webdataset import ShardBatches, split
 from revision.data.scenes import World
+from revision.data.webdataset import ShardPairs
 from revision.dynamics import MonitorSettings
 from revision.dynamics.run import observe_shards
 from revision.errors import ConfigError, DataError
@@ -72,7 +72,7 @@ def test_pairs_are_read_where_they_lie(pairs, source):
     assert len(pairs) == 120
     for row in (0, 39, 40, 119):
         assert pairs.text(row) == source[1][row]
-        assert np.array_equal(pairs.picture(row, 32), source[0][row])
+        assert np.array_equal(pairs.image(row, 32), source[0][row])
 
 
 def test_a_wide_picture_is_scaled_by_its_shorter_side_and_cut_in_the_middle(tmp_path):
@@ -81,7 +81,7 @@ def test_a_wide_picture_is_scaled_by_its_shorter_side_and_cut_in_the_middle(tmp_
     with tarfile.open(tmp_path / "one.tar", "w") as archive:
         add(archive, "a/b.jpg", encoded(pixels, "JPEG"))
         add(archive, "a/b.txt", b"white")
-    found = ShardPairs([tmp_path / "one.tar"]).picture(0, 20)
+    found = ShardPairs([tmp_path / "one.tar"]).image(0, 20)
     assert found.shape == (20, 20, 3)
     assert found[:, 2:-2].min() > 240
 
@@ -165,7 +165,6 @@ def test_a_killed_run_on_shards_ends_with_the_same_bytes(shards, undisturbed, tm
 def one_of_two(rank, port, shards, folder):
     """One of the processes that torchrun starts."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    assert join() == torch.device("cpu") and Group.current() == Group(rank, 2)
     with pytest.raises(ConfigError, match="batch: 9 is no multiple of the 2 processes"):
         observe_shards(shards, replace(SETTINGS, batch=9), MONITOR, folder, seed=4, show_progress=False)
     observe_shards(shards, SETTINGS, MONITOR, folder, seed=4, show_progress=False)
@@ -186,10 +185,10 @@ def test_two_processes_train_what_one_does(shards, undisturbed, tmp_path):
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"a.png": b"x"}, "/a lacks a picture or a text; it has .png"),
+        ({"a.png": b"x"}, "a lacks an image or a text; it has .png"),
         ({"a.png": b"x", "a.txt": b" "}, "the text is empty"),
         ({"a.png": b"x", "a.txt": b"\xff"}, "not UTF-8"),
-        ({"a.png": b"x", "a.txt": b"red"}, "the picture cannot be read"),
+        ({"a.png": b"x", "a.txt": b"red"}, "not a readable image"),
     ],
 )
 def test_a_pair_that_cannot_be_used_is_named(tmp_path, members, words):
@@ -198,7 +197,7 @@ def test_a_pair_that_cannot_be_used_is_named(tmp_path, members, words):
             add(archive, name, data)
     with pytest.raises(DataError, match=words) as caught:
         found = ShardPairs([tmp_path / "bad.tar"])
-        found.text(0), found.picture(0, 8)
+        found.text(0), found.image(0, 8)
     assert "bad.tar" in str(caught.value)
 
 

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from datasets_in_small import MAKERS, bunny, densefusion, internvl, laion, parquet, picture, pubmedvision
 
 from revision.cli import app
-from revision.data.corpus import decode_image, stream
+from revision.data.corpus import stream
+from revision.data.images import decode_image
 from revision.data.ingest import share_of, write_corpus_from
 from revision.data.sources import Source, read
 from revision.errors import ConfigError, DataError
@@ -183,8 +184,8 @@ def test_a_bad_row_is_named_with_its_mend_and_nothing_is_written(tmp_path, chang
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (bomb(), r"00007\.png has more than \d+ pixels, refused; shrink it"),
-        (b"GIF89", r"00007\.png is not a readable picture .*; replace it or remove the row"),
+        (bomb(), r"00007\.png: the image has more than \d+ pixels; scale it down"),
+        (b"GIF89", r"00007\.png: not a readable image .*; replace the image or remove the row"),
     ],
 )
 def test_bad_pictures(tmp_path, content, said):
@@ -203,10 +204,10 @@ def test_a_picture_cut_short_is_named_when_it_is_decoded(tmp_path, monkeypatch, 
     place.write_bytes(place.read_bytes()[:50])
     write(settings, tmp_path / "t.parquet")
     block = next(stream(tmp_path / "t.parquet", ("id", "image")))
-    with pytest.raises(DataError, match=r"t\.parquet: row 7: not a readable picture"):
+    with pytest.raises(DataError, match=r"t\.parquet: row 7: not a readable image"):
         decode_image(block["image"][7], "t.parquet: row 7")
     place.unlink()
-    with pytest.raises(DataError, match="row 7: not a readable picture"):
+    with pytest.raises(DataError, match="row 7: not a readable image"):
         decode_image(block["image"][7], "t.parquet: row 7")
 
 

@@ -55,16 +55,16 @@ def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
             "dynamics", "--settings", json.dumps(ENCODER), "--monitor", json.dumps(MONITOR), "--seed", str(seed),
             "--out", str(run),
         )  # fmt: skip
-    out, judged = tmp_path / "figure_1.csv", tmp_path / "verdicts.csv"
-    script(monkeypatch, "figure_01_dynamics.py", *runs, "--verdicts", judged, "--out", out)
-    table, verdicts = pd.read_csv(out), pd.read_csv(judged)
+    out, means = tmp_path / "figure_1.csv", tmp_path / "figure_1_summary.csv"
+    script(monkeypatch, "figure_01_dynamics.py", *runs, "--summary", means, "--out", out)
+    table, summary = pd.read_csv(out), pd.read_csv(means).set_index("metric")
     assert list(table.columns) == ["seed", "step", "metric", "value"]
     series = pd.read_csv(runs[1] / "series.csv").set_index("step")
     chosen = table[(table.seed == 1) & (table.metric == "gamma_drift")].set_index("step").value
     pd.testing.assert_series_equal(chosen, series.gamma_drift.dropna(), check_names=False)
-    assert sorted(set(verdicts.claim)) == [f"figure_1{panel}" for panel in "abcd"]
     late = [json.loads((run / "summary.json").read_text())["leak"] for run in runs]
     assert f"Late leakage {sum(late) / 2:.2f}" in sidecar(out)["caption"]
+    assert summary.value["leak"] == pytest.approx(sum(late) / 2) and set(summary.seeds) == {2}
 
 
 def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revision.embeddings import write_embeddings
-from revision.embeddings.moments import Moments, moments, ordered_map
+from revision.embeddings.moments import Moments, moments
 from revision.errors import DataError
 
 seeds = st.integers(0, 2**32 - 1)
@@ -143,19 +143,3 @@ def test_refusals():
         Moments.of(np.ones((1, 2))).merge(Moments.of(np.ones((1, 3))))
     with pytest.raises(DataError, match="covariance=True"):
         _ = Moments.of(np.ones((1, 2))).covariance
-    with pytest.raises(ValueError, match="threads must be at least 1"):
-        list(ordered_map(abs, [1], 0))
-
-
-def test_ordered_map_keeps_order_and_takes_few_items_at_a_time():
-    taken = []
-
-    def items():
-        for item in range(100):
-            taken.append(item)
-            yield item
-
-    results = ordered_map(lambda item: item * item, items(), 3)
-    assert [next(results) for _ in range(10)] == [item * item for item in range(10)]
-    assert len(taken) <= 10 + 2 * 3 + 1
-    assert list(results) == [item * item for item in range(10, 100)]

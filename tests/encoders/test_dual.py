@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from revision.contrastive.loop import Batches, contrastive_loss, learning_rate, train
+from revision.contrastive.loop import Batches, contrastive_loss, train
 from revision.data.corpus import write_corpus
 from revision.data.scenes import World
 from revision.encoders import Encoder, EncoderSettings, load_encoder
@@ -142,13 +142,6 @@ def test_batches_visit_every_picture_once_an_epoch_with_the_stated_share_of_fals
         assert a.shape == b.shape
         changed, total = changed + int((a != b).any(1).sum()), total + len(a)
     assert changed / total == pytest.approx(0.25, abs=0.02)
-
-
-def test_learning_rate_rises_to_its_peak_and_falls_to_nothing():
-    rates = [learning_rate(step, EncoderSettings(steps=100, warmup_share=0.1)) for step in range(101)]
-    assert max(rates) == rates[9] == EncoderSettings().peak_lr
-    assert rates[:10] == sorted(rates[:10]) and rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[100] == pytest.approx(0)
 
 
 def test_embedding_sets_on_disk_equal_the_encoder(trained, tmp_path):

@@ -3,8 +3,6 @@
 import json
 import shutil
 import sys
-import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +19,7 @@ from safetensors.torch import load_file
 
 from revision.embeddings import write_embeddings
 from revision.encoders import Encoder, load_encoder, registry
-from revision.encoders.batching import BatchEncoder, ModelSettings, ahead
+from revision.encoders.batching import BatchEncoder, ModelSettings
 from revision.errors import ConfigError, DataError
 
 SHIPPED = Path(__file__).parents[2] / "config/encoders"
@@ -317,7 +315,7 @@ def test_an_unknown_family_is_named(tmp_path):
 def test_every_shipped_encoder_is_described_fully_and_code_runs_in_one_only():
     found = {name: registry.read(SHIPPED / f"{name}.yaml") for name in registry.known(SHIPPED)}
     families = {yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())["family"] for name in found}
-    assert families == set(registry.FILE_FAMILIES) - {"arrays"}
+    assert families == set(registry.DESCRIBED) - {"arrays"}
     assert all(len(settings.revision) == 40 for _, settings in found.values())
     trusting = [name for name, (_, settings) in found.items() if getattr(settings, "trust_remote_code", False)]
     assert trusting == ["llm2clip_l14_336"]
@@ -349,30 +347,3 @@ def test_ready_made_arrays_are_taken_as_they_are_and_embed_nothing(tmp_path):
         path = describe(tmp_path / "bad.yaml", family="arrays", image=image, text=str(tmp_path / f"{other}.npy"))
         with pytest.raises(DataError, match=said):
             load_encoder(path)
-
-
-def test_ahead_keeps_order_and_raises_where_the_item_would_come():
-    def work(item):
-        if item == 5:
-            raise KeyError("fifth")
-        time.sleep(0.002 * (item % 2))
-        return item**2
-
-    for threads in (1, 3):
-        got = []
-        with pytest.raises(KeyError, match="fifth"):
-            for item in ahead(work, range(9), threads):
-                got.append(item)
-        assert got == [0, 1, 4, 9, 16]
-    assert list(ahead(work, [])) == []
-
-
-def test_the_next_item_is_made_while_one_is_in_use():
-    made = [threading.Event() for _ in range(3)]
-
-    def work(item):
-        made[item].set()
-        return item
-
-    for item in ahead(work, range(3)):
-        assert item == 2 or made[item + 1].wait(10)

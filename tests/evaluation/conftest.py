@@ -48,9 +48,8 @@ def run(tasks, tmp_path_factory):
         Checkpoint("blind", 0, Path("perfect"), blind=True),
     ]
     with without_weights():
-        evaluate(checkpoints, tasks, encoder, folder / "scores.parquet", folder / "answers.parquet", batch_size=7)
+        evaluate(checkpoints, tasks, encoder, folder / "answers.parquet", batch_size=7)
     return SimpleNamespace(
-        scores=pq.read_table(folder / "scores.parquet").to_pandas(),
         answers=pq.read_table(folder / "answers.parquet").to_pandas(),
         encoder=encoder,
         folder=folder,

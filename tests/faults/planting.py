@@ -25,7 +25,7 @@ FINETUNE = (
     "finetune --start model --embeddings pictures --instructions instruct.parquet --validation-embeddings pictures "
     f"--validation-instructions instruct.parquet {LOOP} --out out"
 )
-EVALUATE = "evaluate m=model --tasks tasks --encoder encoder --scores out --answers answers.parquet"
+EVALUATE = "evaluate m=model --tasks tasks --encoder encoder --answers out"
 
 
 @dataclass(frozen=True)

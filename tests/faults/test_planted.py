@@ -100,7 +100,7 @@ CORPORA = [
           "text.parquet: no column short; it has id, long"),
     Fault("a table that is cut", cut("text.parquet"), f"{EMBED} short", "text.parquet: not a readable .*make it again"),
     Fault("a picture in a table is none", column("text.parquet", "image", lambda v: [*v[:7], b"x", *v[8:]]),
-          f"{EMBED} image", "text.parquet: row 7: not a readable picture .*replace"),
+          f"{EMBED} image", "text.parquet: row 7: not a readable image .*replace"),
     Fault("a word that the encoder has not", column("text.parquet", "short", lambda v: ["zeppelin", *v[1:]]),
           f"{EMBED} short", "text.parquet: rows 0 to 39: text 'zeppelin': word 'zeppelin' is not .*mend the row"),
     Fault("a caption that is missing", column("text.parquet", "short", lambda v: [*v[:5], None, *v[6:]]),

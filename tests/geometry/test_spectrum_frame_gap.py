@@ -3,7 +3,7 @@ import pytest
 from scipy.linalg import subspace_angles
 from scipy.stats import entropy, ortho_group
 
-from revision.errors import DataError
+from revision.errors import ConfigError, DataError
 from revision.geometry.frame import fit_frame, frame_of, leakage, principal_sines
 from revision.geometry.gap import centroid_gap, decompose
 from revision.geometry.spectrum import (
@@ -54,7 +54,7 @@ def test_ranks_and_condition_numbers_against_closed_forms():
     assert effective_condition_number(np.array([90.0, 9.5, 0.5]), 0.99) == pytest.approx(90 / 9.5)
     with pytest.raises(DataError, match="all eigenvalues are zero"):
         effective_rank(np.zeros(3))
-    with pytest.raises(DataError, match=r"energy threshold must lie in \(0, 1\], got 1.5"):
+    with pytest.raises(ConfigError, match=r"energy must lie in \(0, 1\], got 1.5"):
         energy_rank(values, 1.5)
 
 

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from revision.errors import DataError
 from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
-from revision.mllm.loop import LoopSettings, run_loop, schedule
+from revision.mllm.loop import LoopSettings, run_loop
 from revision.mllm.model import ReVisionModel
 from revision.mllm.prompts import batch_plan, question_prompt, tokenise
 
@@ -92,11 +92,6 @@ def test_batch_plan_is_a_permutation_padded_by_length():
     padded = sum(len(b) * lengths[b].max() for b in plan)
     assert padded < 1.15 * lengths.sum()
     assert all(np.array_equal(a, b) for a, b in zip(plan, batch_plan(lengths, 50, seed=1), strict=True))
-
-
-def test_schedule_warms_up_and_ends_near_zero():
-    rates = [schedule(step, 100, 0.1) for step in range(100)]
-    assert rates[9] == pytest.approx(1) and max(rates) == pytest.approx(1) and rates[-1] < 0.001
 
 
 class Killed(Exception):

@@ -25,8 +25,8 @@ from revision.embeddings import write_embeddings
 from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.loop import LoopSettings
 from revision.mllm.model import ReVisionModel
-from revision.mllm.processes import share
 from revision.mllm.train import train_stage1, train_stage2
+from revision.training.processes import share
 
 ROWS, WORDS = 90, ["red", "blue", "green", "white", "small", "what", "colour", "?"]
 LOOP = LoopSettings(epochs=1, batch_size=10, learning_rate=0.01, validate_every=3, checkpoint_every=2)
@@ -82,7 +82,7 @@ def fake_fsdp():
     from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 
-    from revision.mllm.processes import join
+    from revision.training.processes import join
 
     plugin = FullyShardedDataParallelPlugin(
         fsdp_version=2,

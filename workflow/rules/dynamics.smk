@@ -43,7 +43,7 @@ rule figure_1:
         expand(WORK + "/dynamics/seed{seed}/manifest.json", seed=SEEDS),
     output:
         figures("figure_1"),
-        verdicts=RESULTS + "/figures/figure_01_verdicts.csv",
+        summary=RESULTS + "/figures/figure_1_summary.csv",
     params:
         runs=lambda w, input: [folder(path) for path in input],
     log:
@@ -51,7 +51,7 @@ rule figure_1:
     benchmark:
         WORK + "/benchmarks/figure_1.tsv"
     shell:
-        "python analysis/figure_01_dynamics.py {params.runs} --verdicts {output.verdicts} --out {output[0]} > {log} 2>&1"
+        "python analysis/figure_01_dynamics.py {params.runs} --summary {output.summary} --out {output[0]} > {log} 2>&1"
 
 
 rule figure_gap_causes:

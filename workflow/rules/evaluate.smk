@@ -23,7 +23,6 @@ rule evaluate:
         tasks=WORK + "/tasks",
         encoder=ENCODER_READY,
     output:
-        scores=WORK + "/scores/seed{seed}.parquet",
         answers=WORK + "/answers/seed{seed}.parquet",
     params:
         checkpoints=named_checkpoints,
@@ -35,4 +34,4 @@ rule evaluate:
         WORK + "/benchmarks/evaluate/seed{seed}.tsv"
     shell:
         "revision evaluate {params.checkpoints} --tasks {input.tasks} --encoder {params.encoder} --precision {params.precision}"
-        " --scores {output.scores} --answers {output.answers} --seed {wildcards.seed} > {log} 2>&1"
+        " --answers {output.answers} --seed {wildcards.seed} > {log} 2>&1"

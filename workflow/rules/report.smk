@@ -35,7 +35,7 @@ rule report:
         losses=RESULTS + "/tables/stage1_caption_loss.csv",
         claims=RESULTS + "/tables/claims.csv",
         world=RESULTS + "/tables/world.csv",
-        scores=expand(WORK + "/scores/seed{seed}.parquet", seed=SEEDS),
+        answers=ANSWERS,
     output:
         page=RESULTS + "/report.html",
     params:

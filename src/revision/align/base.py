@@ -25,9 +25,9 @@ from revision.embeddings.moments import (
     bad_row,
     moments,
     numbered_blocks,
-    ordered_map,
 )
 from revision.errors import DataError
+from revision.io.prefetch import ordered_map
 
 CONSTANT = 1e-12  # a trace below this, on unit rows, is rounding: the set has one value
 

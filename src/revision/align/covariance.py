@@ -5,6 +5,7 @@ appendix F).
 import numpy as np
 
 from revision.errors import ConfigError
+from revision.geometry.spectrum import eigenvectors, energy_rank
 
 
 def shrink(covariance: np.ndarray, amount: float) -> np.ndarray:
@@ -24,8 +25,5 @@ def power(covariance: np.ndarray, exponent: float, floor: float = 1e-12) -> np.n
 
 def frame(covariance: np.ndarray, energy: float) -> tuple[np.ndarray, int]:
     """Eigenvectors [d, d] by descending eigenvalue, and the least r whose eigenvalues hold `energy` of the trace."""
-    if not 0.0 < energy <= 1.0:
-        raise ConfigError(f"energy must lie in (0, 1], got {energy!r}")
-    values, vectors = np.linalg.eigh(covariance)
-    share = np.cumsum(values[::-1]) / values.sum()
-    return np.ascontiguousarray(vectors[:, ::-1]), min(int(np.searchsorted(share, energy - 1e-12)) + 1, len(values))
+    values, vectors = eigenvectors(covariance)
+    return np.ascontiguousarray(vectors), energy_rank(values, energy)

@@ -38,11 +38,10 @@ def dynamics_command(
         observe_training(_world(world), encoder, watch, out, seed=seed, threads=threads)
         return
     from revision.contrastive.clip import ClipSettings
-    from revision.contrastive.distributed import join
     from revision.dynamics.run import observe_shards
 
-    clip, device = from_mapping(ClipSettings, chosen, where), join()
-    observe_shards(sorted(glob.glob(shards)), clip, watch, out, seed=seed, threads=threads, device=device)
+    clip = from_mapping(ClipSettings, chosen, where)
+    observe_shards(sorted(glob.glob(shards)), clip, watch, out, seed=seed, threads=threads)
 
 
 def causes_command(

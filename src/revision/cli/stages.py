@@ -204,7 +204,6 @@ def evaluate_command(
     ],
     tasks: Annotated[Path, typer.Option(help="lmms-eval task folder.")],
     encoder: Annotated[Path, typer.Option(help="Folder of the encoder, or its YAML in config/encoders.")],
-    scores: Annotated[Path, typer.Option(help="Parquet of scores to write.")],
     answers: Annotated[Path, typer.Option(help="Parquet of answers to write.")],
     precision: Annotated[str, typer.Option(help="Language models in float32 (no) or bfloat16 (bf16).")] = "no",
     seed: Seed = 0,
@@ -213,7 +212,7 @@ def evaluate_command(
     """Score checkpoints through lmms-eval, all in one process.
 
     Example: revision evaluate revision=stage2/revision/seed0 blind:blind=stage2/blind/seed0 --tasks tasks
-    --encoder encoder --scores scores.parquet --answers answers.parquet
+    --encoder encoder --answers answers.parquet
     """
     from revision.evaluation.run import Checkpoint, evaluate
 
@@ -224,7 +223,7 @@ def evaluate_command(
         if not separator:
             raise ConfigError(f"checkpoint {text!r}: expected method=folder")
         chosen.append(Checkpoint(method, seed, Path(folder), blind=text.startswith("blind:")))
-    evaluate(chosen, tasks, encoder, scores, answers, precision=precision, progress=typer.echo)
+    evaluate(chosen, tasks, encoder, answers, precision=precision, progress=typer.echo)
 
 
 def register(app: typer.Typer) -> None:

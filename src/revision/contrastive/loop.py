@@ -4,7 +4,6 @@ Nothing is ever added to an embedding: a modality gap comes from the captions' m
 false pairs and the cone in which each net starts, or not at all.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,12 +15,13 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
-from revision.contrastive.distributed import Group
 from revision.data.scenes import World
 from revision.encoders.scenes_encoder import CONFIG, WEIGHTS, DualEncoder, EncoderSettings
 from revision.errors import DataError
 from revision.io.files import atomic_file, atomic_folder, load_state
 from revision.io.manifest import write_manifest
+from revision.training.processes import average_gradients, gather, join
+from revision.training.schedule import learning_rate
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -82,14 +82,6 @@ class Monitor(Protocol):
         ...
 
 
-def learning_rate(step: int, settings: EncoderSettings) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    warmup = max(1, round(settings.steps * settings.warmup_share))
-    if step < warmup:
-        return settings.peak_lr * (step + 1) / warmup
-    return settings.peak_lr * (1 + math.cos(math.pi * (step - warmup) / max(1, settings.steps - warmup))) / 2
-
-
 def train(
     world: World,
     settings: EncoderSettings,
@@ -138,41 +130,41 @@ def fit(
 
     `batches(step)` gives a step's pictures and words, a pure function of the step.
     `settings` has steps, peak_lr, weight_decay and warmup_share; `identity` says what is trained, with its "seed".
-    Of several processes (`revision.contrastive.distributed`) each takes `batches.share(rank, size)`; the first alone
+    Of several processes (`revision.training.processes`) each takes `batches.share(rank, processes)`; the first alone
     observes and writes.
     """
     out_dir = Path(out_dir)
     checkpoint = out_dir.with_name(out_dir.name + ".checkpoint") / CHECKPOINT
-    team = Group.current()
-    own = batches if team.size == 1 else batches.share(team.rank, team.size)
-    monitor = monitor if team.rank == 0 else None
+    team = join()
+    own = batches if team.num_processes == 1 else batches.share(team.process_index, team.num_processes)
+    monitor = monitor if team.is_main_process else None
     optimizer = torch.optim.AdamW(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=settings.peak_lr, weight_decay=settings.weight_decay, foreach=True,
     )  # fmt: skip
     start = _resume(checkpoint, identity, model, optimizer, monitor)
     losses: list[float] = []
-    with Progress(disable=not show_progress or team.rank > 0, transient=True) as progress:
+    with Progress(disable=not (show_progress and team.is_main_process), transient=True) as progress:
         bar = progress.add_task("training the encoder", total=settings.steps, completed=start)
         for step in range(start, settings.steps):
             if monitor is not None and step % monitor_every == 0:
                 monitor(step, model, batches)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, settings)
+                group["lr"] = learning_rate(step, settings.steps, settings.warmup_share, settings.peak_lr)
             pixels, tokens = own(step)
-            images, texts = team.gather(model.embed_pixels(pixels)), team.gather(model.embed_tokens(tokens))
+            images, texts = gather(model.embed_pixels(pixels), team), gather(model.embed_tokens(tokens), team)
             loss = contrastive_loss(images, texts, model.log_scale.exp())
             optimizer.zero_grad()
             loss.backward()
-            team.average(model.parameters())
+            average_gradients(model.parameters(), team)
             optimizer.step()
             losses.append(loss.item())
             progress.update(bar, completed=step + 1, description=f"training the encoder, loss {losses[-1]:.3f}")
-            if (step + 1) % checkpoint_every == 0 and step + 1 < settings.steps and team.rank == 0:
+            if (step + 1) % checkpoint_every == 0 and step + 1 < settings.steps and team.is_main_process:
                 _save(checkpoint, identity, step + 1, model, optimizer, monitor)
     if monitor is not None:
         monitor(settings.steps, model, batches)
-    if team.rank == 0:
+    if team.is_main_process:
         with atomic_folder(out_dir) as folder:
             model.save(folder)
             write_manifest(
@@ -183,7 +175,7 @@ def fit(
         checkpoint.unlink(missing_ok=True)
         if checkpoint.parent.is_dir():
             checkpoint.parent.rmdir()
-    team.wait()
+    team.wait_for_everyone()
 
 
 def _save(

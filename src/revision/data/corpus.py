@@ -5,7 +5,6 @@ Columns by kind: captions (id, short, long, image), instructions (id, suite, que
 (revision.data.ingest), the path of one under the folder that the table's metadata name.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -14,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageFile, UnidentifiedImageError
 
+from revision.data.images import encode_image
 from revision.data.scenes import World
 from revision.data.scenes.lexicon import GENERAL
 from revision.data.sources import inside
@@ -25,30 +24,6 @@ from revision.io.files import atomic_file
 BLOCK = 4096
 ROOT = b"revision.root"  # metadata: the folder of the pictures whose paths the table holds
 KINDS = ("captions", "instructions", "reading")
-
-
-def encode_image(image: Image.Image) -> bytes:
-    """PNG bytes of a picture."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def decode_image(data: bytes | Path, where: str) -> Image.Image:
-    """The RGB picture in `data`, bytes or a file.
-
-    Raises DataError that says `where` if it can't be read or is a decompression bomb.
-    """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing lmms-eval sets it: half a picture would pass
-    try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or 0):
-                raise DataError(
-                    f"{where}: {image.width} x {image.height} pixels is too many; remove the row or shrink it"
-                )
-            return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise DataError(f"{where}: not a readable picture ({error}); remove the row or replace the picture") from error
 
 
 def _rows(world: World, kind: str, split: str, start: int, count: int, domain: str) -> dict[str, list]:

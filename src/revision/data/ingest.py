@@ -5,8 +5,6 @@ shares of one source never meet, on any machine and in any order.
 """
 
 import hashlib
-import io
-import warnings
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -17,9 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from revision.data.corpus import BLOCK, ROOT
+from revision.data.images import check_image
 from revision.data.sources import Example, Source, inside, read
 from revision.errors import ConfigError, DataError
 from revision.io.files import atomic_file
@@ -218,27 +216,15 @@ def _picture(source: Source, example: Example) -> dict[str, Any]:
     if not value:
         raise _Skip("no_picture", f"{example.where}: no picture; remove the row")
     if isinstance(value, bytes):
-        _header(io.BytesIO(value), f"{example.where}: the picture")
+        check_image(value, example.where)
         return {"image": value}
     if not isinstance(value, str):
         raise DataError(f"{example.where}: image is {type(value).__name__}, not bytes or a path; correct `fields`")
     found = inside(source.path, f"{example.folder}/{value}" if value[:1] != "/" else value, example.where)
     if not found.is_file():
         raise _Skip("missing_picture", f"{example.where}: {found} does not exist; complete the pictures")
-    _header(found, f"{example.where}: {found}")
+    check_image(found, f"{example.where}: {found}")
     return {"image": found.relative_to(source.path).as_posix()}
-
-
-def _header(file: Any, where: str) -> None:
-    """Raise DataError if `file` does not begin like a picture or is a decompression bomb."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.open(file).close()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{where} has more than {Image.MAX_IMAGE_PIXELS} pixels, refused; shrink it") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{where} is not a readable picture ({error}); replace it or remove the row") from error
 
 
 def _refuse_twins(source: Source, ids: array, places: array) -> None:

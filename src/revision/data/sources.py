@@ -6,7 +6,6 @@ yields its rows in the order of the files, says where each one stands, and keeps
 
 import json
 import os
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,11 +15,11 @@ import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from revision.data import webdataset
 from revision.errors import ConfigError, DataError
 
 FORMATS = ("json", "jsonl", "parquet", "webdataset", "meta", "hub")
 SKIPPABLE = ("no_picture", "several_pictures", "missing_picture", "empty_text")
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,12 @@ def read(source: Source) -> Iterator[Example]:
     if source.format == "hub":
         yield from _hub(source)
         return
-    reader = {"json": _json, "jsonl": _jsonl, "parquet": _parquet, "webdataset": _webdataset}.get(source.format)
+    readers = {"json": _json, "jsonl": _jsonl, "parquet": _parquet, "webdataset": webdataset.read_rows}
     for path in files_of(source):
         if source.format == "meta":
             yield from _meta(source, path)
-        elif reader is not None:
-            for number, values in enumerate(reader(path)):
+        else:
+            for number, values in enumerate(readers[source.format](path)):
                 where = f"{path}, row {number}"
                 if not isinstance(values, dict):
                     raise DataError(f"{where}: not a mapping of fields but {type(values).__name__}; mend the row")
@@ -149,42 +148,6 @@ def _parquet(path: Path) -> Iterator[Any]:
             yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: not a readable Parquet file ({error}); fetch it again") from error
-
-
-def _webdataset(path: Path) -> Iterator[Any]:
-    """Members of a tar archive that share a key: __key__, txt, json (parsed) and image (bytes)."""
-    row: dict[str, Any] = {}
-    try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                handle = archive.extractfile(member) if member.isfile() else None
-                if handle is None:
-                    continue
-                place = PurePosixPath(member.name)
-                stem, _, ending = place.name.partition(".")
-                key = str(place.with_name(stem))
-                if row and row["__key__"] != key:
-                    yield row
-                    row = {}
-                row["__key__"] = key
-                row |= _member(f".{ending.lower()}", handle.read(), f"{path}, member {member.name}")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(f"{path}: not a whole tar archive ({error}); fetch it again") from error
-    if row:
-        yield row
-
-
-def _member(ending: str, data: bytes, where: str) -> dict[str, Any]:
-    if ending in PICTURES:
-        return {"image": data}
-    try:
-        if ending == ".txt":
-            return {"txt": data.decode("utf-8")}
-        if ending == ".json":
-            return {"json": json.loads(data)}
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{where}: not readable as UTF-8 {ending[1:]} ({error}); leave the pair out") from error
-    return {}
 
 
 def _meta(source: Source, path: Path) -> Iterator[Example]:

@@ -8,8 +8,5 @@ condition number is `revision.geometry.spectrum.effective_condition_number`.
 
 from revision.dynamics.monitor import GapMonitor, MonitorSettings, Probe
 from revision.dynamics.run import observe_training
-from revision.dynamics.verdicts import CLAIMS, Claim, Part, verdicts
 
-__all__ = [
-    "CLAIMS", "Claim", "GapMonitor", "MonitorSettings", "Part", "Probe", "observe_training", "verdicts",
-]  # fmt: skip
+__all__ = ["GapMonitor", "MonitorSettings", "Probe", "observe_training"]

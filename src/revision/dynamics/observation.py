@@ -47,8 +47,9 @@ def pooled_extra(means: Array) -> Array:
 def mean_resultant(concentration: float, dimension: int) -> float:
     """Length of the mean of unit vectors in R^d under von Mises-Fisher: I_{d/2}(k) / I_{d/2 - 1}(k).
 
-    By Gauss' continued fraction from its tail, which neither under- nor overflows where the Bessel functions do.
+    By Gauss' continued fraction from its tail.
     """
+    # Not scipy.stats.vonmises_fisher.fit: its Bessel functions underflow at d >= 512 and it returns 1e-8 there.
     ratio = 0.0
     for order in range(int(concentration) + dimension + ITERATIONS, -1, -1):
         ratio = concentration / (dimension + 2 * order + concentration * ratio)

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from revision.contrastive.distributed import Group
 from revision.contrastive.loop import fit, train
 from revision.data.scenes import World
 from revision.dynamics.monitor import GapMonitor, MonitorSettings, Probe
 from revision.dynamics.summary import summarise
-from revision.embeddings.moments import ordered_map
 from revision.encoders.scenes_encoder import EncoderSettings
 from revision.errors import ConfigError
 from revision.io.files import atomic_file, write_json
 from revision.io.manifest import write_manifest
+from revision.io.prefetch import ordered_map
+from revision.training.processes import join
 
 SERIES, SUMMARY, TIMING = "series.csv", "summary.json", "timing.json"
 
@@ -63,7 +63,6 @@ def observe_shards(
     *,
     seed: int,
     threads: int = 1,
-    device: torch.device | str = "cpu",
     checkpoint_every: int = 100,
     show_progress: bool = True,
 ) -> None:
@@ -75,29 +74,32 @@ def observe_shards(
     from tokenizers import Tokenizer
 
     from revision.contrastive.clip import ClipEncoder, train_tokenizer
-    from revision.contrastive.webdataset import ShardBatches, ShardPairs, split
+    from revision.contrastive.webdataset import ShardBatches, split
+    from revision.data.webdataset import ShardPairs
 
     _check(settings, encoder.steps)
-    out_dir, team = Path(out_dir), Group.current()
-    if encoder.batch % team.size:
-        raise ConfigError(f"encoder setting batch: {encoder.batch} is no multiple of the {team.size} processes")
+    out_dir, team = Path(out_dir), join()
+    if encoder.batch % team.num_processes:
+        raise ConfigError(
+            f"encoder setting batch: {encoder.batch} is no multiple of the {team.num_processes} processes"
+        )
     torch.set_num_threads(threads)
     pairs = ShardPairs(shards)
     rows, held_out = split(pairs, settings.probe, encoder.batch)
     name = f"{pairs.digest[:12]}-{settings.probe}-{encoder.image_size}-{encoder.vocabulary}"
     vocabulary, pictures = out_dir / f"tokenizer-{name}.json", out_dir / f"probe-{name}.npy"
-    if team.rank == 0:
+    if team.is_main_process:
         if not vocabulary.is_file():
             with atomic_file(vocabulary) as temporary:
                 train_tokenizer(map(pairs.text, rows), encoder.vocabulary).save(str(temporary))
         if not pictures.is_file():
-            _decode(pairs.picture, held_out, encoder.image_size, threads, pictures)
-    team.wait()
+            _decode(pairs.image, held_out, encoder.image_size, threads, pictures)
+    team.wait_for_everyone()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = ClipEncoder(encoder, Tokenizer.from_file(str(vocabulary))).to(device)
+        model = ClipEncoder(encoder, Tokenizer.from_file(str(vocabulary))).to(team.device)
     batches = ShardBatches(pairs, rows, encoder, model, seed, threads)
-    captions = [pairs.text(row) for row in held_out] if team.rank == 0 else []
+    captions = [pairs.text(row) for row in held_out] if team.is_main_process else []
     monitor = GapMonitor(Probe(np.load(pictures, mmap_mode="r"), captions), settings)
     about = {"encoder": asdict(encoder), "shards": pairs.digest, "pairs": len(rows)}
 
@@ -108,7 +110,7 @@ def observe_shards(
         )  # fmt: skip
 
     spent = _timed(work)
-    if team.rank == 0:
+    if team.is_main_process:
         write(out_dir, monitor, spent, about, seed)
         vocabulary.unlink()
         pictures.unlink()
@@ -149,10 +151,10 @@ def _timed(work: Callable[[], None]) -> dict[str, float]:
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
-def _decode(picture: Callable[[int, int], np.ndarray], rows: np.ndarray, size: int, threads: int, path: Path) -> None:
-    """Pictures of `rows`, uint8 [n, size, size, 3], into a .npy file that can be memory-mapped."""
+def _decode(image: Callable[[int, int], np.ndarray], rows: np.ndarray, size: int, threads: int, path: Path) -> None:
+    """Images of `rows`, uint8 [n, size, size, 3], into a .npy file that can be memory-mapped."""
     with atomic_file(path) as temporary:
         target = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(rows), size, size, 3))
-        for place, pixels in enumerate(ordered_map(lambda row: picture(row, size), rows, threads)):
+        for place, pixels in enumerate(ordered_map(lambda row: image(row, size), rows, threads)):
             target[place] = pixels
         target.flush()

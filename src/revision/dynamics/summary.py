@@ -1,4 +1,4 @@
-"""One run in numbers: what the verdicts of figure 1 read, from the time series and the late window."""
+"""One run in numbers: what the claims of figure 1 read, from the time series and the late window."""
 
 import numpy as np
 import pandas as pd

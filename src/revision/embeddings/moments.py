@@ -5,13 +5,11 @@ in any order by any number of workers. The variance keeps the sum of squared dev
 (Chan, Golub and LeVeque 1983), never a difference of large sums over the whole set.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,10 +17,9 @@ import numpy as np
 from revision.embeddings import EmbeddingSet
 from revision.errors import DataError
 from revision.io.files import atomic_file
+from revision.io.prefetch import ordered_map
 
 BLOCK_ROWS = 512
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Rows(Protocol):
@@ -102,27 +99,6 @@ class Moments:
         scatter = self.scatter + other.scatter + weight * np.outer(step, step) if both else None  # type: ignore[operator]
         mean = self.mean + step * (other.count / count)
         return Moments(count, mean, self.deviation + other.deviation + weight * float(step @ step), scatter)
-
-
-def ordered_map(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """`map` on `threads` threads, results in order, at most two waiting items a thread (flat memory)."""
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
-    if threads == 1:
-        yield from map(work, items)
-        return
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def numbered_blocks(rows: Rows, block_rows: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -1,12 +1,10 @@
 """Items through a model in batches: threads prepare the next batches while the model works on this one."""
 
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,22 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from revision.errors import ConfigError, DataError
+from revision.io.prefetch import ordered_map
 
-S = TypeVar("S")
-T = TypeVar("T")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def ahead(work: Callable[[S], T], items: Iterable[S], threads: int = 1) -> Iterator[T]:
-    """work(item) of each item, in order; threads make the next results while one is in use."""
-    coming: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            coming.append(pool.submit(work, item))
-            if len(coming) > threads:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
 
 
 @dataclass(frozen=True)
@@ -127,7 +112,7 @@ class BatchEncoder(ABC):
     ) -> np.ndarray:
         size, rows = self.settings.batch_size, []
         batches = (list(items[start : start + size]) for start in range(0, len(items), size))
-        for inputs in ahead(prepare, batches, workers):
+        for inputs in ordered_map(prepare, batches, workers, ahead=True):
             rows.append(functional.normalize(features(self.to_device(inputs)).float(), dim=-1).cpu())
         if not rows:
             return np.empty((0, self.dim), np.float32)

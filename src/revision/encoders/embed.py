@@ -10,13 +10,14 @@ from typing import Any
 
 from rich.progress import Progress
 
-from revision.data.corpus import decode_image, open_corpus, stream
+from revision.data.corpus import open_corpus, stream
+from revision.data.images import decode_image
 from revision.embeddings import EmbeddingSet, EmbeddingWriter
 from revision.embeddings.merge import ROWS
 from revision.encoders.base import Encoder
-from revision.encoders.batching import ahead
 from revision.errors import ConfigError, DataError
 from revision.io.files import sha256
+from revision.io.prefetch import ordered_map
 
 BLOCK = 1024
 IMAGE_COLUMN = "image"
@@ -65,7 +66,7 @@ def embed_corpus(
         EmbeddingWriter(folder, encoder.dim, dtype, about=about) as writer,
     ):
         bar = progress.add_task(f"embedding {column} of {Path(table).stem}", total=stop - start)
-        for ids, items in ahead(decode, _blocks(table, column, (start, stop))):
+        for ids, items in ordered_map(decode, _blocks(table, column, (start, stop)), ahead=True):
             try:
                 rows = encode(items)
             except DataError as error:

@@ -1,5 +1,6 @@
-"""Encoders by YAML: a file says the family, where the weights are and their revision; see config/encoders/."""
+"""The encoders by family: those saved to a folder by a training, and those that a YAML describes (config/encoders/)."""
 
+import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,17 @@ from revision.errors import ConfigError, DataError
 from revision.settings import from_mapping
 
 # Module and class; a family is imported when an encoder of it is asked for.
-FILE_FAMILIES = {
+FAMILIES = {
+    "dual": ("scenes_encoder", "DualEncoder"),
+    "pretrained_heads": ("pretrained_heads", "PretrainedEncoder"),
     "huggingface": ("huggingface", "HuggingFaceEncoder"),
     "open_clip": ("open_clip", "OpenClipEncoder"),
     "sentence_transformers": ("sentence", "SentenceEncoder"),
     "llm2clip": ("llm2clip", "LLM2CLIPEncoder"),
     "arrays": ("arrays", "ReadyMade"),
 }
+SAVED = ("dual", "pretrained_heads")
+DESCRIBED = tuple(family for family in FAMILIES if family not in SAVED)
 FOLDER = Path("config/encoders")
 
 
@@ -41,14 +46,47 @@ def read(path: str | Path) -> tuple[type, Any]:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not readable as YAML ({error})") from error
     family = values.pop("family", None) if isinstance(values, dict) else None
-    if family not in FILE_FAMILIES:
-        raise ConfigError(f"{path}: family {family!r} does not exist; there are {', '.join(FILE_FAMILIES)}")
-    module, name = FILE_FAMILIES[family]
-    encoder = getattr(import_module(f"revision.encoders.{module}"), name)
+    if family not in DESCRIBED:
+        raise ConfigError(f"{path}: family {family!r} does not exist; there are {', '.join(DESCRIBED)}")
+    encoder = _class(family)
     return encoder, from_mapping(encoder.Settings, values, str(path))
 
 
-def load(path: str | Path) -> Encoder:
-    """The encoder that the YAML at `path` describes, with its weights."""
-    encoder, settings = read(path)
-    return encoder(Path(path).stem, settings)
+def load_encoder(path: str | Path) -> Encoder:
+    """Load an encoder with its weights.
+
+    Parameters
+    ----------
+    path
+        Folder that a training has saved an encoder to, or a YAML that describes one.
+
+    Raises
+    ------
+    DataError
+        If there is none, its family is unknown, or its weights cannot be had.
+    ConfigError
+        For a YAML that describes none.
+    """
+    path = Path(path)
+    if path.suffix == ".yaml":
+        encoder, settings = read(path)
+        return encoder(path.stem, settings)
+    config = path / "config.json"
+    if not config.is_file():
+        others = f" or name a YAML of {FOLDER} ({', '.join(known())})" if known() else ""
+        raise DataError(f"{config}: no such file; train an encoder into this folder first{others}")
+    try:
+        family = json.loads(config.read_text(encoding="utf-8")).get("family")
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{config}: not readable as JSON ({error}); train or copy the encoder again") from error
+    if family not in SAVED:
+        raise DataError(
+            f"{config}: unknown encoder family {family!r}; there are {', '.join(SAVED)} and, by YAML, "
+            f"{', '.join(DESCRIBED)}"
+        )
+    return _class(family).load(path)
+
+
+def _class(family: str) -> Any:
+    module, name = FAMILIES[family]
+    return getattr(import_module(f"revision.encoders.{module}"), name)

@@ -1,46 +1,14 @@
-"""Pictures of the evaluation: strict decoding, and one embedding a picture however many checkpoints ask for it."""
+"""Images of the evaluation: one embedding an image however many checkpoints ask for it."""
 
 import hashlib
-import io
-import warnings
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile
+from PIL import Image
 
-from revision.errors import DataError
-
-
-class ImageEncoder(Protocol):
-    """The part of the encoder that evaluation needs: embeddings of n pictures as float32 [n, d] with unit rows."""
-
-    def encode_images(self, images: list[Image.Image]) -> np.ndarray: ...
-
-
-def decode_image(content: bytes | None, where: str) -> Image.Image:
-    """Decode the bytes of one picture to RGB.
-
-    Raises DataError naming `where` for bytes that are missing, broken, cut short, or larger than Pillow's pixel limit.
-    """
-    if not content:
-        raise DataError(f"{where}: there is no picture; write the tasks again")
-    # lmms-eval makes Pillow accept pictures that are cut short; a score must not rest on one.
-    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.open(io.BytesIO(content)).verify()
-            return Image.open(io.BytesIO(content)).convert("RGB")
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        limit = Image.MAX_IMAGE_PIXELS
-        raise DataError(f"{where}: the picture has more than {limit} pixels, refused; scale it down") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{where}: not a readable picture ({error}); write the tasks again") from error
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+from revision.encoders.base import Encoder
 
 
 class ImageEmbeddings:
@@ -49,7 +17,7 @@ class ImageEmbeddings:
     `encoder` is an encoder or the folder of one, which is loaded when the first picture comes.
     """
 
-    def __init__(self, encoder: ImageEncoder | str | Path, batch_size: int = 256) -> None:
+    def __init__(self, encoder: Encoder | str | Path, batch_size: int = 256) -> None:
         self._encoder = encoder
         self._batch_size = batch_size
         self._row_of_content: dict[bytes, int] = {}
@@ -85,7 +53,7 @@ class ImageEmbeddings:
             self._rows.extend(np.asarray(self._loaded().encode_images([p for _, p in waiting]), dtype=np.float32))
             waiting.clear()
 
-    def _loaded(self) -> ImageEncoder:
+    def _loaded(self) -> Encoder:
         if isinstance(self._encoder, str | Path):
             from revision.encoders import load_encoder
 

@@ -23,7 +23,6 @@ from revision.settings import from_mapping
 
 LISTING = "published.json"
 OWN = "revision:"
-ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ class PublishedSuite:
     group: str
     published: str
     correct: dict[str, Any]
-    score: Any = ACCURACY
     change: str = ""
     one_picture: bool = False
     files: list[str] = field(default_factory=list)
@@ -65,12 +63,6 @@ class PublishedSuite:
         if value not in (0, 1):
             raise DataError(f"suite {self.name}, question {sample['doc_id']}: {metric} is {value!r}, not 0 or 1")
         return int(value)
-
-    def percent(self, metrics: Mapping[str, float], accuracy: float) -> float:
-        """The score from 0 to 100, from the task's own metrics and the share of right questions."""
-        if self.score == ACCURACY:
-            return 100 * accuracy
-        return self.score["factor"] * metrics[self.score["metric"]]
 
 
 def read_published_suites(path: str | Path) -> list[PublishedSuite]:

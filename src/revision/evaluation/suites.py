@@ -1,33 +1,24 @@
 """The suites of a world as an lmms-eval task folder: parquet files with the task and group YAMLs beside them."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
+from revision.data.images import encode_image
+from revision.data.scenes import World
 from revision.errors import ConfigError, DataError
 from revision.io.files import atomic_folder
 
 COLUMNS = ("id", "image", "question", "answer", "suite", "group")
 ALL = "revision"
 """Name of the lmms-eval group that holds every suite; tasks and groups of one kind carry it as a prefix."""
-
-
-class SuiteSource(Protocol):
-    """What a world offers to evaluation; see revision.data.scenes.World."""
-
-    def suites(self) -> list[str]: ...
-    def suite_group(self, name: str) -> str: ...
-    def suite(self, name: str, count: int) -> list[Any]: ...
-    def images(self, scenes: list[Any]) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ def task_name(name: str) -> str:
 
 
 def write_tasks(
-    world: SuiteSource,
+    world: World,
     folder: str | Path,
     count: int,
     suites: Sequence[str] | None = None,
@@ -83,15 +74,13 @@ def write_tasks(
         raise ConfigError(f"{', '.join(clash)} is the name of a suite and of a group; rename the suite")
     templates = files("revision.evaluation.tasks")
     with atomic_folder(folder) as temporary:
-        # Without the ending .yaml, lmms-eval includes these two but does not list them as tasks.
-        for kind in ("suite", "yes_no"):
-            (temporary / f"_{kind}_yaml").write_bytes((templates / f"{kind}.yaml").read_bytes())
+        # Without the ending .yaml, lmms-eval includes it but does not list it as a task.
+        (temporary / "_suite_yaml").write_bytes((templates / "suite.yaml").read_bytes())
         for name in chosen:
             table = suite_table(world, name, count)
             pq.write_table(table, temporary / f"{name}.parquet", write_page_checksum=True)
-            yes_no = set(table["answer"].to_pylist()) <= {"yes", "no"}
             task = {
-                "include": "_yes_no_yaml" if yes_no else "_suite_yaml",
+                "include": "_suite_yaml",
                 "task": task_name(name),
                 "dataset_kwargs": {"data_files": {"test": f"{name}.parquet"}},
                 "generation_kwargs": {"max_new_tokens": max_new_tokens, "do_sample": False, "until": ["\n"]},
@@ -106,7 +95,7 @@ def write_tasks(
     return Path(folder)
 
 
-def suite_table(world: SuiteSource, name: str, count: int) -> pa.Table:
+def suite_table(world: World, name: str, count: int) -> pa.Table:
     """The first `count` questions of a suite: columns `COLUMNS`, pictures as PNG in the layout of `datasets.Image`."""
     questions = world.suite(name, count)
     if not questions:
@@ -115,7 +104,7 @@ def suite_table(world: SuiteSource, name: str, count: int) -> pa.Table:
     rows = [
         {
             "id": f"{name}-{row:06d}",
-            "image": {"bytes": _png(pictures[row]), "path": None},
+            "image": {"bytes": encode_image(Image.fromarray(pictures[row]), compress_level=6), "path": None},
             "question": question.question,
             "answer": question.answer,
             "suite": name,
@@ -160,9 +149,3 @@ def _read_suite(path: Path) -> Suite:
         raise DataError(f"{path}: no questions; write the tasks again")
     group = file.read(columns=["group"])["group"][0].as_py()
     return Suite(name=path.stem, group=group, data=path, rows=file.metadata.num_rows)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()

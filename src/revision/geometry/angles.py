@@ -8,6 +8,7 @@ over the number of pairs, applied to the bins; Jensen-Shannon divergence (not it
 import numba
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.distance import jensenshannon
 
 from revision.embeddings.rows import Array, unit_rows
 from revision.errors import DataError
@@ -71,11 +72,4 @@ def jensen_shannon(first: Array, second: Array, base: float = BASE) -> float:
     """
     if first.shape != second.shape:
         raise DataError(f"angles: densities on different grids, {first.shape} and {second.shape}")
-    p, q = first / first.sum(), second / second.sum()
-    middle = (p + q) / 2
-
-    def divergence(part: Array) -> float:
-        some = part > 0
-        return float(np.sum(part[some] * np.log(part[some] / middle[some])))
-
-    return max(0.0, (divergence(p) + divergence(q)) / 2 / float(np.log(base)))
+    return float(jensenshannon(first, second, base) ** 2)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import subspace_angles
 
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, measured, same_dimension
 from revision.errors import DataError
-from revision.geometry.spectrum import energy_rank
+from revision.geometry.spectrum import eigenvectors, energy_rank, fixed_signs
 
 FRAME_ENERGY = 0.9
 
@@ -37,10 +38,8 @@ def frame_of(covariance: Array, *, energy: float = FRAME_ENERGY, rank: int | Non
     The paper sets r by an energy threshold and gives no number in the text; its figure 1 logs the top 128. Signs are
     fixed: each vector's entry of largest size is positive. DataError if `rank` is not between 1 and d.
     """
-    values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
-    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
-    vectors = vectors * np.where(largest < 0, -1.0, 1.0)
+    values, vectors = eigenvectors(covariance)
+    values, vectors = np.maximum(values, 0.0), fixed_signs(vectors)
     rank = energy_rank(values, energy) if rank is None else rank
     if not 1 <= rank <= len(values):
         raise DataError(f"frame: rank {rank} does not fit dimension {len(values)}")
@@ -57,13 +56,10 @@ def fit_frame(
 
 
 def principal_sines(first: Array, second: Array) -> Array:
-    """Sines of the principal angles between the spans of orthonormal [d, r] and [d, q], descending, r <= q or not.
-
-    Taken from the part of the smaller basis outside the other, which keeps small angles exact; the first is
-    sin theta(U_t, U) of figure 1a.
+    """Sines of the principal angles between the spans of [d, r] and [d, q], descending: sin theta(U_t, U) of figure 1a
+    is the first.
     """
-    small, large = (first, second) if first.shape[1] <= second.shape[1] else (second, first)
-    return np.clip(np.linalg.svd(small - large @ (large.T @ small), compute_uv=False), 0.0, 1.0)
+    return np.sin(subspace_angles(first, second))
 
 
 def leakage(gradients: Array, frame: Frame) -> float:

@@ -41,6 +41,7 @@ def _keep_best_of_rows(tile, first, own, similarity, index):
     for i in range(tile.shape[0]):
         for start in range(0, columns, CHUNK):
             stop = min(start + CHUNK, columns)
+            # Most chunks hold nothing better than the worst of the best k; the first loop, vectorised, skips them.
             worst = similarity[i, k - 1]
             found = False
             for j in range(start, stop):
@@ -153,30 +154,47 @@ class Retrieval:
     image_to_text: dict[int, float]
 
 
-def _found(above: Array, ties: Array, k: int) -> Array:
-    """Chance that the partner is among the k best when its place among its ties is drawn evenly."""
-    return np.clip((k - above) / (ties + 1), 0, 1)
+@dataclass(frozen=True)
+class _Ranks:
+    """How many rows of the other set lie above a query's partner, and how many tie with it, int64 [n] each."""
+
+    above: Array
+    ties: Array
+
+    @classmethod
+    def empty(cls, queries: int) -> "_Ranks":
+        return cls(np.zeros(queries, dtype=np.int64), np.zeros(queries, dtype=np.int64))
+
+    def count(self, queries: slice, products: Array, own: Array) -> None:
+        """Add a tile of similarities [q, c] of some queries, whose partners have the similarities `own` [q]."""
+        larger = np.count_nonzero(products > own[:, None] + TIE, axis=1)
+        self.above[queries] += larger
+        self.ties[queries] += np.count_nonzero(products >= own[:, None] - TIE, axis=1) - larger
+
+    def hits(self, k: int) -> Array:
+        """Chance that the partner is among the k best when its position among its ties is drawn evenly."""
+        return np.clip((k - self.above) / (self.ties + 1), 0, 1)
 
 
-def _places(image: Array, text: Array) -> tuple[Array, Array]:
-    """Rows of the other set above a query's partner, and ties with it: int64 [2, n] each, texts as queries first."""
+def _ranks(image: Array, text: Array) -> tuple[_Ranks, _Ranks]:
+    """Ranks of the partners, texts as queries and images as queries."""
     count, _ = same_shape(image, text)
     left, right = unit_rows(text, "text"), unit_rows(image, "image")
     own = np.einsum("nd,nd->n", left, right)
-    above, ties = np.zeros((2, 2, count), dtype=np.int64)
+    of_texts, of_images = _Ranks.empty(count), _Ranks.empty(count)
     tile = Tile(count, count)
     for row in range(0, count, QUERIES):
         rows = slice(row, min(row + QUERIES, count))
         for column in range(0, count, CORPUS):
             columns = slice(column, min(column + CORPUS, count))
             products = tile.multiply(left[rows], right[columns])
+            # A partner is neither above itself nor a tie: -2 is below every cosine.
             diagonal = np.arange(max(rows.start, columns.start), min(rows.stop, columns.stop))
             products[diagonal - row, diagonal - column] = -2.0
-            for way, part, axis, mine in ((0, rows, 1, own[rows, None]), (1, columns, 0, own[columns])):
-                larger = np.count_nonzero(products > mine + TIE, axis=axis)
-                above[way, part] += larger
-                ties[way, part] += np.count_nonzero(products >= mine - TIE, axis=axis) - larger
-    return above, ties
+            # One tile serves both ways: its rows are texts as queries, its columns images as queries.
+            of_texts.count(rows, products, own[rows])
+            of_images.count(columns, products.T, own[columns])
+    return of_texts, of_images
 
 
 def hits(image: Array, text: Array, k: int = 1) -> tuple[Array, Array]:
@@ -185,8 +203,8 @@ def hits(image: Array, text: Array, k: int = 1) -> tuple[Array, Array]:
     image[i], text[i] are pairs, [n, d] with unit rows. Similarities within 1e-6 of the pair's own, which float32 does
     not tell apart, count as ties; a value between 0 and 1 is the chance when the place among the ties is drawn evenly.
     """
-    above, ties = _places(image, text)
-    return _found(above[0], ties[0], k), _found(above[1], ties[1], k)
+    of_texts, of_images = _ranks(image, text)
+    return of_texts.hits(k), of_images.hits(k)
 
 
 def hits_without_common_part(image: Array, text: Array, k: int = 1) -> tuple[Array, Array]:
@@ -205,8 +223,7 @@ def _centred(rows: Array) -> Array:
 
 def retrieval(image: Array, text: Array, at: tuple[int, ...] = (1, 5, 10)) -> Retrieval:
     """R@k of pairs image[i], text[i], [n, d] each with unit rows; ties as in `hits`."""
-    above, ties = _places(image, text)
-    return Retrieval(*({k: float(_found(above[way], ties[way], k).mean()) for k in at} for way in (0, 1)))
+    return Retrieval(*({k: float(ranks.hits(k).mean()) for k in at} for ranks in _ranks(image, text)))
 
 
 def pair_cosine(image: Array, text: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, measured
-from revision.errors import DataError
+from revision.errors import ConfigError, DataError
 
 EFFECTIVE_ENERGY = 0.99
 FLOOR = 1e-12
@@ -27,6 +27,18 @@ def covariance_eigenvalues(embeddings: Array | Rows) -> Array:
 def eigenvalues(covariance: Array) -> Array:
     """Eigenvalues float64 [d], descending, of a covariance matrix [d, d]; tiny negatives are set to 0."""
     return np.maximum(np.linalg.eigvalsh(np.asarray(covariance, dtype=np.float64))[::-1], 0.0)
+
+
+def eigenvectors(covariance: Array) -> tuple[Array, Array]:
+    """Eigenvalues [d], descending, and eigenvectors [d, d], one a column, of a covariance matrix [d, d]."""
+    values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
+    return values[::-1], vectors[:, ::-1]
+
+
+def fixed_signs(vectors: Array) -> Array:
+    """Vectors [d, k], each turned so that its entry of largest size is positive."""
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
+    return vectors * np.where(largest < 0, -1.0, 1.0)
 
 
 def positive(values: Array) -> Array:
@@ -81,7 +93,7 @@ def effective_dimension(values: Array) -> float:
 def energy_rank(values: Array, energy: float) -> int:
     """Fewest leading eigenvalues that hold the share `energy` of the sum."""
     if not 0 < energy <= 1:
-        raise DataError(f"spectrum: the energy threshold must lie in (0, 1], got {energy}")
+        raise ConfigError(f"energy must lie in (0, 1], got {energy!r}")
     kept = positive(values)
     share = np.cumsum(kept) / kept.sum()
     return min(int(np.searchsorted(share, energy * (1 - FLOOR))) + 1, len(kept))
@@ -108,6 +120,4 @@ def principal_axes(*sets: Array, axes: int = 2) -> tuple[Array, Array]:
     whole = found[0]
     for part in found[1:]:
         whole = whole.merge(part)
-    vectors = np.linalg.eigh(whole.covariance)[1][:, ::-1][:, :axes]
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
-    return whole.mean, vectors * np.where(largest < 0, -1.0, 1.0)
+    return whole.mean, fixed_signs(eigenvectors(whole.covariance)[1][:, :axes])

@@ -18,8 +18,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from revision.errors import ConfigError
 from revision.mllm.checkpoint import StateFiles, is_sharded
-from revision.mllm.processes import Part, join, share
 from revision.mllm.prompts import batch_plan
+from revision.training.processes import Part, join, share
+from revision.training.schedule import learning_rate
 
 Batch = tuple[Tensor | None, ...]
 Weights = dict[str, Tensor]
@@ -44,14 +45,6 @@ class LoopSettings:
     precision: str = "no"
     fused: bool = False
     micro_batch_size: int | None = None
-
-
-def schedule(step: int, steps: int, warmup_ratio: float) -> float:
-    """Share of the peak learning rate at `step`: linear warm-up, then half a cosine to zero."""
-    warmup = max(1, round(warmup_ratio * steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def run_loop(
@@ -106,7 +99,7 @@ def run_loop(
         model.train()
         shown = time.monotonic()
         for step in range(progress.step, steps):
-            rate = settings.learning_rate * schedule(step, steps, settings.warmup_ratio)
+            rate = settings.learning_rate * learning_rate(step, steps, settings.warmup_ratio)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             parts = share(batches[step], targets, settings.micro_batch_size, team.process_index, team.num_processes)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,10 +19,10 @@ from revision.io.files import atomic_file, write_json
 from revision.io.manifest import versions
 from revision.mllm.language_models.packaged import is_pretrained
 from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
-from revision.mllm.loop import Batch, LoopSettings, Weights, run_loop
+from revision.mllm.loop import Batch, LoopSettings, run_loop
 from revision.mllm.model import ReVisionModel, load_llm
-from revision.mllm.processes import join
 from revision.mllm.prompts import Examples, question_prompt, tokenise
+from revision.training.processes import join
 
 VALIDATION_BATCH = 256
 BLIND = "none"
@@ -91,15 +91,64 @@ def mean_loss(
     return total / tokens
 
 
-def held_out_loss(
-    examples: Examples, embeddings: Rows | None, loop: LoopSettings
-) -> Callable[[torch.nn.Module], float]:
-    """`mean_loss` on held-out examples, in forward passes as large as the loop allows."""
-    return lambda model: mean_loss(model, examples, embeddings, loop.micro_batch_size or VALIDATION_BATCH)
-
-
 def _summed(model: torch.nn.Module, batch: Batch, tokens: int, device: torch.device) -> float:
     return float(model(*(None if part is None else part.to(device) for part in batch))) * tokens
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is trained on, and the held-out examples whose loss is watched; without embeddings: text alone."""
+
+    title: str
+    examples: Examples
+    embeddings: Rows | None
+    validation: Examples
+    validation_embeddings: Rows | None
+
+
+def run(
+    task: Task,
+    model: ReVisionModel,
+    loop: LoopSettings,
+    out: str | Path,
+    about: dict[str, Any],
+    llm_folder: str | Path | None = None,
+) -> None:
+    """Train what of `model` wants gradients on `task` and write the checkpoint, its history and its manifest.
+
+    Parameters
+    ----------
+    task, model, loop
+        What is learned, by what, and with which budget.
+    out
+        Folder of the checkpoint. The state of a training that was killed lies beside it, and is resumed from.
+    about
+        What the manifest says of the training; its "seed" is that of the batches.
+    llm_folder
+        Where the LLM lies if it is not written again.
+    """
+    out = Path(out)
+    history, weights = run_loop(
+        model,
+        task.examples.lengths,
+        task.examples.targets,
+        batch_maker(task.examples, task.embeddings),
+        loop,
+        seed=about["seed"],
+        state=out.with_name(f"{out.name}.state"),
+        validate=lambda trained: mean_loss(
+            trained, task.validation, task.validation_embeddings, loop.micro_batch_size or VALIDATION_BATCH
+        ),
+        title=task.title,
+    )
+    team = join()
+    if team.is_main_process:
+        model.save(out, llm_folder, weights)
+        with atomic_file(out / "history.csv") as temporary:
+            pd.DataFrame(history).to_csv(temporary, index=False)
+        about["loop"] = {name: value for name, value in asdict(loop).items() if value is not None}
+        write_json(out / "manifest.json", json.loads(json.dumps(about)) | {"versions": versions()})
+    team.wait_for_everyone()  # so that the launcher ends when all is there
 
 
 def train_language_model(
@@ -117,7 +166,6 @@ def train_language_model(
     Half of the examples are captions, learned whole; the other half are `context question answer`, learned for the
     answer alone, which so keeps its weight beside the long contexts. The last `validation_rows` rows are held out.
     """
-    out = Path(out)
     columns = read_columns(table, ("context", "question", "answer", "short"))
     tokenizer = word_tokenizer(vocabulary)
     prompts = [
@@ -132,18 +180,8 @@ def train_language_model(
     )
     answers = tokenise(tokenizer, prompts[held:], columns["answer"][held:])
     model = ReVisionModel(new_llm(size, tokenizer, seed), tokenizer, None)
-    history, weights = run_loop(
-        model,
-        examples.lengths,
-        examples.targets,
-        batch_maker(examples, None),
-        loop,
-        seed=seed,
-        state=out.with_name(f"{out.name}.state"),
-        validate=held_out_loss(answers, None, loop),
-        title="language model",
-    )
-    _finish(model, weights, out, history, loop, {"stage": "language", "seed": seed, "size": asdict(size)})
+    task = Task("language model", examples, None, answers, None)
+    run(task, model, loop, out, {"stage": "language", "seed": seed, "size": asdict(size)})
 
 
 def train_stage1(
@@ -163,7 +201,6 @@ def train_stage1(
     `validation` is (image embeddings, captions table); the caption loss there, on real images, is the zero-shot one.
     """
     join()  # before weights are loaded: FSDP lets the first process alone read them
-    out = Path(out)
     table = read_columns(captions, ("id", column), rows)
     visual = load_embeddings(embeddings, table["id"])
     language, tokenizer = load_llm(Path(llm) / "llm")
@@ -173,20 +210,9 @@ def train_stage1(
     held = read_columns(validation[1], ("id", column))
     held_visual = load_embeddings(validation[0], held["id"], visual.dim)
     held_examples = tokenise(tokenizer, [""] * len(held["id"]), held[column])
-    history, weights = run_loop(
-        model,
-        examples.lengths,
-        examples.targets,
-        batch_maker(examples, visual),
-        loop,
-        seed=seed,
-        state=out.with_name(f"{out.name}.state"),
-        validate=held_out_loss(held_examples, held_visual, loop),
-        title="stage 1",
-    )
-    llm_folder = llm if is_pretrained(llm) else None
+    task = Task("stage 1", examples, visual, held_examples, held_visual)
     about = {"stage": "stage1", "seed": seed, "rows": len(table["id"])}
-    _finish(model, weights, out, history, loop, about, llm_folder)
+    run(task, model, loop, out, about, llm if is_pretrained(llm) else None)
 
 
 def train_stage2(
@@ -206,7 +232,6 @@ def train_stage2(
     `embeddings` is "none": the Blind row). `share` of the instructions is used, the first rows.
     """
     join()  # before weights are loaded: FSDP lets the first process alone read them
-    out = Path(out)
     if not 0 < share <= 1:
         raise ConfigError(f"share of the Stage-2 data: {share} is not in (0, 1]")
     table = read_columns(instructions, ("id", "question", "answer"))
@@ -223,36 +248,5 @@ def train_stage2(
     def examples_of(columns: dict[str, list]) -> Examples:
         return tokenise(model.tokenizer, [question_prompt(q) for q in columns["question"]], columns["answer"])
 
-    examples, held_examples = examples_of(table), examples_of(held)
-    history, weights = run_loop(
-        model,
-        examples.lengths,
-        examples.targets,
-        batch_maker(examples, visual),
-        loop,
-        seed=seed,
-        state=out.with_name(f"{out.name}.state"),
-        validate=held_out_loss(held_examples, held_visual, loop),
-        title="stage 2",
-    )
-    _finish(model, weights, out, history, loop, {"stage": "stage2", "seed": seed, "rows": rows, "share": share})
-
-
-def _finish(
-    model: ReVisionModel,
-    weights: Weights | None,
-    out: Path,
-    history: list[dict[str, Any]],
-    loop: LoopSettings,
-    about: dict[str, Any],
-    llm_folder: str | Path | None = None,
-) -> None:
-    """The first process writes the checkpoint; the others wait, so that the launcher ends when all is there."""
-    team = join()
-    if team.is_main_process:
-        model.save(out, llm_folder, weights)
-        with atomic_file(out / "history.csv") as temporary:
-            pd.DataFrame(history).to_csv(temporary, index=False)
-        about["loop"] = {name: value for name, value in asdict(loop).items() if value is not None}
-        write_json(out / "manifest.json", json.loads(json.dumps(about)) | {"versions": versions()})
-    team.wait_for_everyone()
+    task = Task("stage 2", examples_of(table), visual, examples_of(held), held_visual)
+    run(task, model, loop, out, {"stage": "stage2", "seed": seed, "rows": rows, "share": share})

@@ -1,6 +1,6 @@
 """Accuracies with intervals, paired differences, effect sizes and power, from single answers (tables 1 to 8)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,20 @@ class Answers:
     def per_seed(self, method: str) -> np.ndarray:
         """Accuracies [seeds, suites] of one method."""
         return np.stack([each[self.place(method)].mean(axis=1) for each in self.correct.values()], axis=1)
+
+    def cells(self) -> Iterator[tuple[str, str, str, list[int]]]:
+        """Cells of a table, (method, suite, group, positions of the suites), all columns of one method together."""
+        return ((method, *column) for method in self.methods for column in self.columns())
+
+    def picked(self, positions: Sequence[int]) -> list[np.ndarray]:
+        """The answers [methods, seeds, questions] of the suites at `positions`."""
+        suites = list(self.correct.values())
+        return [suites[position] for position in positions]
+
+    def differences(self, first: str, second: str, positions: Sequence[int]) -> list[np.ndarray]:
+        """Paired differences [seeds, questions] of two methods, one array a suite at `positions`."""
+        one, other = self.place(first), self.place(second)
+        return [each[one] - each[other] for each in self.picked(positions)]
 
     def place(self, method: str) -> int:
         """Position of a method; ConfigError that lists the methods there are."""
@@ -80,6 +94,8 @@ def resampled(answers: Answers, *, seed: int = BOOTSTRAP_SEED, draws: int = DRAW
 
     All methods get the same resamples, so that the difference of two columns is a paired difference.
     """
+    # scipy.stats.bootstrap resamples along one axis: over questions alone the variance of seeds is missing, and over
+    # seeds alone that of questions. Here every draw crosses resampled seeds with resampled questions.
     generator = np.random.default_rng(seed)
     count, seeds = next(iter(answers.correct.values())).shape[:2]
     weights = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws) / seeds
@@ -154,55 +170,113 @@ def detectable_factor() -> float:
 
 
 def score_table(answers: Answers, reference: str) -> pd.DataFrame:
-    """One row a number in percent: method, suite, group, seeds, questions, value, low, high, and against `reference`:
+    """Accuracies of all methods in percent, and what they are against one of them.
+
+    Parameters
+    ----------
+    answers
+        Answers of all methods to the same questions.
+    reference
+        Method that the others are compared with.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a method and suite or average of suites: method, suite, group, seeds, questions and the columns of
+        `accuracy`, `paired_difference` and `power`. Suite "average" is the unweighted mean over suites.
+
+    Raises
+    ------
+    ConfigError
+        If the reference has no answers.
+    """
+    draws = resampled(answers)
+    about = [
+        {
+            "method": method,
+            "suite": suite,
+            "group": group,
+            "seeds": len(answers.per_seed(method)),
+            "questions": sum(each.shape[2] for each in answers.picked(picked)),
+        }
+        for method, suite, group, picked in answers.cells()
+    ]
+    against = paired_difference(answers, draws, reference)
+    parts = [pd.DataFrame(about), accuracy(answers, draws), against, power(answers, reference)]
+    return pd.concat(parts, axis=1)
+
+
+def accuracy(answers: Answers, draws: np.ndarray) -> pd.DataFrame:
+    """`value` with `low` and `high`, in percent, a row a cell; `draws` [draws, methods, suites] are `resampled`."""
+    rows = []
+    for method, _, _, picked in answers.cells():
+        mean = answers.per_seed(method)[:, picked].mean()
+        found = interval(mean, draws[:, answers.place(method), picked].mean(axis=1))
+        rows.append({"value": 100 * found.value, "low": 100 * found.low, "high": 100 * found.high})
+    return pd.DataFrame(rows)
+
+
+def paired_difference(answers: Answers, draws: np.ndarray, reference: str) -> pd.DataFrame:
+    """Points that a method is better than `reference`, a row a cell.
 
     `difference` with `difference_low` and `difference_high` (paired bootstrap over seeds and questions), `t_low` and
-    `t_high` (Student's t over paired seeds alone), `within_noise`, `dz` (over paired questions), `detectable` (the
-    difference that this design finds with a power of 80%), and `questions_needed` (a suite) or `seeds_needed` for the
-    observed difference to be found with that power. Suite "average" is the unweighted mean over suites.
+    `t_high` (Student's t over paired seeds alone), `within_noise` (None for the reference itself), `dz` (Cohen's, over
+    paired questions).
     """
-    draws, base_place = resampled(answers), answers.place(reference)
-    base, names = answers.per_seed(reference), list(answers.correct)
-    factor, rows = detectable_factor(), []
-    for place, method in enumerate(answers.methods):
-        means = answers.per_seed(method)
-        for suite, group, picked in answers.columns():
-            found = interval(means[:, picked].mean(), draws[:, place, picked].mean(axis=1))
-            change = (means - base)[:, picked].mean(axis=1)
-            moved = interval(change.mean(), (draws[:, place, picked] - draws[:, base_place, picked]).mean(axis=1))
-            student = over_seeds(change)
-            pairs = [answers.correct[names[k]] for k in picked]
-            pairs = [each[place] - each[base_place] for each in pairs]
-            parts, seeds = spread(pairs), len(means)
-            questions = int(np.mean([each.shape[1] for each in pairs]))
-            error = 0.0 if np.isclose(moved.value, 0, atol=1e-9) else abs(moved.value) / factor
-            rows.append(
-                {
-                    "method": method, "suite": suite, "group": group, "seeds": seeds,
-                    "questions": sum(each.shape[1] for each in pairs),
-                    "value": 100 * found.value, "low": 100 * found.low, "high": 100 * found.high,
-                    "difference": 100 * moved.value, "difference_low": 100 * moved.low,
-                    "difference_high": 100 * moved.high, "t_low": 100 * student.low, "t_high": 100 * student.high,
-                    "within_noise": None if method == reference else bool(moved.low <= 0 <= moved.high),
-                    "dz": effect_size(pairs),
-                    "detectable": 100 * factor * np.sqrt(parts.variance(seeds, questions)),
-                    "questions_needed": parts.questions_for(error, seeds) if error else np.inf,
-                    "seeds_needed": parts.seeds_for(error, questions) if error else np.inf,
-                }
-            )  # fmt: skip
+    rows = []
+    base, base_place = answers.per_seed(reference), answers.place(reference)
+    for method, _, _, picked in answers.cells():
+        change = (answers.per_seed(method) - base)[:, picked].mean(axis=1)
+        resamples = draws[:, answers.place(method), picked] - draws[:, base_place, picked]
+        found, student = interval(change.mean(), resamples.mean(axis=1)), over_seeds(change)
+        rows.append(
+            {
+                "difference": 100 * found.value,
+                "difference_low": 100 * found.low,
+                "difference_high": 100 * found.high,
+                "t_low": 100 * student.low,
+                "t_high": 100 * student.high,
+                "within_noise": None if method == reference else bool(found.low <= 0 <= found.high),
+                "dz": effect_size(answers.differences(method, reference, picked)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def power(answers: Answers, reference: str) -> pd.DataFrame:
+    """What the design can tell apart with a power of 80%, a row a cell.
+
+    `detectable` is the difference in points; `questions_needed` (a suite) or `seeds_needed` are those with which the
+    observed difference would be found, infinite if there is none.
+    """
+    rows, factor = [], detectable_factor()
+    base = answers.per_seed(reference)
+    for method, _, _, picked in answers.cells():
+        pairs = answers.differences(method, reference, picked)
+        parts, seeds = spread(pairs), len(base)
+        questions = int(np.mean([each.shape[1] for each in pairs]))
+        change = (answers.per_seed(method) - base)[:, picked].mean(axis=1).mean()
+        error = 0.0 if np.isclose(change, 0, atol=1e-9) else abs(float(change)) / factor
+        rows.append(
+            {
+                "detectable": 100 * factor * np.sqrt(parts.variance(seeds, questions)),
+                "questions_needed": parts.questions_for(error, seeds) if error else np.inf,
+                "seeds_needed": parts.seeds_for(error, questions) if error else np.inf,
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def paired_table(answers: Answers) -> pd.DataFrame:
     """Every ordered pair of methods: `difference` = first - second in points, low, high, dz; averages only."""
-    draws, names, rows = resampled(answers), list(answers.correct), []
+    draws, rows = resampled(answers), []
     for group, picked in ((group, picked) for _, group, picked in answers.columns(suites=False)):
         means = draws[:, :, picked].mean(axis=2)
         for one, first in enumerate(answers.methods):
             for other, second in enumerate(answers.methods):
                 if one == other:
                     continue
-                pairs = [answers.correct[names[k]][one] - answers.correct[names[k]][other] for k in picked]
+                pairs = answers.differences(first, second, picked)
                 value = float(np.mean([each.mean() for each in pairs]))
                 found = interval(value, means[:, one] - means[:, other])
                 rows.append(

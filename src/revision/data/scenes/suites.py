@@ -167,6 +167,29 @@ def _exists_adversarial(scene: Scene, asked: Arguments) -> str | None:
     return _exists(scene, asked) if asked[0] in GENERAL.preferred(scene.place) else None
 
 
+ALL_SHAPES = tuple(range(len(SHAPES)))
+AXES = (("left of", "right of"), ("above", "below"))
+
+
+def _nothing(draws: Draws) -> Arguments:
+    return ()
+
+
+def _one_of(values: tuple[int, ...]) -> Callable[[Draws], Arguments]:
+    """Draws one of the values, each equally often."""
+    return lambda draws: (values[draws.pick(len(values))],)
+
+
+def _two_shapes_and(count: int) -> Callable[[Draws], Arguments]:
+    """Draws two different shapes and a number below `count`."""
+    return lambda draws: (*_two_shapes(draws), draws.pick(count))
+
+
+def _always(answers: tuple[str, ...]) -> Callable[[Arguments], tuple[str, ...]]:
+    """The same answers for whatever is asked."""
+    return lambda asked: answers
+
+
 def _existence(
     kind: str,
     shapes: tuple[int, ...],
@@ -175,63 +198,106 @@ def _existence(
 ) -> Suite:
     """POPE's question; `shapes` are asked for, `edit` and `truth` may demand that the scene suggests the shape."""
     return Suite(
-        f"existence_{kind}", "hallucination", 2,
-        lambda draws: (shapes[draws.pick(len(shapes))],),
-        lambda asked: f"is there a {SHAPES[asked[0]]} ?",
-        lambda asked: YES_NO, edit, truth,
-    )  # fmt: skip
+        name=f"existence_{kind}",
+        group="hallucination",
+        choices=2,
+        arguments=_one_of(shapes),
+        text=lambda asked: f"is there a {SHAPES[asked[0]]} ?",
+        answers=_always(YES_NO),
+        edit=edit,
+        truth=truth,
+    )
 
 
-ALL_SHAPES = tuple(range(len(SHAPES)))
-AXES = (("left of", "right of"), ("above", "below"))
+def _ask_relation(asked: Arguments) -> str:
+    first, second, axis = asked
+    return f"is the {SHAPES[first]} {AXES[axis][0]} or {AXES[axis][1]} the {SHAPES[second]} ?"
+
 
 _SUITES = (
     Suite(
-        "colour", "general", len(COLOURS),
-        lambda draws: (draws.pick(len(SHAPES)),), lambda asked: f"what colour is the {SHAPES[asked[0]]} ?",
-        lambda asked: COLOURS, _edit_colour, _only_colour,
+        name="colour",
+        group="general",
+        choices=len(COLOURS),
+        arguments=_one_of(ALL_SHAPES),
+        text=lambda asked: f"what colour is the {SHAPES[asked[0]]} ?",
+        answers=_always(COLOURS),
+        edit=_edit_colour,
+        truth=_only_colour,
     ),
     Suite(
-        "shape", "general", len(SHAPES),
-        lambda draws: (draws.pick(len(COLOURS)),), lambda asked: f"which shape is {COLOURS[asked[0]]} ?",
-        lambda asked: SHAPES, _edit_shape, _only_shape,
+        name="shape",
+        group="general",
+        choices=len(SHAPES),
+        arguments=_one_of(tuple(range(len(COLOURS)))),
+        text=lambda asked: f"which shape is {COLOURS[asked[0]]} ?",
+        answers=_always(SHAPES),
+        edit=_edit_shape,
+        truth=_only_shape,
     ),
     Suite(
-        "count", "general", len(NUMBERS),
-        lambda draws: (), lambda asked: "how many shapes are there ?",
-        lambda asked: NUMBERS, _edit_count, lambda scene, asked: NUMBERS[len(scene.objects) - 1],
+        name="count",
+        group="general",
+        choices=len(NUMBERS),
+        arguments=_nothing,
+        text=lambda asked: "how many shapes are there ?",
+        answers=_always(NUMBERS),
+        edit=_edit_count,
+        truth=lambda scene, asked: NUMBERS[len(scene.objects) - 1],
     ),
     Suite(
-        "place", "general", len(PLACES),
-        lambda draws: (), lambda asked: "which place is this ?",
-        lambda asked: PLACES, _edit_place, lambda scene, asked: PLACES[scene.place],
+        name="place",
+        group="general",
+        choices=len(PLACES),
+        arguments=_nothing,
+        text=lambda asked: "which place is this ?",
+        answers=_always(PLACES),
+        edit=_edit_place,
+        truth=lambda scene, asked: PLACES[scene.place],
     ),
     Suite(
-        "comparison", "reasoning", 2,
-        _two_shapes, lambda asked: f"which is larger the {SHAPES[asked[0]]} or the {SHAPES[asked[1]]} ?",
-        lambda asked: (SHAPES[asked[0]], SHAPES[asked[1]]), _edit_pair, _larger,
+        name="comparison",
+        group="reasoning",
+        choices=2,
+        arguments=_two_shapes,
+        text=lambda asked: f"which is larger the {SHAPES[asked[0]]} or the {SHAPES[asked[1]]} ?",
+        answers=lambda asked: (SHAPES[asked[0]], SHAPES[asked[1]]),
+        edit=_edit_pair,
+        truth=_larger,
     ),
     Suite(
-        "relation", "reasoning", 2,
-        lambda draws: (*_two_shapes(draws), draws.pick(2)),
-        lambda asked: f"is the {SHAPES[asked[0]]} {AXES[asked[2]][0]} or {AXES[asked[2]][1]} the {SHAPES[asked[1]]} ?",
-        lambda asked: AXES[asked[2]], _edit_pair,
-        lambda scene, asked: _relation(scene, asked[0], asked[1], bool(asked[2])),
+        name="relation",
+        group="reasoning",
+        choices=2,
+        arguments=_two_shapes_and(len(AXES)),
+        text=_ask_relation,
+        answers=lambda asked: AXES[asked[2]],
+        edit=_edit_pair,
+        truth=lambda scene, asked: _relation(scene, asked[0], asked[1], vertical=bool(asked[2])),
     ),
     Suite(
-        "odd_one_out", "reasoning", len(COLOURS),
-        lambda draws: (draws.pick(2),), lambda asked: f"which {('shape', 'colour')[asked[0]]} is the odd one out ?",
-        lambda asked: (SHAPES, COLOURS)[asked[0]], _edit_odd, _odd,
+        name="odd_one_out",
+        group="reasoning",
+        choices=len(COLOURS),
+        arguments=_one_of((0, 1)),
+        text=lambda asked: f"which {('shape', 'colour')[asked[0]]} is the odd one out ?",
+        answers=lambda asked: (SHAPES, COLOURS)[asked[0]],
+        edit=_edit_odd,
+        truth=_odd,
     ),
     _existence("random", ALL_SHAPES),
     _existence("popular", GENERAL.popular),
     _existence("adversarial", ALL_SHAPES, _edit_suggested, _exists_adversarial),
     Suite(
-        "false_relation", "hallucination", 2,
-        lambda draws: (*_two_shapes(draws), draws.pick(len(RELATIONS))),
-        lambda asked: f"is the {SHAPES[asked[0]]} {RELATIONS[asked[2]]} the {SHAPES[asked[1]]} ?",
-        lambda asked: YES_NO, _edit_pair, _false_relation,
+        name="false_relation",
+        group="hallucination",
+        choices=2,
+        arguments=_two_shapes_and(len(RELATIONS)),
+        text=lambda asked: f"is the {SHAPES[asked[0]]} {RELATIONS[asked[2]]} the {SHAPES[asked[1]]} ?",
+        answers=_always(YES_NO),
+        edit=_edit_pair,
+        truth=_false_relation,
     ),
-)  # fmt: skip
+)
 
 SUITES = {suite.name: suite for suite in _SUITES}

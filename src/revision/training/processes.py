@@ -1,22 +1,44 @@
-"""Several processes under one batch: who takes which rows, and what each row weighs in the mean over target tokens."""
+"""Several processes under one batch, started by torchrun or accelerate; a process alone is a group of one."""
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 import torch
+import torch.distributed.nn
 from accelerate import PartialState
+from torch import Tensor
 
-# One process loads, saves and validates files while the others wait.
+# One process prepares, saves and validates files while the others wait.
 PATIENCE = timedelta(hours=2)
 
 
 def join() -> PartialState:
     """Join the processes that a launcher (torchrun, accelerate launch) started, if any; gloo where there is no GPU."""
-    on_cpu = int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.accelerator.is_available()
-    return PartialState(cpu=on_cpu, timeout=PATIENCE) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else PartialState()
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return PartialState()
+    return PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
+
+
+def gather(rows: Tensor, team: PartialState) -> Tensor:
+    """Rows [n, d] of all processes, as many of each: [processes n, d] by rank; gradients flow back to every process.
+
+    Where all processes take the same loss, the gradient of a process's rows is as many times their own.
+    """
+    return rows if team.num_processes == 1 else torch.cat(torch.distributed.nn.all_gather(rows))
+
+
+def average_gradients(parameters: Iterable[Tensor], team: PartialState) -> None:
+    """Average the gradients over the processes, each of which has taken the loss of the whole batch."""
+    if team.num_processes == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is not None:
+            torch.distributed.all_reduce(parameter.grad)
+            parameter.grad /= team.num_processes
 
 
 @dataclass(frozen=True)
