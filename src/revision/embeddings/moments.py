@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from revision.embeddings import EmbeddingSet
+from revision.embeddings import EmbeddingSet, kernels
 from revision.errors import DataError
 from revision.io.files import atomic_file
 
@@ -53,6 +53,10 @@ class ArrayRows:
     @property
     def dim(self) -> int:
         return self.array.shape[1]
+
+    @property
+    def dtype(self) -> str:
+        return "float16" if self.array.dtype == np.float16 else "float32"
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         return (self.array[start : start + rows] for start in range(0, len(self.array), rows))
@@ -164,13 +168,11 @@ def moments(
     source: Rows = ArrayRows(rows) if isinstance(rows, np.ndarray) else rows
     if source.count == 0:
         raise DataError(f"{source.place(0)}: the set is empty; moments need at least one row")
-    from revision.embeddings import kernels
-
     none, no_shift = np.empty(0), np.empty((0, source.dim))
 
     def block_moments(item: tuple[int, np.ndarray]) -> Moments:
         start, block = item
-        raw, total = kernels.raw_view(block), np.zeros(source.dim)
+        total = np.zeros(source.dim)
         if covariance:
             block = unit_block(source, item) if unit else np.asarray(block, dtype=np.float64)
             if not np.isfinite(block).all():
@@ -178,11 +180,11 @@ def moments(
                 raise bad_row(source, start + index, block, index)
             return Moments.of(block, covariance=True)
         if unit:
-            squares, bad = float(len(block)), kernels.unit_sum(raw, none, no_shift, total)
+            squares, bad = float(len(block)), kernels.unit_sum(block, none, no_shift, total)
             pivot = np.zeros(source.dim)
         else:
             pivot = np.asarray(block[0], dtype=np.float64)
-            squares, bad = kernels.plain_sum(raw, pivot, total)
+            squares, bad = kernels.plain_sum(block, pivot, total)
         if bad >= 0:
             raise bad_row(source, start + bad, block, bad)
         shift = total / len(block)
@@ -200,11 +202,9 @@ def moments(
 
 def unit_block(rows: Rows, item: tuple[int, np.ndarray]) -> np.ndarray:
     """The rows of a numbered block as float64 [k, d] of length 1; raises DataError for a bad row."""
-    from revision.embeddings import kernels
-
     start, block = item
     out = np.empty(block.shape)
-    bad = kernels.unit_rows(kernels.raw_view(block), np.empty(0), np.empty((0, block.shape[1])), out)
+    bad = kernels.unit_rows(block, np.empty(0), np.empty((0, block.shape[1])), out)
     if bad >= 0:
         raise bad_row(rows, start + bad, block, bad)
     return out
@@ -212,14 +212,14 @@ def unit_block(rows: Rows, item: tuple[int, np.ndarray]) -> np.ndarray:
 
 def save_moments(path: str | Path, found: Moments, sets: Iterable[EmbeddingSet]) -> None:
     """Write the moments of `sets` as .npz; the checksums of their shards say what they are of."""
-    shards = [shard.xxh3_128 for each in sets for shard in each.shards]
+    shards = [shard.sha256 for each in sets for shard in each.shards]
     _write_moments(path, found, np.array(shards, dtype=np.str_))
 
 
 def load_moments(path: str | Path, of: EmbeddingSet | None = None) -> Moments:
     """Moments that `save_moments` or `merge_moments` wrote; DataError if they are not those of the set `of`."""
     found, shards = _read_moments(path)
-    if of is not None and shards.tolist() != [shard.xxh3_128 for shard in of.shards]:
+    if of is not None and shards.tolist() != [shard.sha256 for shard in of.shards]:
         raise DataError(f"{path}: not the moments of {of.folder} as it is now; run `revision stats --save` again")
     return found
 

@@ -1,5 +1,6 @@
 """Writing embedding sets: whole or not at all, ids unique, every number finite."""
 
+import hashlib
 import io
 import re
 from collections import Counter
@@ -10,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 
 from revision.embeddings.reader import DTYPES, FORMAT, MANIFEST, EmbeddingSet, Shard, open_embeddings
 from revision.errors import DataError
 from revision.io.files import atomic_folder, write_json
 
-SHARD_BYTES = 32 << 20
+SHARD_BYTES = 16 << 20
 
 
 class _Hashed(io.RawIOBase):
@@ -24,7 +24,7 @@ class _Hashed(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self.handle = open(path, "wb", buffering=0)  # noqa: SIM115
-        self.digest, self.size = xxhash.xxh3_128(), 0
+        self.digest, self.size = hashlib.sha256(), 0
 
     def writable(self) -> bool:
         return True
@@ -53,7 +53,7 @@ class EmbeddingWriter:
 
     `shard_rows` defaults to shards of about 32 MiB. The set replaces an older embedding set of the same name, never
     any other folder. Raises DataError for duplicate ids, a wrong dimension and non-finite numbers (`checked=False`
-    skips this for rows that a kernel has already checked), DiskError where the system refuses to write.
+    skips this for rows that a kernel has already checked).
     """
 
     def __init__(
@@ -112,8 +112,7 @@ class EmbeddingWriter:
             )
         if self.checked:
             self._check_finite(block)
-            hashes = (xxhash.xxh3_64_intdigest(str(name).encode()) for name in names.to_pylist())
-            self.hashes.append(np.fromiter(hashes, np.uint64, len(names)))
+            self.hashes.append(np.fromiter(map(hash, names.to_pylist()), np.int64, len(names)))
         with np.errstate(over="ignore"):
             cast = np.ascontiguousarray(block, dtype=self.dtype)
         if self.checked and cast.dtype != block.dtype and not np.isfinite(cast).all():
@@ -186,7 +185,7 @@ class EmbeddingWriter:
         self._stack.__exit__(kind, error, trace)
 
     def _refuse_duplicates(self) -> None:
-        hashes = np.sort(np.concatenate(self.hashes)) if self.hashes else np.empty(0, np.uint64)
+        hashes = np.sort(np.concatenate(self.hashes)) if self.hashes else np.empty(0, np.int64)
         if not (hashes[1:] == hashes[:-1]).any():
             return
         written = EmbeddingSet(self._part, self.count, self.dim, self.dtype, tuple(self.shards))

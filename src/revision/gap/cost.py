@@ -69,7 +69,7 @@ def mean_errors(rows: Rows) -> dict[str, float]:
 def fit_and_transform(aligner: Aligner, source: Rows, target: Rows) -> None:
     """Fit on two sets and move every source row in blocks that are dropped at once: the work without a disk."""
     aligner.fit_stream(source, target)
-    for _ in Engine().transformed(source, aligner.stages_, "float32"):
+    for _ in Engine().transformed(source, aligner.transforms_, "float32"):
         pass
 
 

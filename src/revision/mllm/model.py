@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from revision.errors import DataError
-from revision.io.files import atomic_folder, sha256, verify_checksums, write_checksums, write_json
+from revision.io.files import atomic_folder, check_files, sha256, write_checksums, write_json
 from revision.mllm.projector import Projector
 from revision.mllm.prompts import IGNORE, ends, question_prompt
 
@@ -133,7 +133,7 @@ class ReVisionModel(nn.Module):
         folder = Path(folder)
         llm, tokenizer = load_llm(_llm_folder(folder) / "llm", device, dtype)
         weights = folder / "projector.safetensors"
-        verify_checksums(folder, weights.name)
+        check_files(folder, weights.name)
         if not weights.exists():
             return cls(llm, tokenizer, None)
         try:
@@ -180,7 +180,7 @@ def load_llm(
     """
     if not (Path(source) / "config.json").exists():
         raise DataError(f"{source}: no language model there (config.json is missing); run the rule that makes it")
-    verify_checksums(Path(source).parent, Path(source).name)
+    check_files(Path(source).parent, Path(source).name)
     try:
         llm = AutoModelForCausalLM.from_pretrained(
             source, local_files_only=True, dtype=dtype, device_map=None if device == "cpu" else device
