@@ -45,13 +45,12 @@ TESTED = {  # lines, and the test that runs them
         "tests/workflow/test_paper.py",
         "test_the_whole_graph_is_planned_for_slurm",
     ),
-    r"python tests/faults/campaign.py .*": ("tests/faults/test_kills.py", "test_a_run_killed_again_and_again"),
     r"mkdocs .*|make docs": ("tests/docs/test_documented_commands.py", "test_the_site_builds"),
 }
 # Set-up, what takes hours, an account, or more disk than a test may have; their options are checked all the same.
 NOT_HERE = (
     r"pip install .*|make (test|coverage|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*"
-    r"|HF_HUB_OFFLINE=0 .*|python benchmarks/.*|python tests/faults/fuzz.*"
+    r"|HF_HUB_OFFLINE=0 .*|python benchmarks/.*"
 )
 DRY = r"revision reproduce .*|snakemake (?!--report|--profile).*"
 

@@ -149,9 +149,9 @@ def test_a_row_is_placed_by_shard_and_id(tmp_path):
         for start in (0, 20, 40):
             writer.append(ids[start : start + 20], rows[start : start + 20])
     found = open_embeddings(tmp_path / "set")
-    assert found.place(25) == f"{tmp_path}/set/shard-00000.arrow, row 25 (id 'row-25')"
-    assert found.place(49) == f"{tmp_path}/set/shard-00001.arrow, row 19 (id 'row-49')"
-    assert found.place(50) == f"{tmp_path}/set, row 50"
+    assert found.location(25) == f"{tmp_path}/set/shard-00000.arrow, row 25 (id 'row-25')"
+    assert found.location(49) == f"{tmp_path}/set/shard-00001.arrow, row 19 (id 'row-49')"
+    assert found.location(50) == f"{tmp_path}/set, row 50"
 
 
 @pytest.mark.parametrize(("value", "fault"), [(np.nan, "NaN"), (np.inf, "infinity")])

@@ -168,18 +168,18 @@ class Aligner:
         """Fit on two embedding sets of any size with flat memory."""
         if source.dim != target.dim:
             raise DataError(
-                f"{source.place(0)} has dimension {source.dim}, {target.place(0)} has {target.dim}; "
+                f"{source.location(0)} has dimension {source.dim}, {target.location(0)} has {target.dim}; "
                 "both modalities need embeddings of one space: use one dual encoder"
             )
         for rows in (source, target):
             if rows.count < self.least_rows:
                 found = "the set is empty" if rows.count == 0 else f"only {rows.count} row"
                 raise DataError(
-                    f"{rows.place(0)}: {found}; {self.name} needs at least {self.least_rows} rows of each modality"
+                    f"{rows.location(0)}: {found}; {self.name} needs at least {self.least_rows} rows of each modality"
                 )
         if self.paired and source.count != target.count:
             raise DataError(
-                f"{source.place(0)}: {source.count} rows against {target.count}; {self.name} needs pairs, row by row"
+                f"{source.location(0)}: {source.count} rows against {target.count}; {self.name} needs pairs, row by row"
             )
         self.n_features_in_ = source.dim
         self.target_transforms_: list[Transform] = []
@@ -236,7 +236,7 @@ class Aligner:
         check_is_fitted(self)
         if rows.dim != self.n_features_in_:
             raise DataError(
-                f"{rows.place(0)}: X has {rows.dim} features, but {type(self).__name__} is expecting "
+                f"{rows.location(0)}: X has {rows.dim} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input; use the encoder that it was fitted on"
             )
 
@@ -256,5 +256,5 @@ def require_positive_trace(rows: Rows, moments: Moments, name: str) -> None:
     """Raise DataError where every row is the same, so that no scale exists."""
     if moments.trace <= CONSTANT:
         raise DataError(
-            f"{rows.place(0)}: all {moments.count} rows are equal (T = 0), so {name} has no scale; check the encoder"
+            f"{rows.location(0)}: all {moments.count} rows are equal (T = 0), so {name} has no scale; check the encoder"
         )

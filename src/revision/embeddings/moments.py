@@ -36,7 +36,7 @@ class Rows(Protocol):
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]: ...
 
-    def place(self, row: int) -> str: ...
+    def location(self, row: int) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ArrayRows:
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         return (self.array[start : start + rows] for start in range(0, len(self.array), rows))
 
-    def place(self, row: int) -> str:
+    def location(self, row: int) -> str:
         return f"{self.name}, row {row}"
 
 
@@ -148,7 +148,7 @@ def bad_row(rows: Rows, row: int, block: np.ndarray, index: int) -> DataError:
         fault = "a zero vector"
     else:
         fault = "a vector whose length is not a number above zero after the shift"
-    return DataError(f"{rows.place(row)}: {fault}; drop the row, or embed it again, and write the set anew")
+    return DataError(f"{rows.location(row)}: {fault}; drop the row, or embed it again, and write the set anew")
 
 
 def moments(
@@ -167,7 +167,7 @@ def moments(
     """
     source: Rows = ArrayRows(rows) if isinstance(rows, np.ndarray) else rows
     if source.count == 0:
-        raise DataError(f"{source.place(0)}: the set is empty; moments need at least one row")
+        raise DataError(f"{source.location(0)}: the set is empty; moments need at least one row")
     none, no_shift = np.empty(0), np.empty((0, source.dim))
 
     def block_moments(item: tuple[int, np.ndarray]) -> Moments:
@@ -252,5 +252,5 @@ def _read_moments(path: str | Path) -> tuple[Moments, np.ndarray]:
             found = Moments(int(values["count"]), values["mean"], float(values["deviation"]), scatter)
             return found, values["shards"].astype(np.str_)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        mend = "name a file that `revision stats --save` has written"
-        raise DataError(f"{path}: no moments here ({type(error).__name__}: {error}); {mend}") from error
+        fix = "name a file that `revision stats --save` has written"
+        raise DataError(f"{path}: no moments here ({type(error).__name__}: {error}); {fix}") from error

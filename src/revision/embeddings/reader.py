@@ -114,7 +114,7 @@ class EmbeddingSet:
             out[chosen] = views[number][rows[chosen] - first[number]]
         return out
 
-    def place(self, row: int) -> str:
+    def location(self, row: int) -> str:
         """Where row `row` of the set is, for error messages: file, row in that file, id."""
         start = row
         for shard in self.shards:
@@ -168,8 +168,8 @@ def open_embeddings(folder: str | Path) -> EmbeddingSet:
         shards = tuple(Shard(**shard) for shard in manifest["shards"])
         found = EmbeddingSet(folder, manifest["count"], manifest["dim"], manifest["dtype"], shards, manifest["about"])
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        mend = "name a folder that `revision import` or `revision embed` has written"
-        raise DataError(f"{folder}: no embedding set here ({type(error).__name__}: {error}); {mend}") from error
+        fix = "name a folder that `revision import` or `revision embed` has written"
+        raise DataError(f"{folder}: no embedding set here ({type(error).__name__}: {error}); {fix}") from error
     if sum(shard.rows for shard in shards) != found.count:
         raise DataError(f"{folder / MANIFEST}: counts {found.count} rows, its shards have others; {REBUILD}")
     for shard in shards:

@@ -117,7 +117,7 @@ def _download(where: str, model: str, revision: str | None, kinds: list[str]) ->
 
 
 def _explain(error: Exception, model: str, revision: str | None) -> str:
-    place = f"{constants.HF_HUB_CACHE}/models--{model.replace('/', '--')}/snapshots/{revision or '<commit>'}"
+    location = f"{constants.HF_HUB_CACHE}/models--{model.replace('/', '--')}/snapshots/{revision or '<commit>'}"
     if isinstance(error, GatedRepoError):
         return (
             f"the licence gate of {model} refuses: accept its terms on the model's page, `hf auth login`, then run "
@@ -130,8 +130,8 @@ def _explain(error: Exception, model: str, revision: str | None) -> str:
     if constants.HF_HUB_OFFLINE:
         return (
             f"offline and not cached: {model}; run once with HF_HUB_OFFLINE=0 and a network, or put the snapshot at "
-            f"{place}"
+            f"{location}"
         )
     if isinstance(error, LocalEntryNotFoundError | OSError):
-        return f"the hub can't be reached and {model} is not cached: try again with a network, or put it at {place}"
-    return f"{model} could not be fetched ({type(error).__name__}: {error}); try again, or put it at {place}"
+        return f"the hub can't be reached and {model} is not cached: try again with a network, or put it at {location}"
+    return f"{model} could not be fetched ({type(error).__name__}: {error}); try again, or put it at {location}"
