@@ -70,10 +70,13 @@ def plain_sum(block: np.ndarray, pivot: np.ndarray, total: np.ndarray) -> tuple[
 
 
 def _pieces(block: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """(index of the first row, float64 copy of the rows) over a block."""
+    """(index of the first row, float64 copy of the rows) over a block; the copies share their memory."""
     step = max(1, CELLS // block.shape[1])
+    copy = np.empty((min(step, len(block)), block.shape[1]))
     for start in range(0, len(block), step):
-        yield start, block[start : start + step].astype(np.float64)
+        piece = block[start : start + step]
+        copy[: len(piece)] = piece
+        yield start, copy[: len(piece)]
 
 
 def _coefficients(rows: np.ndarray, scales: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, int]:

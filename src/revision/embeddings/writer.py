@@ -103,9 +103,7 @@ class EmbeddingWriter:
                 f"{self.folder}, row {self.count}: block of shape {block.shape}, the set has dimension {self.dim}; "
                 "embed with one encoder, or write two sets"
             )
-        names = (
-            ids.cast(pa.string()) if isinstance(ids, pa.Array) else pa.array([str(name) for name in ids], pa.string())
-        )
+        names = ids if isinstance(ids, pa.StringArray) else pa.array([str(name) for name in ids], pa.string())
         if len(names) != len(block):
             raise DataError(
                 f"{self.folder}, row {self.count}: {len(names)} ids for {len(block)} rows; give one id a row"

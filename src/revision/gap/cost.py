@@ -32,7 +32,7 @@ class Cycled:
             index = np.arange(start, min(start + rows, self.count)) % len(self.array)
             yield self.array[index]
 
-    def place(self, row: int) -> str:
+    def location(self, row: int) -> str:
         """What error messages call a row."""
         return f"row {row % len(self.array)}"
 
