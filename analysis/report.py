@@ -18,7 +18,7 @@ from style import name_of
 
 from revision.audit import audit, read_published
 from revision.data.scenes import World
-from revision.io.files import sha256, write_text
+from revision.io.files import digest, write_text
 from revision.io.manifest import versions
 from revision.jobs import Duration, durations_csv, read_benchmarks
 from revision.stats.claims import VERDICTS
@@ -226,7 +226,7 @@ if __name__ == "__main__":
         versions=versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         identity={
-            str(path.relative_to(work)): sha256(path)
+            str(path.relative_to(work)): digest(path)
             for pattern in ("data/*.parquet", "encoder/*.safetensors", "llm/*/llm/*.safetensors", "scores/*.parquet")
             for path in sorted(work.glob(pattern))
         },

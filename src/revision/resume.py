@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from revision.errors import DataError, RevisionError
-from revision.io.files import sha256, write_json
+from revision.io.files import digest, write_json
 from revision.jobs import Job, Progress, planned, products, read_events
 
 LOGS = "work/logs"
@@ -44,9 +44,9 @@ def settle(folders: Iterable[Path], now: int | None = None) -> int:
 def renew(inputs: Path, results: Path) -> None:
     """Give files below `inputs` whose content is another than at the last run the time of now, whatever theirs says."""
     known = _read(results / INPUTS)
-    found = {path.as_posix(): sha256(path) for path in sorted(inputs.rglob("*")) if path.is_file()}
-    for name, digest in found.items():
-        if known.get(name, digest) != digest:
+    found = {path.as_posix(): digest(path) for path in sorted(inputs.rglob("*")) if path.is_file()}
+    for name, checksum in found.items():
+        if known.get(name, checksum) != checksum:
             os.utime(name)
     if found != known:
         write_json(results / INPUTS, found)

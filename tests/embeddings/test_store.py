@@ -139,7 +139,7 @@ def test_a_manifest_of_other_rows_or_of_another_version_is_named(tmp_path):
     with pytest.raises(DataError, match=r"shard-00000\.arrow: 50 rows where the manifest says 49"):
         open_embeddings(tmp_path / "set").array()
     path.write_text(json.dumps(manifest | {"format": "revision-embeddings-9"}))
-    with pytest.raises(DataError, match="format 'revision-embeddings-9', this version reads 'revision-embeddings-2'"):
+    with pytest.raises(DataError, match="format 'revision-embeddings-9', this version reads 'revision-embeddings-1'"):
         open_embeddings(tmp_path / "set")
 
 

@@ -12,7 +12,7 @@ from revision.align.aniso import Polar
 from revision.align.base import Aligner, check_is_fitted
 from revision.align.transforms import Linear, Noise, Shift, pack, unpack
 from revision.errors import DataError
-from revision.io.files import atomic_folder, sha256, write_json
+from revision.io.files import atomic_folder, digest, write_json
 
 FORMAT = "revision-aligner-2"
 KINDS = {cls.kind: cls for cls in (Shift, Linear, Noise, Polar)}
@@ -39,7 +39,7 @@ def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | N
             "fitted": {key: value for key, value in fitted.items() if not isinstance(value, np.ndarray)},
             "transforms": transforms,
             "target_transforms": target_transforms,
-            "tensors_sha256": sha256(part / TENSORS),
+            "tensors_xxh3_128": digest(part / TENSORS),
             "about": about or {},
         }
         write_json(part / DESCRIPTION, description)
@@ -55,7 +55,7 @@ def load_aligner(folder: str | Path) -> Aligner:
     fix = "name a folder that `revision align --save` has written, or fit anew"
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        if description["format"] != FORMAT or description["tensors_sha256"] != sha256(folder / TENSORS):
+        if description["format"] != FORMAT or description["tensors_xxh3_128"] != digest(folder / TENSORS):
             raise DataError(f"{folder / TENSORS}: altered since it was written, or of another version; {fix}")
         tensors = load_file(folder / TENSORS)
         aligner = make_aligner(description["aligner"], **description["params"])

@@ -2,7 +2,7 @@
 
 A shard has an `id` column (string) and an `embedding` column (fixed-size list of float16 or float32);
 reading maps the file into memory and copies nothing. The manifest holds count, dimension, dtype and, for each
-shard, rows, bytes and the SHA-256. A folder appears under its final name only when it is whole.
+shard, rows, bytes and an XXH3-128 checksum. A folder appears under its final name only when it is whole.
 """
 
 from revision.embeddings.merge import merge_sets

@@ -41,13 +41,14 @@ def unit_sum(block: np.ndarray, scales: np.ndarray, shifts: np.ndarray, total: n
 
 def unit_rows(block: np.ndarray, scales: np.ndarray, shifts: np.ndarray, out: np.ndarray) -> int:
     """Write the unit rows of a block, after a chain of shifts, to `out` [n, d]; otherwise as `unit_sum`."""
+    shift = np.empty((min(_step(block), len(block)), block.shape[1]))
     for start, rows in _pieces(block):
         weights, bad = _coefficients(rows, scales, shifts)
         if bad >= 0:
             return start + bad
         rows *= weights[0][:, None]
         if len(shifts):
-            rows += weights[1:].T @ shifts
+            rows += np.matmul(weights[1:].T, shifts, out=shift[: len(rows)])
         piece = out[start : start + len(rows)]
         if out.dtype == np.float16:
             _to_half(rows.astype(np.float32), piece)
@@ -69,9 +70,14 @@ def plain_sum(block: np.ndarray, pivot: np.ndarray, total: np.ndarray) -> tuple[
     return squares, -1
 
 
+def _step(block: np.ndarray) -> int:
+    """Rows a piece."""
+    return max(1, CELLS // block.shape[1])
+
+
 def _pieces(block: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """(index of the first row, float64 copy of the rows) over a block; the copies share their memory."""
-    step = max(1, CELLS // block.shape[1])
+    step = _step(block)
     copy = np.empty((min(step, len(block)), block.shape[1]))
     for start in range(0, len(block), step):
         piece = block[start : start + step]

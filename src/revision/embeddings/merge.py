@@ -35,7 +35,7 @@ def merge_sets(parts: Sequence[str | Path], folder: str | Path) -> EmbeddingSet:
         for number, (path, shard) in enumerate(sources):
             name = f"shard-{number:05d}.arrow"
             _link(path, temporary / name)
-            shards.append(Shard(name, shard.rows, shard.bytes, shard.sha256))
+            shards.append(Shard(name, shard.rows, shard.bytes, shard.xxh3_128))
         first = opened[0]
         description = {
             "format": FORMAT,

@@ -212,14 +212,14 @@ def unit_block(rows: Rows, item: tuple[int, np.ndarray]) -> np.ndarray:
 
 def save_moments(path: str | Path, found: Moments, sets: Iterable[EmbeddingSet]) -> None:
     """Write the moments of `sets` as .npz; the checksums of their shards say what they are of."""
-    shards = [shard.sha256 for each in sets for shard in each.shards]
+    shards = [shard.xxh3_128 for each in sets for shard in each.shards]
     _write_moments(path, found, np.array(shards, dtype=np.str_))
 
 
 def load_moments(path: str | Path, of: EmbeddingSet | None = None) -> Moments:
     """Moments that `save_moments` or `merge_moments` wrote; DataError if they are not those of the set `of`."""
     found, shards = _read_moments(path)
-    if of is not None and shards.tolist() != [shard.sha256 for shard in of.shards]:
+    if of is not None and shards.tolist() != [shard.xxh3_128 for shard in of.shards]:
         raise DataError(f"{path}: not the moments of {of.folder} as it is now; run `revision stats --save` again")
     return found
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from revision.errors import DataError
 from revision.io.files import check_file
 
-FORMAT = "revision-embeddings-2"
+FORMAT = "revision-embeddings-1"
 MANIFEST = "manifest.json"
 DTYPES = {"float16": pa.float16(), "float32": pa.float32()}
 REBUILD = "restore it from a copy, or write the set anew"
@@ -27,7 +27,7 @@ class Shard:
     file: str
     rows: int
     bytes: int
-    sha256: str
+    xxh3_128: str
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class EmbeddingSet:
     def verify(self) -> None:
         """Read every shard and compare it with its checksum; DataError names the first one that differs."""
         for shard in self.shards:
-            check_file(self.folder / shard.file, shard.bytes, shard.sha256, REBUILD)
+            check_file(self.folder / shard.file, shard.bytes, shard.xxh3_128, REBUILD)
 
 
 def open_rows(path: str | Path) -> EmbeddingSet | np.ndarray:

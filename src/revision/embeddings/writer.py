@@ -1,6 +1,5 @@
 """Writing embedding sets: whole or not at all, ids unique, every number finite."""
 
-import hashlib
 import io
 import re
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from revision.embeddings.reader import DTYPES, FORMAT, MANIFEST, EmbeddingSet, Shard, open_embeddings
 from revision.errors import DataError
@@ -24,7 +24,7 @@ class _Hashed(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self.handle = open(path, "wb", buffering=0)  # noqa: SIM115
-        self.digest, self.size = hashlib.sha256(), 0
+        self.digest, self.size = xxhash.xxh3_128(), 0
 
     def writable(self) -> bool:
         return True

@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
 )
 
 from revision.errors import ConfigError, DataError
-from revision.io.files import sha256
+from revision.io.files import digest
 
 DESCRIPTION = ("*.json", "*.txt", "*.model", "*.jinja")
 WEIGHTS, PICKLED, CODE = "*.safetensors", "*.bin", "*.py"
@@ -105,7 +105,7 @@ def checksum(folder: Path) -> str:
     """The first 40 digits of the SHA-256 over names and contents of the model's files in `folder`."""
     kinds = (*DESCRIPTION, WEIGHTS, PICKLED, CODE)
     files = {path for kind in kinds for path in folder.rglob(kind) if path.is_file()}
-    listing = "".join(f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in sorted(files))
+    listing = "".join(f"{path.relative_to(folder).as_posix()} {digest(path)}\n" for path in sorted(files))
     return hashlib.sha256(listing.encode()).hexdigest()[:40]
 
 
