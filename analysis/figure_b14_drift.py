@@ -60,7 +60,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 if __name__ == "__main__":
     options = arguments(__doc__).parse_args()
     texts, images = rows(options.work, "text", "short"), rows(options.work, "reference", "image")
-    step = make({"method": "realign", "params": {"steps": 2}}).fit(texts, images).stages_[0]
+    step = make({"method": "realign", "params": {"steps": 2}}).fit(texts, images).transforms_[0]
     table = measure(step.scale * texts.astype(np.float64) + step.shift)
     save_table(table, options.out[0])
     draw(table, options.out[0])

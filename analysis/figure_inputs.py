@@ -80,6 +80,6 @@ def held_out(work: Path, column: str, settings: dict[str, dict[str, Any]]) -> He
     for name, section in settings.items():
         aligner = make(section)
         aligner.fit(*((probe_text[:half], probe_image[:half]) if aligner.paired else (texts, images)))
-        moved[name] = aligner.transform(text), aligner.transform_target(image) if aligner.target_stages_ else image
+        moved[name] = aligner.transform(text), aligner.transform_target(image) if aligner.target_transforms_ else image
     fitted = FITTED_ON.format(texts=len(texts), images=len(images), pairs=half, count=len(text), dim=text.shape[1])
     return HeldOut(image, text, moved, fitted)

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from style import name_of
 
 from revision.data.scenes import World
-from revision.io.files import sha256, write_text
+from revision.io.files import digest, write_text
 from revision.io.manifest import versions
 from revision.stats.claims import VERDICTS
 from revision.stats.intervals import over_seeds
@@ -208,7 +208,7 @@ if __name__ == "__main__":
         versions=versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         identity={
-            str(path.relative_to(work)): sha256(path)
+            str(path.relative_to(work)): digest(path)
             for pattern in ("data/*.parquet", "encoder/*.safetensors", "llm/*/llm/*.safetensors", "answers/*.parquet")
             for path in sorted(work.glob(pattern))
         },

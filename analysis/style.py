@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from revision.errors import RevisionError, explain
+from revision.errors import RevisionError
 from revision.io.files import atomic_file, write_json
 
 COLOURS = {
@@ -97,7 +97,7 @@ plt.rcParams.update(
 def _say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """How every script ends on an error that the user can mend, or the system's: one line, as the commands do."""
     if isinstance(error, RevisionError | OSError):
-        print(f"error: {explain(error)}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 

@@ -3,7 +3,7 @@
 
     python benchmarks/alignment.py --sizes 10000 50000 100000 1000000
 
-Every measurement is a process of its own: it imports, compiles on a few rows, says "ready", does the work, and says
+Every measurement is a process of its own: it imports, aligns a few rows, says "ready", does the work, and says
 its seconds, its CPU seconds and its peak resident memory above that at "ready" (mapped shards count). Before each, the
 inputs are read (the page cache is warm) and unwritten pages are flushed. Methods take turns, so that a busy machine
 hurts all alike; ratios are of the medians, and a competitor counts with its better number of threads. The methods are
@@ -34,14 +34,12 @@ QUOTED = {"released_script_seconds": 10.45, "released_script_gb": 1.89, "torch_s
 COLUMNS = ["rows", "dim", "dtype", "method", "threads", "run", "seconds", "cpu_seconds", "peak_mib"]
 LABELS = {
     "engine": "revision",
-    "engine_verified": "revision, checksums first",
     "torch": "plain torch streaming",
     "pickle": "plain pickle pipeline",
     "bare": "bare reading and writing",
 }
 COLOURS = {
     "engine": "#009E73",
-    "engine_verified": "#00543D",
     "torch": "#E69F00",
     "pickle": "#882255",
     "bare": "#000000",
@@ -104,10 +102,9 @@ def ratios(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     for rows in sorted(table["rows"].unique()):
         best = median[rows].groupby("method").min()
         entry = {f"{name}_over_engine": best[name] / best["engine"] for name in SLOW & set(best.index)}
-        for name in {"engine", "engine_verified"} & set(best.index):
-            entry |= {f"{name}_{n}_threads_over_bare": t / best["bare"] for n, t in median[rows, name].items()}
+        entry |= {f"engine_{n}_threads_over_bare": t / best["bare"] for n, t in median[rows, "engine"].items()}
         entry["engine_cpu_over_bare_cpu"] = cpu[rows, "engine"].min() / cpu[rows, "bare"].min()
-        peaks = table[(table["rows"] == rows) & table["method"].str.startswith("engine")]["peak_mib"]
+        peaks = table[(table["rows"] == rows) & (table["method"] == "engine")]["peak_mib"]
         result[str(rows)] = {key: round(float(value), 3) for key, value in entry.items()}
         result[str(rows)]["engine_peak_mib"] = float(peaks.max())
     return result
@@ -141,7 +138,7 @@ def describe(table: pd.DataFrame, runs: dict[int, int], path: Path) -> dict[str,
     """Write what was measured, where and how beside the table; returns the ratios."""
     from revision.io.files import write_json
 
-    packages = ("numpy", "numba", "pyarrow", "torch", "xxhash")
+    packages = ("numpy", "pyarrow", "torch")
     found = ratios(table)
     facts = {
         "title": "Time and memory of alignment against N",

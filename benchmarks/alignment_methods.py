@@ -1,8 +1,7 @@
 """What benchmarks/alignment.py measures: four ways to run ReAlign's three steps disk to disk, and the bare reading and
 writing.
 
-- `engine`: `revision.align` on embedding shards; `engine_verified` compares the checksums of both inputs first, as
-  `revision align` does.
+- `engine`: `revision.align` on embedding shards.
 - `torch`: plain torch streaming over the same shards, float32 blocks and float64 sums.
 - `pickle`: plain pickle pipeline, written from the paper's description of the procedure: a folder of pickled lists of
   {id, embed, caption or image_path} a modality; one pass over the files for each of mu_x, mu_y, T_x, T_y and the drift
@@ -24,19 +23,12 @@ COPY_BYTES = 1 << 20
 EPSILON = 1e-12
 
 
-def engine(source: Path, target: Path, out: Path, threads: int, verify: bool = False) -> None:
+def engine(source: Path, target: Path, out: Path, threads: int) -> None:
     from revision.align import Engine, make_aligner
     from revision.embeddings import open_embeddings
 
     texts, images, how = open_embeddings(source), open_embeddings(target), Engine(threads)
-    if verify:
-        texts.verify(threads)
-        images.verify(threads)
     make_aligner("realign").fit_stream(texts, images, how).transform_stream(texts, out, engine=how)
-
-
-def engine_verified(source: Path, target: Path, out: Path, threads: int) -> None:
-    engine(source, target, out, threads, verify=True)
 
 
 def torch_streaming(source: Path, target: Path, out: Path, threads: int) -> None:
@@ -132,7 +124,6 @@ def read(folder: Path, buffer: memoryview) -> None:
 
 METHODS = {
     "engine": engine,
-    "engine_verified": engine_verified,
     "torch": torch_streaming,
     "pickle": plain_pickles,
     "bare": bare,

@@ -20,7 +20,7 @@ def covariance(rows):
 
 def linear_output(aligner, rows):
     """The rows after the aligner's linear stage, before it normalises."""
-    for stage in aligner.stages_:
+    for stage in aligner.transforms_:
         if isinstance(stage, Linear):
             return stage.apply(rows, 0)
         rows = unit(stage.scale * rows + stage.shift)
@@ -92,8 +92,8 @@ def test_ridge_equals_scikit_learn(sets):
     aligner = make_aligner("ridge", regularisation=0.2).fit(source, target)
     alpha = 0.2 * np.trace(covariance(source)) / 24 * len(source)
     expected = Ridge(alpha=alpha).fit(source, target)
-    assert np.allclose(aligner.stages_[0].matrix, expected.coef_.T, atol=1e-8)
-    assert np.allclose(aligner.stages_[0].shift, expected.intercept_, atol=1e-8)
+    assert np.allclose(aligner.transforms_[0].matrix, expected.coef_.T, atol=1e-8)
+    assert np.allclose(aligner.transforms_[0].shift, expected.intercept_, atol=1e-8)
 
 
 def test_pairs_align_better_than_statistics_on_real_pairs(real):

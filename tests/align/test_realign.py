@@ -64,12 +64,12 @@ def test_affine_step_matches_mean_and_trace(seed, d, n, pull):
     y = unit(rng.standard_normal((n, d)) + pull * rng.standard_normal(d))
     x = unit(rng.standard_normal((n + 5, d)) + pull * rng.standard_normal(d))
     aligner = make_aligner("realign", steps=2).fit(y, x)
-    (stage,) = aligner.stages_
+    (stage,) = aligner.transforms_
     moved = stage.scale * y + stage.shift
     trace = ((x - x.mean(axis=0)) ** 2).sum(axis=1).mean()
     assert np.allclose(moved.mean(axis=0), x.mean(axis=0), atol=1e-9)
     assert ((moved - moved.mean(axis=0)) ** 2).sum(axis=1).mean() == pytest.approx(trace, rel=1e-7)
-    anchored = make_aligner("realign", steps=1).fit(y, x).stages_[0]
+    anchored = make_aligner("realign", steps=1).fit(y, x).transforms_[0]
     assert np.allclose((y + anchored.shift).mean(axis=0), x.mean(axis=0), atol=1e-12)
 
 
@@ -86,7 +86,7 @@ def test_iterated_centroid_goes_below_the_single_step(real):
 
 def test_iteration_stops_at_its_limit(sets):
     aligner = make_aligner("realign_iterated", tolerance=0.0, max_iterations=2).fit(*sets)
-    assert len(aligner.stages_) == 3
+    assert len(aligner.transforms_) == 3
     assert len(aligner.centroid_errors_) == 3
 
 

@@ -74,7 +74,7 @@ def test_bad_input_is_one_line_and_exit_code_1(run, sets, tmp_path):
     (tmp_path / "text.csv").write_text("1,2")
     for name, words in (
         ("absent.npy", "no such file"),
-        ("objects.npy", "not readable as a plain .npy"),
+        ("objects.npy", "not a .npy file of numbers"),
         ("flat.npy", "expected floats [rows, dimensions]"),
         ("text.csv", "revision import"),
     ):

@@ -135,24 +135,29 @@ def test_numbers_that_python_2_wrote_as_text_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    "value",
     [
-        (Run(np.dtype, 3), "a dtype is not named by a text"),
-        (Run(np.dtype, "O"), "an array of dtype object; only plain numbers and texts"),
-        (Built(np.dtype, ("f4",), (3, "<", ("a",), None, None, -1, -1, 0)), "a dtype with fields"),
-        (Built(RECONSTRUCT, EMPTY, (1, (2,), SINGLE, False, [1, 2])), "an array whose numbers are no bytes"),
-        (Built(RECONSTRUCT, EMPTY, (1, (2,), "f4", False, TWO)), "an array without a dtype"),
-        (Built(RECONSTRUCT, EMPTY, (1, (-2,), SINGLE, False, TWO)), r"an array of shape \(-2,\) on 8 bytes"),
-        (Built(RECONSTRUCT, EMPTY, (1, (3,), SINGLE, False, TWO)), r"shape \(3,\) and dtype float32 on 8 bytes"),
-        (Run(np._core.numeric._frombuffer, TWO, SINGLE, (2,), "K"), "an array whose numbers are no bytes"),
-        (Run(SCALAR, SINGLE, b"12"), "a number whose width is not its dtype's"),
-        (Run(collections.OrderedDict, ("ab",)), "an ordered dictionary out of no list of pairs"),
+        Run(np.dtype, "O"),
+        Built(RECONSTRUCT, EMPTY, (1, (2,), SINGLE, False, [1, 2])),
+        Built(RECONSTRUCT, EMPTY, (1, (2,), "f4", False, TWO)),
+        Built(RECONSTRUCT, EMPTY, (1, (-2,), SINGLE, False, TWO)),
+        Built(RECONSTRUCT, EMPTY, (1, (3,), SINGLE, False, TWO)),
+        Run(np._core.numeric._frombuffer, TWO, SINGLE, (3,), "C"),
+        Run(SCALAR, SINGLE, b"12"),
     ],
 )
-def test_arrays_that_are_not_what_they_say_are_refused(tmp_path, value, said):
+def test_arrays_that_are_not_what_they_say_are_refused(tmp_path, value):
     (tmp_path / "odd.pkl").write_bytes(pickle.dumps(value))
-    with pytest.raises(DataError, match=rf"odd\.pkl: not a pickle of plain arrays \(.*{said}"):
+    with pytest.raises(DataError, match=r"odd\.pkl: not a pickle of plain arrays"):
         read_pickle(tmp_path / "odd.pkl")
+
+
+def test_a_dtype_takes_nothing_but_the_byte_order_from_its_pickle(tmp_path):
+    """numpy would believe a state that calls numbers objects, and follow them as pointers."""
+    kind = Built(np.dtype, ("f4",), (3, ">", None, ("a",), {"a": (np.dtype("f4"), 0)}, 8, 8, 63))
+    state = (1, (2,), kind, False, np.array([1, 2], ">f4").tobytes())
+    (tmp_path / "odd.pkl").write_bytes(pickle.dumps(Built(RECONSTRUCT, EMPTY, state)))
+    assert read_pickle(tmp_path / "odd.pkl").tolist() == [1, 2]
 
 
 def test_a_pickle_that_is_not_there_is_an_error_of_the_system(tmp_path):

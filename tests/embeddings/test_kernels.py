@@ -1,11 +1,12 @@
-"""The compiled kernels against the same chain of stages written out in extended precision."""
+"""The kernels against the same chain of shifts written out in extended precision."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from revision.embeddings.kernels import raw_view, unit_rows, unit_sum
+from revision.embeddings import kernels
+from revision.embeddings.kernels import unit_rows, unit_sum
 
 TOLERANCE = {"float16": 6e-4, "float32": 7e-8, "float64": 1e-14}
 
@@ -23,21 +24,21 @@ def chain(rows, scales, shifts):
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(1, 20),
     d=st.integers(1, 70),
-    stages=st.integers(0, 5),
+    steps=st.integers(0, 5),
     length=st.sampled_from([1.0, 1e-3, 300.0]),
     given_as=st.sampled_from(["float16", "float32", "float64"]),
     wanted=st.sampled_from(["float16", "float32", "float64"]),
 )
 @settings(max_examples=150, deadline=None)
-def test_rows_and_sums_equal_extended_precision(seed, n, d, stages, length, given_as, wanted):
+def test_rows_and_sums_equal_extended_precision(seed, n, d, steps, length, given_as, wanted):
     rng = np.random.default_rng(seed)
     rows = (length * (0.1 + rng.random((n, d)))).astype(given_as)
-    scales, shifts = 0.2 + rng.random(stages), rng.random((stages, d)) / d
+    scales, shifts = 0.2 + rng.random(steps), rng.random((steps, d)) / d
     expected = chain(rows, scales, shifts)
     out, total = np.empty((n, d), wanted), np.zeros(d)
-    assert unit_rows(raw_view(rows), scales, shifts, raw_view(out)) == -1
+    assert unit_rows(rows, scales, shifts, out) == -1
     assert np.abs(out - expected).max() <= TOLERANCE[wanted]
-    assert unit_sum(raw_view(rows), scales, shifts, total) == -1
+    assert unit_sum(rows, scales, shifts, total) == -1
     assert np.abs(total - expected.sum(axis=0)).max() < 1e-13 * n
 
 
@@ -59,3 +60,15 @@ def test_the_first_row_without_a_direction_is_told():
     assert unit_rows(rows, none, no_shift, out) == 3
     axis = np.array([[1.0, 0.0, 0.0]])
     assert unit_rows(axis, np.ones(1), -axis, out[:1]) == 0
+
+
+def test_float16_is_rounded_as_numpy_rounds_it():
+    """Every float16 of a unit row, both its neighbours' midpoints, and the numbers beside them."""
+    halves = np.arange(np.float16(1.0).view(np.uint16) + 1, dtype=np.uint16).view(np.float16).astype(np.float32)
+    middles = (halves[1:] + halves[:-1]) / 2
+    near = [np.nextafter(middles, np.float32(0)), np.nextafter(middles, np.float32(1))]
+    numbers = np.concatenate([halves, middles, *near])
+    rows = np.stack([numbers, -numbers])
+    out = np.empty(rows.shape, np.float16)
+    kernels._to_half(rows.copy(), out)
+    assert np.array_equal(out.view(np.uint16), rows.astype(np.float16).view(np.uint16))

@@ -13,7 +13,7 @@ from revision.data.scenes import World
 from revision.encoders import Encoder, EncoderSettings, load_encoder
 from revision.encoders.embed import embed_corpus
 from revision.errors import ConfigError, DataError
-from revision.io.files import sha256
+from revision.io.files import digest
 
 WORLD = World()
 SMALL = EncoderSettings(
@@ -93,9 +93,9 @@ def test_training_pulls_pairs_together(trained):
 def test_same_seed_same_bytes_and_other_seed_others(trained, tmp_path):
     run(tmp_path / "again")
     train(WORLD, SMALL, tmp_path / "other", seed=1, show_progress=False)
-    digests = [sha256(folder / "weights.safetensors") for folder in (trained, tmp_path / "again", tmp_path / "other")]
+    digests = [digest(folder / "weights.safetensors") for folder in (trained, tmp_path / "again", tmp_path / "other")]
     assert digests[0] == digests[1] != digests[2]
-    assert sha256(trained / "manifest.json") == sha256(tmp_path / "again" / "manifest.json")
+    assert digest(trained / "manifest.json") == digest(tmp_path / "again" / "manifest.json")
 
 
 def test_killed_training_resumes_to_the_same_bytes(trained, tmp_path):
@@ -153,8 +153,8 @@ def test_embedding_sets_on_disk_equal_the_encoder(trained, tmp_path):
     np.testing.assert_array_equal(images.array(), encoder.encode_pixels(WORLD.images(scenes)))
     np.testing.assert_array_equal(texts.array(), encoder.encode_texts(WORLD.captions(scenes, "short")))
     assert images.ids() == texts.ids()
-    assert texts.about["encoder"]["revision"] == encoder.revision == sha256(trained / "weights.safetensors")[:12]
-    assert texts.about["table"] == sha256(tmp_path / "probe.parquet")
+    assert texts.about["encoder"]["revision"] == encoder.revision == digest(trained / "weights.safetensors")[:12]
+    assert texts.about["table"] == digest(tmp_path / "probe.parquet")
 
 
 def test_altered_weights_and_missing_encoder_are_named(trained, tmp_path):

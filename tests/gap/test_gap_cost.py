@@ -15,7 +15,7 @@ def test_cycled_rows_are_numpys_resize(pairs):
     rows = Cycled(pairs[0][:7], 23)
     whole = np.concatenate(list(rows.blocks(5)))
     np.testing.assert_array_equal(whole, np.resize(pairs[0][:7], (23, 24)))
-    assert (rows.count, rows.dim, rows.place(9)) == (23, 24, "row 2")
+    assert (rows.count, rows.dim, rows.location(9)) == (23, 24, "row 2")
 
 
 def test_exact_mean_is_the_exactly_rounded_sum(pairs):

@@ -1,10 +1,9 @@
 """Atomic writes: no half file under the final name, and the old content survives an error."""
 
-import hashlib
-
 import pytest
+import xxhash
 
-from revision.io.files import atomic_file, atomic_folder, sha256, write_json
+from revision.io.files import atomic_file, atomic_folder, digest, write_json
 
 
 def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
@@ -54,4 +53,4 @@ def test_json_refuses_nan(tmp_path):
 
 def test_checksum(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
-    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+    assert digest(tmp_path / "a") == xxhash.xxh3_128(b"abc").hexdigest()

@@ -22,7 +22,7 @@ from revision.align.base import Engine
 from revision.align.blockwise import centroid_step
 from revision.align.covariance import frame
 from revision.align.realign import ReAlign
-from revision.align.transforms import Stage
+from revision.align.transforms import Transform
 from revision.embeddings.moments import Rows
 from revision.errors import ConfigError
 
@@ -102,14 +102,14 @@ class AnisoAlign(ReAlign):
         self.max_gain = max_gain
         self.epsilon = epsilon
 
-    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
         if self.harmonics < 1 or not 0 <= self.max_angle <= np.pi or not self.max_gain >= 1:
             raise ConfigError(f"{self.name}: needs harmonics >= 1, max_angle in [0, pi] and max_gain >= 1")
         if source.dim < 2:
             raise ConfigError(f"{self.name}: needs a dimension of at least 2")
-        start: list[Stage] = [self._affine(source, target, engine)]
+        start: list[Transform] = [self._affine(source, target, engine)]
         of_target = engine.moments(target, covariance=True)
-        started = engine.moments(source, stages=start, covariance=True)
+        started = engine.moments(source, transforms=start, covariance=True)
         vectors, rank = frame(of_target.covariance + started.covariance, self.energy)
         self.planes_ = min((rank + 1) // 2, source.dim // 2)
         basis = np.ascontiguousarray(vectors[:, : 2 * self.planes_])
@@ -118,14 +118,14 @@ class AnisoAlign(ReAlign):
         )
         gains = np.sqrt(target_square / np.maximum(source_square, np.finfo(np.float64).tiny))
         distributions = [
-            phase_density_integral(self._phase_moments(rows, stages, basis, of_target.mean, engine))
-            for rows, stages in ((source, start), (target, []))
+            phase_density_integral(self._phase_moments(rows, transforms, basis, of_target.mean, engine))
+            for rows, transforms in ((source, start), (target, []))
         ]
         turns = np.array([circular_transport(*pair) for pair in zip(*distributions, strict=True)])
         turns = np.clip(turns, -self.max_angle, self.max_angle)
         gains = np.clip(gains, 1 / self.max_gain, self.max_gain)
-        stages = [*start, Polar(basis, of_target.mean, gains, turns)]
-        return stages + centroid_step(source, of_target.mean, stages, engine)
+        transforms = [*start, Polar(basis, of_target.mean, gains, turns)]
+        return transforms + centroid_step(source, of_target.mean, transforms, engine)
 
     @staticmethod
     def _plane_squares(covariance: np.ndarray, offset: np.ndarray, basis: np.ndarray) -> np.ndarray:
@@ -133,10 +133,10 @@ class AnisoAlign(ReAlign):
         return squares.reshape(-1, 2).sum(axis=1)
 
     def _phase_moments(
-        self, rows: Rows, stages: list[Stage], basis: np.ndarray, centre: np.ndarray, engine: Engine
+        self, rows: Rows, transforms: list[Transform], basis: np.ndarray, centre: np.ndarray, engine: Engine
     ) -> np.ndarray:
         total = np.zeros((basis.shape[1] // 2, self.harmonics), np.complex128)
-        for block in engine.transformed(rows, stages, "float64"):
+        for block in engine.transformed(rows, transforms, "float64"):
             turns = np.exp(1j * np.angle(to_planes(block, basis, centre)))
             wave = np.ones_like(turns)
             for order in range(self.harmonics):

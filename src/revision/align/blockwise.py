@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from revision.align.base import Aligner, Engine, spread
+from revision.align.base import Aligner, Engine, require_positive_trace
 from revision.align.covariance import frame, power, shrink
-from revision.align.transforms import Linear, Shift, Stage
+from revision.align.transforms import Linear, Shift, Transform
 from revision.embeddings.moments import Rows
 
 
@@ -24,12 +24,12 @@ class BlockwiseCovariance(Aligner):
         self.shrinkage = shrinkage
         self.centroid = centroid
 
-    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
         of_target = engine.moments(target, covariance=True)
         anchor = Shift(1.0, of_target.mean - engine.moments(source).mean)
-        anchored = engine.moments(source, stages=[anchor], covariance=True)
-        spread(target, of_target, self.name)
-        spread(source, anchored, self.name)
+        anchored = engine.moments(source, transforms=[anchor], covariance=True)
+        require_positive_trace(target, of_target, self.name)
+        require_positive_trace(source, anchored, self.name)
         basis, self.rank_ = frame(of_target.covariance + anchored.covariance, self.energy)
         matrix = np.zeros((source.dim, source.dim))
         for block in (basis[:, : self.rank_], basis[:, self.rank_ :]):
@@ -37,10 +37,12 @@ class BlockwiseCovariance(Aligner):
                 whiten = power(shrink(block.T @ anchored.covariance @ block, self.shrinkage), -0.5)
                 colour = power(shrink(block.T @ of_target.covariance @ block, self.shrinkage), 0.5)
                 matrix += block @ whiten @ colour @ block.T
-        stages: list[Stage] = [anchor, Linear(matrix, of_target.mean - anchored.mean @ matrix)]
-        return stages + centroid_step(source, of_target.mean, stages, engine) if self.centroid else stages
+        transforms: list[Transform] = [anchor, Linear(matrix, of_target.mean - anchored.mean @ matrix)]
+        return transforms + centroid_step(source, of_target.mean, transforms, engine) if self.centroid else transforms
 
 
-def centroid_step(source: Rows, target_mean: np.ndarray, stages: list[Stage], engine: Engine) -> list[Stage]:
-    """ReAlign's third step after any stages: e' - mu' + mu_x, then unit length."""
-    return [Shift(1.0, target_mean - engine.moments(source, stages=stages).mean)]
+def centroid_step(
+    source: Rows, target_mean: np.ndarray, transforms: list[Transform], engine: Engine
+) -> list[Transform]:
+    """ReAlign's third step after any transforms: e' - mu' + mu_x, then unit length."""
+    return [Shift(1.0, target_mean - engine.moments(source, transforms=transforms).mean)]

@@ -7,7 +7,7 @@ own mean and adds noise in training only: there the target moves too (`transform
 import numpy as np
 
 from revision.align.base import Aligner, Engine
-from revision.align.transforms import Noise, Shift, Stage
+from revision.align.transforms import Noise, Shift, Transform
 from revision.embeddings.moments import Rows
 from revision.errors import ConfigError
 
@@ -15,8 +15,8 @@ from revision.errors import ConfigError
 class C3(Aligner):
     """Reading 'shift plus noise': unit(unit(e - mu_y + mu_x) + noise * g), g standard normal in each coordinate.
 
-    The shifted row has unit length before the noise comes, as every stage's result has. The paper's formula has no such
-    step, which changes little: E|e - mu_y + mu_x|^2 = 1 + T_y - T_x, near 1. `noise` is the standard deviation of a
+    The shifted row has unit length before the noise comes, as after every transform. The paper's formula lacks that,
+    which changes little: E|e - mu_y + mu_x|^2 = 1 + T_y - T_x, near 1. `noise` is the standard deviation of a
     coordinate, so the noise has a length of about noise * sqrt(d); the paper leaves it open. Row i of a set gets the
     same noise whatever the blocks and threads.
     """
@@ -28,7 +28,7 @@ class C3(Aligner):
         self.noise = noise
         self.seed = seed
 
-    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
         self.source_mean_ = engine.moments(source).mean
         self.target_mean_ = engine.moments(target).mean
         return [Shift(1.0, self._shift()), *self._noise()]
@@ -36,7 +36,7 @@ class C3(Aligner):
     def _shift(self) -> np.ndarray:
         return self.target_mean_ - self.source_mean_
 
-    def _noise(self) -> list[Stage]:
+    def _noise(self) -> list[Transform]:
         if not self.noise >= 0:
             raise ConfigError(f"{self.name}: noise must be a number of at least 0, got {self.noise!r}")
         return [Noise(float(self.noise), int(self.seed))] if self.noise else []
@@ -53,5 +53,5 @@ class C3Centred(C3):
     name = "c3_centred"
 
     def _shift(self) -> np.ndarray:
-        self.target_stages_ = [Shift(1.0, -self.target_mean_)]
+        self.target_transforms_ = [Shift(1.0, -self.target_mean_)]
         return -self.source_mean_

@@ -1,9 +1,9 @@
 """Optimal transport between the Gaussians of both modalities: the closed-form Bures-Wasserstein map."""
 
-from revision.align.base import Aligner, Engine, spread
+from revision.align.base import Aligner, Engine, require_positive_trace
 from revision.align.blockwise import centroid_step
 from revision.align.covariance import power, shrink
-from revision.align.transforms import Linear, Stage
+from revision.align.transforms import Linear, Transform
 from revision.embeddings.moments import Rows
 
 
@@ -20,13 +20,13 @@ class GaussianOT(Aligner):
         self.shrinkage = shrinkage
         self.centroid = centroid
 
-    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
         of_source, of_target = engine.moments(source, covariance=True), engine.moments(target, covariance=True)
-        spread(source, of_source, self.name)
-        spread(target, of_target, self.name)
+        require_positive_trace(source, of_source, self.name)
+        require_positive_trace(target, of_target, self.name)
         source_covariance = shrink(of_source.covariance, self.shrinkage)
         root, whiten = power(source_covariance, 0.5), power(source_covariance, -0.5)
         middle = root @ shrink(of_target.covariance, self.shrinkage) @ root
         self.matrix_ = whiten @ power((middle + middle.T) / 2, 0.5) @ whiten
-        stages: list[Stage] = [Linear(self.matrix_, of_target.mean - of_source.mean @ self.matrix_)]
-        return stages + centroid_step(source, of_target.mean, stages, engine) if self.centroid else stages
+        transforms: list[Transform] = [Linear(self.matrix_, of_target.mean - of_source.mean @ self.matrix_)]
+        return transforms + centroid_step(source, of_target.mean, transforms, engine) if self.centroid else transforms

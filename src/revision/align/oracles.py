@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from revision.align.base import Aligner, Engine
-from revision.align.transforms import Linear, Stage
+from revision.align.transforms import Linear, Transform
 from revision.embeddings.moments import Moments, Rows
 from revision.errors import ConfigError
 
@@ -32,7 +32,7 @@ def _zip_rows(left: Iterator[np.ndarray], right: Iterator[np.ndarray]) -> Iterat
 class _Oracle(Aligner):
     paired = True
 
-    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
         joint, d = paired_moments(source, target, engine), source.dim
         matrix = self._map(joint.covariance[:d, :d], joint.covariance[:d, d:])
         return [Linear(matrix, joint.mean[d:] - joint.mean[:d] @ matrix)]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from revision.align.base import Aligner, Engine, spread
-from revision.align.transforms import Shift, Stage
+from revision.align.base import Aligner, Engine, require_positive_trace
+from revision.align.transforms import Shift, Transform
 from revision.embeddings.moments import Rows
 from revision.errors import ConfigError
 
@@ -23,14 +23,14 @@ class ReAlign(Aligner):
         self.steps = steps
         self.epsilon = epsilon
 
-    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
         if self.steps not in (1, 2, 3):
             raise ConfigError(f"{self.name}: steps must be 1, 2 or 3, got {self.steps!r}")
-        stages: list[Stage] = [self._affine(source, target, engine)]
+        transforms: list[Transform] = [self._affine(source, target, engine)]
         if self.steps == 3:
-            self.drift_mean_ = engine.moments(source, stages=stages).mean
-            stages.append(Shift(1.0, self.target_mean_ - self.drift_mean_))
-        return stages
+            self.drift_mean_ = engine.moments(source, transforms=transforms).mean
+            transforms.append(Shift(1.0, self.target_mean_ - self.drift_mean_))
+        return transforms
 
     def _affine(self, source: Rows, target: Rows, engine: Engine) -> Shift:
         of_source, of_target = engine.moments(source), engine.moments(target)
@@ -38,8 +38,9 @@ class ReAlign(Aligner):
         self.source_trace_, self.target_trace_ = of_source.trace, of_target.trace
         self.scale_ = 1.0
         if self.steps > 1:
-            spread(target, of_target, self.name)
-            self.scale_ = float(np.sqrt(of_target.trace / (spread(source, of_source, self.name) + self.epsilon)))
+            require_positive_trace(target, of_target, self.name)
+            require_positive_trace(source, of_source, self.name)
+            self.scale_ = float(np.sqrt(of_target.trace / (of_source.trace + self.epsilon)))
         return Shift(self.scale_, self.target_mean_ - self.scale_ * self.source_mean_)
 
 
@@ -59,12 +60,12 @@ class ReAlignIterated(ReAlign):
 
     steps = 2
 
-    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Stage]:
-        stages: list[Stage] = [self._affine(source, target, engine)]
+    def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
+        transforms: list[Transform] = [self._affine(source, target, engine)]
         self.centroid_errors_: list[float] = []
         while True:
-            step = self.target_mean_ - engine.moments(source, stages=stages).mean
+            step = self.target_mean_ - engine.moments(source, transforms=transforms).mean
             self.centroid_errors_.append(float(np.linalg.norm(step)))
-            if self.centroid_errors_[-1] <= self.tolerance or len(stages) > self.max_iterations:
-                return stages
-            stages.append(Shift(1.0, step))
+            if self.centroid_errors_[-1] <= self.tolerance or len(transforms) > self.max_iterations:
+                return transforms
+            transforms.append(Shift(1.0, step))

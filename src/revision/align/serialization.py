@@ -1,4 +1,4 @@
-"""A fitted aligner on disk: `aligner.json` (method, parameters, stages) beside `aligner.safetensors` (means, maps)."""
+"""A fitted aligner on disk: `aligner.json` (method, parameters) beside `aligner.safetensors` (means, maps)."""
 
 import json
 from pathlib import Path
@@ -7,29 +7,28 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from sklearn.utils.validation import check_is_fitted
 
 from revision.align.aniso import Polar
-from revision.align.base import Aligner
+from revision.align.base import Aligner, check_is_fitted
 from revision.align.transforms import Linear, Noise, Shift, pack, unpack
 from revision.errors import DataError
-from revision.io.files import atomic_folder, sha256, write_json
+from revision.io.files import atomic_folder, digest, write_json
 
-FORMAT = "revision-aligner-1"
+FORMAT = "revision-aligner-2"
 KINDS = {cls.kind: cls for cls in (Shift, Linear, Noise, Polar)}
 TENSORS, DESCRIPTION = "aligner.safetensors", "aligner.json"
 
 
 def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | None = None) -> None:
     """Write a fitted aligner; replaces an older aligner of that name, no other folder."""
-    check_is_fitted(aligner, "stages_")
+    check_is_fitted(aligner)
     folder = Path(folder)
     own = folder.is_dir() and {path.name for path in folder.iterdir()} <= {DESCRIPTION, TENSORS}
     if folder.exists() and not own:
         raise DataError(f"{folder}: exists and holds no aligner; name another folder, or remove it yourself")
-    stages, tensors = pack(aligner.stages_, "stages")
-    target_stages, more = pack(aligner.target_stages_, "target_stages")
-    fitted = {key: value for key, value in vars(aligner).items() if key.endswith("_") and "stages" not in key}
+    transforms, tensors = pack(aligner.transforms_, "transforms")
+    target_transforms, more = pack(aligner.target_transforms_, "target_transforms")
+    fitted = {key: value for key, value in vars(aligner).items() if key.endswith("_") and "transforms" not in key}
     arrays = {f"fitted.{key}": np.ascontiguousarray(v) for key, v in fitted.items() if isinstance(v, np.ndarray)}
     with atomic_folder(folder) as part:
         save_file(tensors | more | arrays, part / TENSORS)
@@ -38,9 +37,9 @@ def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | N
             "aligner": aligner.name,
             "params": aligner.get_params(),
             "fitted": {key: value for key, value in fitted.items() if not isinstance(value, np.ndarray)},
-            "stages": stages,
-            "target_stages": target_stages,
-            "tensors_sha256": sha256(part / TENSORS),
+            "transforms": transforms,
+            "target_transforms": target_transforms,
+            "tensors_xxh3_128": digest(part / TENSORS),
             "about": about or {},
         }
         write_json(part / DESCRIPTION, description)
@@ -53,17 +52,17 @@ def load_aligner(folder: str | Path) -> Aligner:
     from revision.align import make_aligner
 
     folder = Path(folder)
-    mend = "name a folder that `revision align --save` has written, or fit anew"
+    fix = "name a folder that `revision align --save` has written, or fit anew"
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        if description["format"] != FORMAT or description["tensors_sha256"] != sha256(folder / TENSORS):
-            raise DataError(f"{folder / TENSORS}: altered since it was written, or of another version; {mend}")
+        if description["format"] != FORMAT or description["tensors_xxh3_128"] != digest(folder / TENSORS):
+            raise DataError(f"{folder / TENSORS}: altered since it was written, or of another version; {fix}")
         tensors = load_file(folder / TENSORS)
         aligner = make_aligner(description["aligner"], **description["params"])
-        aligner.stages_ = unpack(description["stages"], tensors, "stages", KINDS)
-        aligner.target_stages_ = unpack(description["target_stages"], tensors, "target_stages", KINDS)
+        aligner.transforms_ = unpack(description["transforms"], tensors, "transforms", KINDS)
+        aligner.target_transforms_ = unpack(description["target_transforms"], tensors, "target_transforms", KINDS)
     except (OSError, json.JSONDecodeError, KeyError, TypeError, SafetensorError) as error:
-        raise DataError(f"{folder}: no saved aligner here ({type(error).__name__}: {error}); {mend}") from error
+        raise DataError(f"{folder}: no saved aligner here ({type(error).__name__}: {error}); {fix}") from error
     arrays = {key.removeprefix("fitted."): value for key, value in tensors.items() if key.startswith("fitted.")}
     for key, value in (description["fitted"] | arrays).items():
         setattr(aligner, key, value)

@@ -9,8 +9,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import typer
 
 from revision.cli import align, data, dynamics, gap, plan, reproduce, stages
-from revision.cli.messages import FAILED, complain
-from revision.errors import is_explained
+from revision.cli.messages import FAILED
+from revision.errors import RevisionError
 
 app = typer.Typer(
     help="Measure the modality gap of an encoder, close it, and see whether closing it trains a better multimodal LLM.",
@@ -28,11 +28,9 @@ align.register(app)
 
 
 def main() -> None:
-    """Run the command; an error of the user's or of the system's is one line without a traceback, with exit code 1."""
+    """Run the command; RevisionError and OSError are one line without a traceback, with exit code 1."""
     try:
         app()
-    except Exception as error:
-        if not is_explained(error):
-            raise
-        complain(error)
+    except (RevisionError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(FAILED)

@@ -1,4 +1,4 @@
-"""The commands `import`, `embed`, `stats`, `merge` and `align`, mounted on the `revision` command by `register`."""
+"""The commands `import`, `embed`, `stats`, `merge`, `verify` and `align`."""
 
 import json
 import os
@@ -20,6 +20,7 @@ from revision.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from revision.embeddings import EmbeddingSet
+    from revision.embeddings.moments import ArrayRows
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table; no progress bar.")]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
@@ -51,11 +52,9 @@ def _show(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows[0] if len(rows) == 1 else rows))
         return
-    table = Table(title=title)
+    table = Table(title=title, show_header=False)
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row.values()))
+        table.add_row(name, *(f"{row[name]:.6g}" if isinstance(row[name], float) else str(row[name]) for row in rows))
     Console().print(table)
 
 
@@ -64,13 +63,12 @@ def _refuse_existing(path: Path, force: bool) -> None:
         raise DataError(f"{path}: exists; name another output, or add --force to replace it")
 
 
-def _opened(folder: Path, verify: bool, threads: int) -> "EmbeddingSet":
-    from revision.embeddings import open_embeddings
+def _opened(path: Path) -> "EmbeddingSet | ArrayRows":
+    from revision.embeddings import EmbeddingSet, open_rows
+    from revision.embeddings.moments import ArrayRows
 
-    found = open_embeddings(folder)
-    if verify:
-        found.verify(threads)
-    return found
+    rows = open_rows(path)
+    return rows if isinstance(rows, EmbeddingSet) else ArrayRows(rows, str(path))
 
 
 def _parameters(pairs: list[str]) -> dict[str, Any]:
@@ -158,7 +156,6 @@ def stats_command(
     folders: Annotated[list[Path], typer.Argument(help="Folders of embedding sets.")],
     threads: Threads = PROCESSORS,
     block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
-    verify: Annotated[bool, typer.Option(help="Compare checksums first.")] = True,
     save: Annotated[Path | None, typer.Option(help="Write the moments of all sets together, for `align`.")] = None,
     covariance: Annotated[bool, typer.Option(help="Accumulate the covariance too (for --save).")] = False,
     as_json: JsonFlag = False,
@@ -176,12 +173,13 @@ def stats_command(
     with reported(as_json):
         import numpy as np
 
+        from revision.embeddings import open_embeddings
         from revision.embeddings.moments import Moments, merge_all, moments, save_moments
 
         rows, sets, results = [], [], []
         with _progress(as_json) as begin:
             for folder in folders:
-                found = _opened(folder, verify, threads)
+                found = open_embeddings(folder)
                 advance, start = begin(folder.name, found.count), time.perf_counter()
                 if found.count == 0 and save is not None:  # the last parts of a small table
                     result = Moments(0, np.zeros(found.dim), 0.0)
@@ -229,11 +227,33 @@ def merge_command(
             _show("Merged", [_facts(merge_sets(parts, out))], as_json)
 
 
+def verify_command(
+    folders: Annotated[list[Path], typer.Argument(help="Embedding sets and checkpoints.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Read embedding sets and checkpoints whole and compare every file with its checksum.
+
+    Other commands compare sizes only.
+
+    Example: revision verify sets/images checkpoints/finetune/revision/seed0
+    """
+    with reported(as_json):
+        from revision.embeddings import open_embeddings
+        from revision.io.files import CHECKSUMS, check_files
+
+        for folder in folders:
+            if (folder / CHECKSUMS).is_file():
+                check_files(folder, contents=True)
+            else:
+                open_embeddings(folder).verify()
+        _show("Verified", [{"folder": str(folder), "files": "as they were written"} for folder in folders], as_json)
+
+
 def align_command(
-    source: Annotated[Path, typer.Argument(help="Embedding set to move (texts).")],
+    source: Annotated[Path, typer.Argument(help="Embedding set or .npy file to move (texts).")],
     out: Annotated[Path, typer.Argument(help="Folder of the aligned set.")],
     target: Annotated[
-        Path | None, typer.Option(help="Embedding set to move to (images); not needed with --fitted.")
+        Path | None, typer.Option(help="Embedding set or .npy file to move to (images); not needed with --fitted.")
     ] = None,
     method: Annotated[str, typer.Option(help="Name of the aligner.")] = "realign",
     param: Annotated[list[str] | None, typer.Option(help="Parameter of the aligner as name=value; repeatable.")] = None,
@@ -244,7 +264,6 @@ def align_command(
     dtype: Annotated[str | None, typer.Option(help="float16 or float32; default: as the source.")] = None,
     threads: Threads = PROCESSORS,
     block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
-    verify: Annotated[bool, typer.Option(help="Compare checksums of the inputs first.")] = True,
     force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -254,6 +273,8 @@ def align_command(
 
       revision align sets/texts sets/texts_aligned --target sets/images
 
+      revision align texts.npy aligned --target images.npy
+
       revision align sets/texts out --target sets/images --method realign --param steps=2 --save fitted/realign
 
       revision align sets/queries out --fitted fitted/realign --json
@@ -262,6 +283,7 @@ def align_command(
         from threadpoolctl import threadpool_limits
 
         from revision.align import Engine, load_aligner, make_aligner, save_aligner
+        from revision.embeddings import EmbeddingSet
         from revision.embeddings.moments import load_moments
 
         for path in (out, save):
@@ -272,12 +294,15 @@ def align_command(
         if fitted is not None and (param or save or source_moments or target_moments):
             raise ConfigError("--param, --save and --*-moments belong to a fit; leave them out with --fitted")
         aligner = load_aligner(fitted) if fitted is not None else make_aligner(method, **_parameters(param or []))
-        start, rows = time.perf_counter(), _opened(source, verify, threads)
-        with _progress(as_json) as begin, threadpool_limits(threads, user_api="blas"):
+        start, rows = time.perf_counter(), _opened(source)
+        with _progress(as_json) as begin, threadpool_limits(1, user_api="blas"):  # threads take blocks instead
             if target is not None:
-                goal = _opened(target, verify, threads)
-                files = ((rows, source_moments), (goal, target_moments))
-                known = {each.folder: load_moments(file, each) for each, file in files if file is not None}
+                goal, known = _opened(target), {}
+                for each, file in ((rows, source_moments), (goal, target_moments)):
+                    if file is not None and not isinstance(each, EmbeddingSet):
+                        raise ConfigError(f"{file}: moments are of an embedding set; leave them out for a .npy file")
+                    if file is not None and isinstance(each, EmbeddingSet):
+                        known[each.folder] = load_moments(file, each)
                 engine = Engine(threads, block_rows, begin("fit", None), known)
                 aligner.fit_stream(rows, goal, engine)
                 if save is not None:
@@ -293,13 +318,14 @@ def _facts(found: "EmbeddingSet") -> dict[str, Any]:
 
 def _speed(rows: int, start: float) -> dict[str, float]:
     seconds = time.perf_counter() - start
-    return {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds, 1)}
+    return {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds)}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands `import`, `embed`, `stats`, `merge` and `align` to `app`."""
+    """Add the commands `import`, `embed`, `stats`, `merge`, `verify` and `align` to `app`."""
     app.command("import", no_args_is_help=True)(import_command)
     app.command("embed", no_args_is_help=True)(embed_command)
     app.command("stats", no_args_is_help=True)(stats_command)
     app.command("merge", no_args_is_help=True)(merge_command)
+    app.command("verify", no_args_is_help=True)(verify_command)
     app.command("align", no_args_is_help=True)(align_command)

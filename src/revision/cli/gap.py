@@ -1,10 +1,10 @@
 """Command `revision gap`."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -21,6 +21,8 @@ def pair_up(image: Any, text: Any, unpaired: bool) -> tuple[Any, Any, bool, str]
 
     Sets on disk are paired where their ids are the same, in whatever order; arrays where they have as many rows.
     """
+    import numpy as np
+
     from revision.embeddings.rows import as_rows
 
     counts = as_rows(image, "image").count, as_rows(text, "text").count
@@ -75,7 +77,8 @@ def gap(
         images, texts, paired, why = pair_up(open_rows(image), open_rows(text), unpaired)
         settings = SuiteSettings(seed=seed, rows=rows, sample=sample, fit_share=fit_share)
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        quiet = not sys.stderr.isatty()
+        with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
             task = progress.add_task("reading", total=None)
             suite = run_suite(
                 images,

@@ -15,7 +15,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from revision.encoders.scenes_encoder import CONFIG, WEIGHTS
 from revision.errors import ConfigError
-from revision.io.files import sha256, write_json
+from revision.io.files import digest, write_json
 from revision.settings import check_numbers
 
 PAD, START, END = "<pad>", "<start>", "<end>"
@@ -138,7 +138,7 @@ class ClipEncoder(nn.Module):
         folder = Path(folder)
         save_file({name: value.contiguous().cpu() for name, value in self.state_dict().items()}, folder / WEIGHTS)
         config = {
-            "family": self.name, "settings": asdict(self.settings), "weights": sha256(folder / WEIGHTS),
+            "family": self.name, "settings": asdict(self.settings), "weights": digest(folder / WEIGHTS),
             "tokenizer": json.loads(self.tokenizer.to_str()),
         }  # fmt: skip
         write_json(folder / CONFIG, config)

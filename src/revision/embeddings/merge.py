@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import xxhash
 
 from revision.embeddings.reader import FORMAT, MANIFEST, EmbeddingSet, Shard, open_embeddings
 from revision.errors import DataError
@@ -80,7 +79,7 @@ def _refuse_gaps(parts: list[EmbeddingSet]) -> None:
 
 def _refuse_duplicates(parts: list[EmbeddingSet]) -> None:
     names = [name for part in parts for name in part.ids().to_pylist()]
-    hashes = np.fromiter((xxhash.xxh3_64_intdigest(name.encode()) for name in names), np.uint64, len(names))
+    hashes = np.fromiter(map(hash, names), np.int64, len(names))
     if len(np.unique(hashes)) < len(hashes):
         name, times = Counter(names).most_common(1)[0]
         if times > 1:

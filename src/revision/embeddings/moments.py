@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from revision.embeddings import EmbeddingSet
+from revision.embeddings import EmbeddingSet, kernels
 from revision.errors import DataError
 from revision.io.files import atomic_file
 from revision.io.prefetch import ordered_map
@@ -33,7 +33,7 @@ class Rows(Protocol):
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]: ...
 
-    def place(self, row: int) -> str: ...
+    def location(self, row: int) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,14 @@ class ArrayRows:
     def dim(self) -> int:
         return self.array.shape[1]
 
+    @property
+    def dtype(self) -> str:
+        return "float16" if self.array.dtype == np.float16 else "float32"
+
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
         return (self.array[start : start + rows] for start in range(0, len(self.array), rows))
 
-    def place(self, row: int) -> str:
+    def location(self, row: int) -> str:
         return f"{self.name}, row {row}"
 
 
@@ -120,7 +124,7 @@ def bad_row(rows: Rows, row: int, block: np.ndarray, index: int) -> DataError:
         fault = "a zero vector"
     else:
         fault = "a vector whose length is not a number above zero after the shift"
-    return DataError(f"{rows.place(row)}: {fault}; drop the row, or embed it again, and write the set anew")
+    return DataError(f"{rows.location(row)}: {fault}; drop the row, or embed it again, and write the set anew")
 
 
 def moments(
@@ -139,14 +143,12 @@ def moments(
     """
     source: Rows = ArrayRows(rows) if isinstance(rows, np.ndarray) else rows
     if source.count == 0:
-        raise DataError(f"{source.place(0)}: the set is empty; moments need at least one row")
-    from revision.embeddings import kernels
-
+        raise DataError(f"{source.location(0)}: the set is empty; moments need at least one row")
     none, no_shift = np.empty(0), np.empty((0, source.dim))
 
     def block_moments(item: tuple[int, np.ndarray]) -> Moments:
         start, block = item
-        raw, total = kernels.raw_view(block), np.zeros(source.dim)
+        total = np.zeros(source.dim)
         if covariance:
             block = unit_block(source, item) if unit else np.asarray(block, dtype=np.float64)
             if not np.isfinite(block).all():
@@ -154,11 +156,11 @@ def moments(
                 raise bad_row(source, start + index, block, index)
             return Moments.of(block, covariance=True)
         if unit:
-            squares, bad = float(len(block)), kernels.unit_sum(raw, none, no_shift, total)
+            squares, bad = float(len(block)), kernels.unit_sum(block, none, no_shift, total)
             pivot = np.zeros(source.dim)
         else:
             pivot = np.asarray(block[0], dtype=np.float64)
-            squares, bad = kernels.plain_sum(raw, pivot, total)
+            squares, bad = kernels.plain_sum(block, pivot, total)
         if bad >= 0:
             raise bad_row(source, start + bad, block, bad)
         shift = total / len(block)
@@ -176,11 +178,9 @@ def moments(
 
 def unit_block(rows: Rows, item: tuple[int, np.ndarray]) -> np.ndarray:
     """The rows of a numbered block as float64 [k, d] of length 1; raises DataError for a bad row."""
-    from revision.embeddings import kernels
-
     start, block = item
     out = np.empty(block.shape)
-    bad = kernels.unit_rows(kernels.raw_view(block), np.empty(0), np.empty((0, block.shape[1])), out)
+    bad = kernels.unit_rows(block, np.empty(0), np.empty((0, block.shape[1])), out)
     if bad >= 0:
         raise bad_row(rows, start + bad, block, bad)
     return out
@@ -228,5 +228,5 @@ def _read_moments(path: str | Path) -> tuple[Moments, np.ndarray]:
             found = Moments(int(values["count"]), values["mean"], float(values["deviation"]), scatter)
             return found, values["shards"].astype(np.str_)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        mend = "name a file that `revision stats --save` has written"
-        raise DataError(f"{path}: no moments here ({type(error).__name__}: {error}); {mend}") from error
+        fix = "name a file that `revision stats --save` has written"
+        raise DataError(f"{path}: no moments here ({type(error).__name__}: {error}); {fix}") from error

@@ -3,7 +3,6 @@
 import json
 import mmap
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 
 from revision.errors import DataError
+from revision.io.files import check_file
 
 FORMAT = "revision-embeddings-1"
 MANIFEST = "manifest.json"
 DTYPES = {"float16": pa.float16(), "float32": pa.float32()}
-READ_BYTES = 1 << 20
 REBUILD = "restore it from a copy, or write the set anew"
 
 
@@ -116,7 +114,7 @@ class EmbeddingSet:
             out[chosen] = views[number][rows[chosen] - first[number]]
         return out
 
-    def place(self, row: int) -> str:
+    def location(self, row: int) -> str:
         """Where row `row` of the set is, for error messages: file, row in that file, id."""
         start = row
         for shard in self.shards:
@@ -129,20 +127,10 @@ class EmbeddingSet:
             start -= shard.rows
         return f"{self.folder}, row {row}"
 
-    def verify(self, threads: int = 1) -> None:
-        """Compare every shard with its checksum; raises DataError that names the first shard that differs."""
-
-        def check(shard: Shard) -> None:
-            path, digest, buffer = self.folder / shard.file, xxhash.xxh3_128(), bytearray(READ_BYTES)
-            with open(path, "rb", buffering=0) as handle:
-                while size := handle.readinto(buffer):
-                    digest.update(memoryview(buffer)[:size])
-            if digest.hexdigest() != shard.xxh3_128:
-                raise DataError(f"{path}: altered since it was written (checksum differs); {REBUILD}")
-
-        with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(check, self.shards):
-                pass
+    def verify(self) -> None:
+        """Read every shard and compare it with its checksum; DataError names the first one that differs."""
+        for shard in self.shards:
+            check_file(self.folder / shard.file, shard.bytes, shard.xxh3_128, REBUILD)
 
 
 def open_rows(path: str | Path) -> EmbeddingSet | np.ndarray:
@@ -158,10 +146,9 @@ def open_rows(path: str | Path) -> EmbeddingSet | np.ndarray:
     if path.suffix != ".npy":
         raise DataError(f"{path}: not an embedding folder and not a .npy file; convert it with `revision import`")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError) as error:
-        mend = "convert it with `revision import`"
-        raise DataError(f"{path}: not readable as a plain .npy array ({error}); {mend}") from error
+        raise DataError(f"{path}: not a .npy file of numbers ({error}); write the array with `numpy.save`") from error
     if array.ndim != 2 or array.dtype.kind != "f":
         raise DataError(f"{path}: expected floats [rows, dimensions], got {array.dtype} {array.shape}")
     return np.asarray(array)
@@ -181,15 +168,10 @@ def open_embeddings(folder: str | Path) -> EmbeddingSet:
         shards = tuple(Shard(**shard) for shard in manifest["shards"])
         found = EmbeddingSet(folder, manifest["count"], manifest["dim"], manifest["dtype"], shards, manifest["about"])
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        mend = "name a folder that `revision import` or `revision embed` has written"
-        raise DataError(f"{folder}: no embedding set here ({type(error).__name__}: {error}); {mend}") from error
+        fix = "name a folder that `revision import` or `revision embed` has written"
+        raise DataError(f"{folder}: no embedding set here ({type(error).__name__}: {error}); {fix}") from error
     if sum(shard.rows for shard in shards) != found.count:
         raise DataError(f"{folder / MANIFEST}: counts {found.count} rows, its shards have others; {REBUILD}")
     for shard in shards:
-        path = folder / shard.file
-        size = path.stat().st_size if path.is_file() else None
-        if size is None:
-            raise DataError(f"{path}: missing; {REBUILD}")
-        if size != shard.bytes:
-            raise DataError(f"{path}: {size} bytes where {shard.bytes} were written (truncated or altered); {REBUILD}")
+        check_file(folder / shard.file, shard.bytes, None, REBUILD)
     return found

@@ -16,7 +16,7 @@ from revision.embeddings.reader import DTYPES, FORMAT, MANIFEST, EmbeddingSet, S
 from revision.errors import DataError
 from revision.io.files import atomic_folder, write_json
 
-SHARD_BYTES = 32 << 20
+SHARD_BYTES = 16 << 20
 
 
 class _Hashed(io.RawIOBase):
@@ -53,7 +53,7 @@ class EmbeddingWriter:
 
     `shard_rows` defaults to shards of about 32 MiB. The set replaces an older embedding set of the same name, never
     any other folder. Raises DataError for duplicate ids, a wrong dimension and non-finite numbers (`checked=False`
-    skips this for rows that a kernel has already checked), DiskError where the system refuses to write.
+    skips this for rows that a kernel has already checked).
     """
 
     def __init__(
@@ -103,17 +103,14 @@ class EmbeddingWriter:
                 f"{self.folder}, row {self.count}: block of shape {block.shape}, the set has dimension {self.dim}; "
                 "embed with one encoder, or write two sets"
             )
-        names = (
-            ids.cast(pa.string()) if isinstance(ids, pa.Array) else pa.array([str(name) for name in ids], pa.string())
-        )
+        names = ids if isinstance(ids, pa.StringArray) else pa.array([str(name) for name in ids], pa.string())
         if len(names) != len(block):
             raise DataError(
                 f"{self.folder}, row {self.count}: {len(names)} ids for {len(block)} rows; give one id a row"
             )
         if self.checked:
             self._check_finite(block)
-            hashes = (xxhash.xxh3_64_intdigest(str(name).encode()) for name in names.to_pylist())
-            self.hashes.append(np.fromiter(hashes, np.uint64, len(names)))
+            self.hashes.append(np.fromiter(map(hash, names.to_pylist()), np.int64, len(names)))
         with np.errstate(over="ignore"):
             cast = np.ascontiguousarray(block, dtype=self.dtype)
         if self.checked and cast.dtype != block.dtype and not np.isfinite(cast).all():
@@ -186,7 +183,7 @@ class EmbeddingWriter:
         self._stack.__exit__(kind, error, trace)
 
     def _refuse_duplicates(self) -> None:
-        hashes = np.sort(np.concatenate(self.hashes)) if self.hashes else np.empty(0, np.uint64)
+        hashes = np.sort(np.concatenate(self.hashes)) if self.hashes else np.empty(0, np.int64)
         if not (hashes[1:] == hashes[:-1]).any():
             return
         written = EmbeddingSet(self._part, self.count, self.dim, self.dtype, tuple(self.shards))

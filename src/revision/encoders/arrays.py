@@ -7,7 +7,7 @@ from typing import ClassVar, NoReturn
 from revision.embeddings import EmbeddingSet, open_rows
 from revision.embeddings.reader import MANIFEST
 from revision.errors import DataError
-from revision.io.files import sha256
+from revision.io.files import digest
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ReadyMade:
         self.name, self.settings = name, settings
         self.image, self.text = open_rows(settings.image), open_rows(settings.text)
         digests = [
-            sha256(path / MANIFEST if path.is_dir() else path) for path in map(Path, (settings.image, settings.text))
+            digest(path / MANIFEST if path.is_dir() else path) for path in map(Path, (settings.image, settings.text))
         ]
         self.revision = "+".join(digest[:12] for digest in digests)
         dims = [rows.dim if isinstance(rows, EmbeddingSet) else rows.shape[1] for rows in (self.image, self.text)]

@@ -16,7 +16,7 @@ from revision.embeddings import EmbeddingSet, EmbeddingWriter
 from revision.embeddings.merge import ROWS
 from revision.encoders.base import Encoder
 from revision.errors import ConfigError, DataError
-from revision.io.files import sha256
+from revision.io.files import digest
 from revision.io.prefetch import ordered_map
 
 BLOCK = 1024
@@ -42,7 +42,7 @@ def embed_corpus(
     count = open_corpus(table, ("id", column)).metadata.num_rows
     about: dict[str, Any] = {
         "column": column,
-        "table": sha256(table),
+        "table": digest(table),
         "encoder": {"name": encoder.name, "revision": encoder.revision},
     }
     start, stop = 0, count

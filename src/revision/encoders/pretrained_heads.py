@@ -23,7 +23,7 @@ from transformers import BertConfig, BertModel
 from revision.encoders.efficientnet_lite0 import FEATURES, EfficientNetLite0
 from revision.encoders.scenes_encoder import CONFIG, REVISION_DIGITS, SHARES, WEIGHTS
 from revision.errors import ConfigError, DataError
-from revision.io.files import sha256, write_json
+from revision.io.files import digest, write_json
 from revision.settings import check_numbers, from_mapping
 
 FAMILY = "pretrained_heads"
@@ -81,7 +81,7 @@ class Towers:
         self.settings = settings
         vision = package_file(settings.vision_package, VISION_FILE)
         text = package_file(settings.text_package, TEXT_FILE)
-        self.revision = f"{sha256(vision)[:REVISION_DIGITS]}-{sha256(text)[:REVISION_DIGITS]}"
+        self.revision = f"{digest(vision)[:REVISION_DIGITS]}-{digest(text)[:REVISION_DIGITS]}"
         self.vision = EfficientNetLite0()
         self.vision.load_state_dict(torch.load(vision, weights_only=True, map_location="cpu"))
         self.vision.eval()
@@ -156,7 +156,7 @@ class Heads(nn.Module):
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS)
         config = {
             "family": FAMILY, "settings": asdict(self.settings), "towers": self.towers_revision,
-            "weights": sha256(folder / WEIGHTS),
+            "weights": digest(folder / WEIGHTS),
         }  # fmt: skip
         write_json(folder / CONFIG, config)
 
@@ -189,8 +189,8 @@ class PretrainedEncoder:
         """Load the heads in `folder` and their towers. Raises DataError if either is not what was trained."""
         folder = Path(folder)
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        digest = sha256(folder / WEIGHTS)
-        if digest != config["weights"]:
+        found = digest(folder / WEIGHTS)
+        if found != config["weights"]:
             raise DataError(f"{folder / WEIGHTS}: checksum differs from {CONFIG}; train or copy the encoder again")
         settings = from_mapping(HeadSettings, config["settings"], str(folder / CONFIG))
         towers = Towers(settings)
@@ -201,4 +201,4 @@ class PretrainedEncoder:
             )
         heads = Heads(settings, FEATURES, towers.text_features)
         heads.load_state_dict(load_file(folder / WEIGHTS))
-        return cls(towers, heads, f"{digest[:REVISION_DIGITS]}-{towers.revision}")
+        return cls(towers, heads, f"{found[:REVISION_DIGITS]}-{towers.revision}")

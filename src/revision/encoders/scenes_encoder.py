@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from revision.errors import ConfigError, DataError
-from revision.io.files import sha256, write_json
+from revision.io.files import digest, write_json
 from revision.settings import check_numbers, from_mapping
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
@@ -178,7 +178,7 @@ class DualEncoder(nn.Module):
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS)
         config = {
             "family": "dual", "image_size": self.image_size, "vocabulary": self.vocabulary,
-            "settings": asdict(self.settings), "weights": sha256(folder / WEIGHTS),
+            "settings": asdict(self.settings), "weights": digest(folder / WEIGHTS),
         }  # fmt: skip
         write_json(folder / CONFIG, config)
 
@@ -187,11 +187,11 @@ class DualEncoder(nn.Module):
         """Load what `save` wrote. Raises DataError if the weights are not those the configuration names."""
         folder = Path(folder)
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        digest = sha256(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
-        if digest != config["weights"]:
+        found = digest(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
+        if found != config["weights"]:
             raise DataError(f"{folder / WEIGHTS}: checksum differs from {CONFIG}; train or copy the encoder again")
         settings = from_mapping(EncoderSettings, config["settings"], str(folder / CONFIG))
         model = cls(settings, config["vocabulary"], config["image_size"])
         model.load_state_dict(load_file(folder / WEIGHTS))
-        model.revision = digest[:REVISION_DIGITS]
+        model.revision = found[:REVISION_DIGITS]
         return model.eval()

@@ -32,7 +32,7 @@ class Cycled:
             index = np.arange(start, min(start + rows, self.count)) % len(self.array)
             yield self.array[index]
 
-    def place(self, row: int) -> str:
+    def location(self, row: int) -> str:
         """What error messages call a row."""
         return f"row {row % len(self.array)}"
 
@@ -69,7 +69,7 @@ def mean_errors(rows: Rows) -> dict[str, float]:
 def fit_and_transform(aligner: Aligner, source: Rows, target: Rows) -> None:
     """Fit on two sets and move every source row in blocks that are dropped at once: the work without a disk."""
     aligner.fit_stream(source, target)
-    for _ in Engine().transformed(source, aligner.stages_, "float32"):
+    for _ in Engine().transformed(source, aligner.transforms_, "float32"):
         pass
 
 

@@ -277,7 +277,7 @@ def run_suite(
             notes.append(f"{name} could not be fitted and is left out: {error}")
             continue
         moved = Side.of(aligner.transform(texts), text_sample)
-        target = aligner.transform_target(images) if aligner.target_stages_ else None
+        target = aligner.transform_target(images) if aligner.target_transforms_ else None
         against = image_side if target is None else Side.of(target, image_sample)
         if target is not None:
             moved_images[name] = against

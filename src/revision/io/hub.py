@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
 )
 
 from revision.errors import ConfigError, DataError
-from revision.io.files import sha256
+from revision.io.files import digest
 
 DESCRIPTION = ("*.json", "*.txt", "*.model", "*.jinja")
 WEIGHTS, PICKLED, CODE = "*.safetensors", "*.bin", "*.py"
@@ -105,7 +105,7 @@ def checksum(folder: Path) -> str:
     """The first 40 digits of the SHA-256 over names and contents of the model's files in `folder`."""
     kinds = (*DESCRIPTION, WEIGHTS, PICKLED, CODE)
     files = {path for kind in kinds for path in folder.rglob(kind) if path.is_file()}
-    listing = "".join(f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in sorted(files))
+    listing = "".join(f"{path.relative_to(folder).as_posix()} {digest(path)}\n" for path in sorted(files))
     return hashlib.sha256(listing.encode()).hexdigest()[:40]
 
 
@@ -117,7 +117,7 @@ def _download(where: str, model: str, revision: str | None, kinds: list[str]) ->
 
 
 def _explain(error: Exception, model: str, revision: str | None) -> str:
-    place = f"{constants.HF_HUB_CACHE}/models--{model.replace('/', '--')}/snapshots/{revision or '<commit>'}"
+    location = f"{constants.HF_HUB_CACHE}/models--{model.replace('/', '--')}/snapshots/{revision or '<commit>'}"
     if isinstance(error, GatedRepoError):
         return (
             f"the licence gate of {model} refuses: accept its terms on the model's page, `hf auth login`, then run "
@@ -130,8 +130,8 @@ def _explain(error: Exception, model: str, revision: str | None) -> str:
     if constants.HF_HUB_OFFLINE:
         return (
             f"offline and not cached: {model}; run once with HF_HUB_OFFLINE=0 and a network, or put the snapshot at "
-            f"{place}"
+            f"{location}"
         )
     if isinstance(error, LocalEntryNotFoundError | OSError):
-        return f"the hub can't be reached and {model} is not cached: try again with a network, or put it at {place}"
-    return f"{model} could not be fetched ({type(error).__name__}: {error}); try again, or put it at {place}"
+        return f"the hub can't be reached and {model} is not cached: try again with a network, or put it at {location}"
+    return f"{model} could not be fetched ({type(error).__name__}: {error}); try again, or put it at {location}"

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from revision.io.files import sha256, write_json
+from revision.io.files import digest, write_json
 
 PACKAGES = ("numpy", "pyarrow", "scikit-learn", "torch", "transformers", "accelerate", "lmms-eval", "snakemake")
 
@@ -20,14 +20,14 @@ def manifest(
 ) -> dict[str, Any]:
     """Describe an artefact of the given kind.
 
-    `inputs` maps a role to a file whose SHA-256 identifies it. No clock and no path enters, so that
+    `inputs` maps a role to a file whose digest identifies it. No clock and no path enters, so that
     the same work gives the same bytes.
     """
     return {
         "kind": kind,
         "settings": settings,
         "seed": seed,
-        "inputs": {role: sha256(path) for role, path in sorted(inputs.items())},
+        "inputs": {role: digest(path) for role, path in sorted(inputs.items())},
         "versions": versions(),
         **facts,
     }

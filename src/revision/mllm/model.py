@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from revision.errors import DataError
-from revision.io.files import atomic_folder, sha256, verify_checksums, write_checksums, write_json
+from revision.io.files import atomic_folder, check_files, digest, write_checksums, write_json
 from revision.mllm.projector import Projector
 from revision.mllm.prompts import IGNORE, ends, question_prompt
 
@@ -118,7 +118,7 @@ class ReVisionModel(nn.Module):
                 self.llm.save_pretrained(temporary / "llm", state_dict=llm)
                 self.tokenizer.save_pretrained(temporary / "llm")
             else:
-                place, manifest = os.path.relpath(llm_folder, folder), sha256(Path(llm_folder) / MANIFEST)
+                place, manifest = os.path.relpath(llm_folder, folder), digest(Path(llm_folder) / MANIFEST)
                 write_json(temporary / REFERENCE, {"folder": place, "manifest": manifest})
             if self.projector is not None:
                 save_file(projector or self.projector.state_dict(), temporary / "projector.safetensors")
@@ -133,7 +133,7 @@ class ReVisionModel(nn.Module):
         folder = Path(folder)
         llm, tokenizer = load_llm(_llm_folder(folder) / "llm", device, dtype)
         weights = folder / "projector.safetensors"
-        verify_checksums(folder, weights.name)
+        check_files(folder, weights.name)
         if not weights.exists():
             return cls(llm, tokenizer, None)
         try:
@@ -156,7 +156,7 @@ def _llm_folder(folder: Path) -> Path:
     values = json.loads(reference.read_text(encoding="utf-8"))
     place = Path(os.path.normpath(folder.resolve() / values["folder"]))
     manifest = place / MANIFEST
-    if not manifest.is_file() or sha256(manifest) != values["manifest"]:
+    if not manifest.is_file() or digest(manifest) != values["manifest"]:
         state = "has changed since" if manifest.is_file() else "has gone"
         raise DataError(f"{reference}: the language model it refers to, {place}, {state}; make both again")
     return place
@@ -180,7 +180,7 @@ def load_llm(
     """
     if not (Path(source) / "config.json").exists():
         raise DataError(f"{source}: no language model there (config.json is missing); run the rule that makes it")
-    verify_checksums(Path(source).parent, Path(source).name)
+    check_files(Path(source).parent, Path(source).name)
     try:
         llm = AutoModelForCausalLM.from_pretrained(
             source, local_files_only=True, dtype=dtype, device_map=None if device == "cpu" else device

@@ -34,7 +34,6 @@ def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) 
     Raises DataError for an altered set, one whose dimension is not `dim`, and where a row's id is not the table's.
     """
     stored = open_embeddings(folder)
-    stored.verify()
     if dim not in (None, stored.dim):
         raise DataError(
             f"{folder}: embeddings of dimension {stored.dim}, the projector reads {dim}; embed with the encoder that "

