@@ -1,13 +1,13 @@
 """Figure 1: contrastive training under observation in a fixed frame, and the verdicts on its four claims."""
 
-import argparse
 import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from figure_inputs import arguments
 from matplotlib.axes import Axes
-from style import describe, save, save_table
+from style import describe, run, save, save_table
 
 from revision.dynamics.verdicts import verdicts
 from revision.geometry.spectrum import EFFECTIVE_ENERGY
@@ -87,51 +87,31 @@ def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, outcome: pd
     save(figure, path)
 
 
-def caption(settings: dict, summaries: list[dict], outcome: pd.Series, mean: dict[str, float]) -> str:
-    """What was done and what the paper leaves open."""
-    encoder, monitor = settings["encoder"], settings["monitor"]
-    ranks = sorted({one["rank"] for one in summaries})
-    data = "the built-in world" if "world" in settings else "webdataset shards"
-    return (
-        f"Mean over {len(summaries)} seeds with its 95% band. Dual encoder of dimension {encoder['dim']} from scratch"
-        f" on {data}, {encoder['steps']} steps of batch {encoder['batch']}; observed every"
-        f" {monitor['every']} steps on {monitor['probe']} held-out pairs and {monitor['gradient_batches']} batches."
-        f" Frame frozen at step {summaries[0]['frozen_at']} (dotted), where U holds {monitor['energy']:.0%} of the"
-        f" energy: r = {' or '.join(map(str, ranks))} of {encoder['dim']}; late window shaded. Gradients are those with"
-        " respect to the unit embeddings. Effective condition number: largest eigenvalue over the last within"
-        f" {EFFECTIVE_ENERGY:.0%} of the trace; grey dashes: what isotropic gradients or an isotropic sample of the"
-        f" same size give. Late leakage {mean['leak']:.2f}, isotropic {mean['leak_isotropic']:.2f}; sine of the largest"
-        f" principal angle {mean['sin_theta']:.2f}, root mean square over all angles {mean['sin_theta_rms']:.2f}; the"
-        f" bound of appendix C, on a share that never exceeds 1: {mean['leak_bound']:.2f}."
-        f" Concentration of zeta directions: kappa {mean['zeta_kappa']:.2f}, by chance {mean['zeta_kappa_chance']:.2f}."
-        f" Coupling of delta and zeta: |L| {mean['coupling_norm']:.2f}, held-out R^2"
-        f" {mean['coupling_r_squared_held']:.2f}. Pooling the late window would add {mean['zeta_pooled_extra']:.1%} to"
-        " the trace of Cov(zeta) (lemma B.9). Verdicts, by criteria written before the result: "
-        + ", ".join(f"{claim[-1]} {verdict}" for claim, verdict in outcome.items())
-        + "."
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(
+        __doc__, "verdicts", runs={"type": Path, "nargs": "+", "help": "folders of `revision dynamics`"}
     )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path, nargs="+", help="Folders that `revision dynamics` wrote, one a seed.")
-    parser.add_argument("--verdicts", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    table, summaries, settings = read(options.runs)
+    (out,), (table, summaries, settings) = options.out, read(options.runs)
     judged = verdicts(summaries)
     outcome = judged.drop_duplicates("claim").set_index("claim").claim_verdict
     mean = pd.DataFrame(summaries).mean().to_dict()
-    save_table(table, options.out)
+    save_table(table, out)
     save_table(judged, options.verdicts)
-    draw(table, summaries, settings, outcome, options.out)
+    draw(table, summaries, settings, outcome, out)
     describe(
-        options.out,
-        "Contrastive training in a fixed frame",
-        "figure 1",
-        caption(settings, summaries, outcome, mean),
-        "Four panels of curves over training steps: gradient leakage with its baseline, cosine and drift of gamma,"
-        " condition number and gradient correlation of the residual in U, condition number and angle in V.",
+        out,
+        {
+            "encoder": settings["encoder"],
+            "monitor": settings["monitor"],
+            "world": "world" in settings,
+            "seeds": len(summaries),
+            "frozen_at": summaries[0]["frozen_at"],
+            "ranks": sorted({one["rank"] for one in summaries}),
+            "energy": EFFECTIVE_ENERGY,
+            "mean": mean,
+            "outcome": {claim[-1]: verdict for claim, verdict in outcome.items()},
+        },
         [
             ("late leak_ref", None, mean["leak"]),
             ("adjacent cosine of gamma, mean after t0", None, mean["gamma_cosine"]),
@@ -142,3 +122,7 @@ if __name__ == "__main__":
             ("late angle of gamma and the leading V direction, degrees", None, mean["gamma_angle"]),
         ],
     )
+
+
+if __name__ == "__main__":
+    run(main)
