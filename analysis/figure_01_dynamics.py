@@ -36,11 +36,11 @@ TITLES = {"a": "gradient leakage into V", "b": r"stability of $\gamma$", "c": "r
 def read(runs: list[Path]) -> tuple[pd.DataFrame, list[dict], dict]:
     """Tidy series (seed, step, metric, value), the runs' summaries and the settings of the first."""
     tables, summaries = [], []
-    for run in runs:
-        seed = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["seed"]
-        series = pd.read_csv(run / "series.csv").melt(id_vars="step", var_name="metric").dropna()
+    for folder in runs:
+        seed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["seed"]
+        series = pd.read_csv(folder / "series.csv").melt(id_vars="step", var_name="metric").dropna()
         tables.append(series.assign(seed=seed)[["seed", "step", "metric", "value"]])
-        summaries.append(json.loads((run / "summary.json").read_text(encoding="utf-8")))
+        summaries.append(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
     settings = json.loads((runs[0] / "manifest.json").read_text(encoding="utf-8"))["settings"]
     return pd.concat(tables, ignore_index=True), summaries, settings
 
@@ -89,9 +89,8 @@ def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, outcome: pd
 
 def main() -> None:
     """Measure, draw and describe."""
-    options = arguments(
-        __doc__, "verdicts", runs={"type": Path, "nargs": "+", "help": "folders of `revision dynamics`"}
-    )
+    about = "folders that `revision dynamics` wrote, one a seed"
+    options = arguments(__doc__, "verdicts", runs={"type": Path, "nargs": "+", "help": about})
     (out,), (table, summaries, settings) = options.out, read(options.runs)
     judged = verdicts(summaries)
     outcome = judged.drop_duplicates("claim").set_index("claim").claim_verdict

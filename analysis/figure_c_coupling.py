@@ -18,8 +18,9 @@ SEED = 0
 
 
 def measure(sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """One row a number: caption, energy, rank, metric, value, of pairs (image, text) by caption; half of the pairs fit L, the other half tests it.
+    """One row a number: caption, energy, rank, metric, value; `sets` has pairs (image, text) by caption.
 
+    Half of the pairs fit L, the other half tests it.
     "shuffled" is the in-sample R^2 when each delta gets another pair's zeta: what chance gives.
     """
     found = []

@@ -13,9 +13,9 @@ CAPTIONS = ("short", "long")
 
 
 def arguments(description: str | None, *files: str, **others: dict[str, Any]) -> argparse.Namespace:
-    """The command line: an option for each of `files` (a path) and `others` (as argparse takes it); --out, one CSV a figure."""
+    """Parse options for `files` (a path each), for `others` (as argparse takes them) and --out (a CSV a figure)."""
     parser = argparse.ArgumentParser(description=description)
-    for name, settings in {**dict.fromkeys(files, {"type": Path}), **others}.items():
+    for name, settings in ({name: {"type": Path} for name in files} | others).items():
         parser.add_argument(f"--{name.replace('_', '-')}", required=True, **settings)
     parser.add_argument("--out", type=Path, nargs="+", required=True)
     return parser.parse_args()

@@ -72,7 +72,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
 
 def power(whole: pd.DataFrame) -> dict[str, Any]:
-    """Numbers of the caption, of averages by method: what the design can detect, and what rows within noise would take."""
+    """Numbers of the caption: what differences the run can detect, and what it would take to resolve the others."""
     compared = whole[whole.within_noise.notna()]
     within = compared[compared.within_noise.astype(bool)]
     return {

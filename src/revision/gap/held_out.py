@@ -1,7 +1,7 @@
 """Held-out pairs before and after every aligner, measured once for all figures that show them.
 
-On disk: `manifest.json` (on how many rows the aligners were fitted, and which they are), `pairs.safetensors` (the pairs,
-and what each aligner makes of them) and a fitted aligner a folder under `aligners`.
+On disk: `manifest.json` (which aligners, fitted on how many rows), `pairs.safetensors` (the pairs before and after each
+aligner) and the fitted aligners, a folder each, under `aligners`.
 """
 
 import json
