@@ -129,3 +129,10 @@ def test_a_missing_file_ends_a_script_in_one_line(tmp_path, monkeypatch):
     words = ["--moved", tmp_path, "--out", tmp_path / "retrieval.csv"]
     with pytest.raises(SystemExit, match=r"error: .*no held-out pairs here .* `revision measure`"):
         run("figure_retrieval", words, monkeypatch)
+
+
+def test_every_script_of_the_workflow_is_here():
+    rules = (ROOT / "workflow/rules/figures.smk").read_text()
+    scripts = set(re.findall(r'Figure\(\s*"[^"]+",\s*"(\w+)"', rules))
+    own_test = {"figure_real_parts", "figure_scaling", "figure_01_dynamics", "figure_gap_causes"}
+    assert scripts == set(SCRIPTS) | own_test

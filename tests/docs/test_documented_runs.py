@@ -37,10 +37,6 @@ TESTED = {  # lines, and the test that runs them
         "test_everything_that_is_missing_is_listed_at_once",
     ),
     r"revision reproduce --scale tiny|make reproduce SCALE=tiny": ("tests/workflow/test_tiny.py", "finished"),
-    r"snakemake --report snakemake.html": (
-        "tests/workflow/test_tiny.py",
-        "test_snakemakes_own_report_has_figures_tables_and_verdicts",
-    ),
     r"snakemake --profile workflow/profiles/slurm .*": (
         "tests/workflow/test_paper.py",
         "test_the_whole_graph_is_planned_for_slurm",
@@ -53,7 +49,7 @@ NOT_HERE = (
     r"pip install .*|make (test|coverage|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*"
     r"|HF_HUB_OFFLINE=0 .*|python benchmarks/.*|python tests/faults/fuzz.*"
 )
-DRY = r"revision reproduce .*|snakemake (?!--report|--profile).*"
+DRY = r"revision reproduce .*|snakemake (?!--profile).*"
 
 
 def lines():

@@ -31,18 +31,16 @@ def columns():
     """Columns by source: those above, and those that the tests of the figure scripts assert."""
     from test_figures import SCRIPTS
 
-    figures = {}
-    for tables, _ in SCRIPTS.values():
-        for name, words in tables.items():
-            figures[f"figures/{name if not name[0].isdigit() else f'figure_{name}'}.csv"] = words
+    figures = {f"figures/{name}.csv": words for tables, *_ in SCRIPTS.values() for name, words in tables.items()}
     return {source: set(words.split()) for source, words in (figures | COLUMNS).items()}
 
 
 def made():
     """Every CSV that the rules name, with its folder."""
     rules = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
-    names = [name for call in re.findall(r"figures\(([^*)]*)\)", rules) for name in re.findall(r'"(\w+)"', call)]
-    plain = re.findall(r'RESULTS \+ "/((?:figures|tables)/\w+\.csv)"', rules)
+    panels = [name for names in re.findall(r"panels=\(([^)]*)\)", rules) for name in re.findall(r'"(\w+)"', names)]
+    names = [*panels, *re.findall(r'"(\w+)": Figure\(', rules)]
+    plain = re.findall(r'f"{RESULTS}/((?:figures|tables)/\w+\.csv)"', rules)
     return {f"figures/{name}.csv" for name in names} | set(plain) | {f"tables/{name}.csv" for name in CONFIG["tables"]}
 
 

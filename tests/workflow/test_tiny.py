@@ -139,14 +139,6 @@ def test_search_finds_a_claim_and_a_deep_link_opens_its_place(report):
     assert set(kept) == {chosen} and kept
 
 
-def test_snakemakes_own_report_has_figures_tables_and_verdicts(finished):
-    checkout = finished.parents[1]
-    snakemake(checkout, "--report", "snakemake.html")
-    said = (checkout / "snakemake.html").read_text(encoding="utf-8")
-    wanted = ("figure_3.png", "table_1.png", "claims.csv", "caption, text alternative and the paper")
-    assert all(name in said for name in wanted)
-
-
 def test_scores_come_from_every_suite_method_and_seed(finished):
     table = pd.read_csv(finished / "tables/table_1.csv")
     stage2 = table[table.stage == "stage2"]

@@ -1,47 +1,65 @@
-# Facts of the world and the report page.
-
-rule world_facts:
-    input:
-        probe=[embeddings("probe", column) for column in ("image", "short", "long")] + [pictures_of("probe", "long")],
-    output:
-        RESULTS + "/tables/world.csv",
-    params:
-        work=WORK,
-    log:
-        WORK + "/logs/world.log",
-    benchmark:
-        WORK + "/benchmarks/world.tsv"
-    shell:
-        "python analysis/world.py {params.work} --out {output} > {log} 2>&1"
-
+# The figures that a scale reports, the verdicts on the claims, and the page.
 
 try:
-    CHOSEN = chosen_figures(config, FIGURES)
+    CHOSEN = CONFIG.chosen_figures(list(PANELS))
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
-# The other scale's tables are there only if it has been run.
-if not Path(f"results/{config.get('beside')}/figures/figure_3.csv").is_file():
-    CHOSEN = [name for name in CHOSEN if name != "real_parts"]
-REPORTED = [FIGURES[name] for name in CHOSEN]
+REPORTED = [f"{RESULTS}/figures/{name}.csv" for name in CHOSEN]
+
+
+def claim_sources(wildcards):
+    """The tables that the claims read, as far as this scale makes them."""
+    further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
+    made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
+    claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
+    read = [one.get("source", "tables/pairs.csv") for claim in claims for one in claim["criteria"]]
+    return [path for path in dict.fromkeys(f"{RESULTS}/{source}" for source in read) if path in made]
+
+
+rule claims:
+    """A verdict for each claim."""
+    input:
+        claims="config/claims.yaml",
+        sources=claim_sources,
+    output:
+        f"{RESULTS}/tables/claims.csv",
+    params:
+        results=RESULTS,
+        scale=CONFIG.scale,
+    log:
+        f"{WORK}/logs/claims.log",
+    benchmark:
+        f"{WORK}/benchmarks/claims.tsv"
+    shell:
+        "python analysis/claims.py --results {params.results} --claims {input.claims} --scale {params.scale}"
+        " --out {output} > {log} 2>&1"
 
 
 rule report:
+    """The report page."""
     input:
         figures=REPORTED,
         tables=TABLES.values(),
-        losses=RESULTS + "/tables/stage1_caption_loss.csv",
-        claims=RESULTS + "/tables/claims.csv",
-        world=RESULTS + "/tables/world.csv",
-        scores=expand(WORK + "/scores/seed{seed}.parquet", seed=SEEDS),
+        table_1=f"{RESULTS}/tables/table_1.csv",
+        gap=f"{RESULTS}/figures/figure_3.csv",
+        losses=LOSSES,
+        claims=f"{RESULTS}/tables/claims.csv",
+        world=WORLD_FACTS,
+        published="config/published.yaml",
+        identity=[
+            *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe", "instruct")),
+            ENCODER,
+            *ANSWERS,
+        ],
     output:
-        page=RESULTS + "/report.html",
-        durations=RESULTS + "/tables/durations.csv",
+        f"{RESULTS}/report.html",
     params:
-        results=RESULTS,
-        config=lambda w: json.dumps(config, sort_keys=True),
+        config=CONFIG.model_dump_json(),
     log:
-        WORK + "/logs/report.log",
+        f"{WORK}/logs/report.log",
     shell:
-        "python analysis/report.py {params.results} --config {params.config:q}"
-        " --durations {output.durations} --out {output.page} > {log} 2>&1"
+        "python analysis/report.py --figures {input.figures} --tables {input.tables} --table-1 {input.table_1}"
+        " --gap {input.gap} --losses {input.losses} --claims {input.claims} --world {input.world}"
+        " --published {input.published} --identity {input.identity} --config {params.config:q} --out {output}"
+        " > {log} 2>&1"

@@ -1,0 +1,206 @@
+# Every figure of the report: what it shows, its script, and the files that it reads.
+
+from typing import NamedTuple
+
+
+class Figure(NamedTuple):
+    """A figure: what it shows, its script, the files that it reads by option, other options, and further outputs.
+
+    `panels` are the CSV files that it writes, where there are more than one; each has a PNG, a PDF and a sidecar.
+    """
+
+    shows: str
+    script: str
+    reads: dict
+    options: dict = {}
+    panels: tuple = ()
+    also: dict = {}
+
+
+def command(figure):
+    """The call of a figure's script, with an option for each file that it reads or writes and each other value."""
+    named = {"input": figure.reads, "params": figure.options, "output": figure.also}
+    words = [
+        f"--{name.replace('_', '-')} {{{part}.{name}{':q' if part == 'params' else ''}}}"
+        for part, values in named.items()
+        for name in values
+    ]
+    return f"python analysis/{figure.script}.py {' '.join(words)} --out {{output.tables}} > {{log}} 2>&1"
+
+
+SHORT, LONG = f"{WORK}/held_out/short", f"{WORK}/held_out/long"
+PUBLISHED = "config/published.yaml"
+UNPAIRED = {"text": embeddings("text", "short"), "image": embeddings("reference", "image")}
+PROBE = {"probe_text": embeddings("probe", "short"), "probe_image": embeddings("probe", "image")}
+SCAN = {f"scan_{option}": path.replace("/embeddings/", "/embeddings/scan_") for option, path in (UNPAIRED | PROBE).items()}
+PAIRS = {
+    "short": embeddings("probe", "short"),
+    "image": embeddings("probe", "image"),
+    "long": embeddings("probe", "long"),
+    "long_image": images_of_probe("long"),
+}
+
+FIGURES = {
+    "figure_1": Figure(
+        "The gap during contrastive training.",
+        "figure_01_dynamics",
+        {"runs": expand(f"{WORK}/dynamics/seed{{seed}}", seed=SEEDS)},
+        also={"verdicts": f"{RESULTS}/figures/figure_01_verdicts.csv"},
+    ),
+    "figure_3": Figure(
+        "Distance of the centroids after every aligner, short and long captions.",
+        "figure_03_gap",
+        {
+            "text_short": embeddings("text", "short"),
+            "text_long": embeddings("text", "long"),
+            "image": embeddings("reference", "image"),
+            "probe_short": PAIRS["short"],
+            "probe_long": PAIRS["long"],
+            "probe_image": PAIRS["image"],
+            "probe_long_image": PAIRS["long_image"],
+            "moved_short": SHORT,
+            "moved_long": LONG,
+            "aligners": aligners_file,
+            "published": PUBLISHED,
+        },
+        {"methods": SHOWN, "seeds": SEEDS},
+    ),
+    "figure_4": Figure(
+        "Covariance spectrum (4a) and pairwise cosines (4b).",
+        "figure_04_spectrum_angles",
+        {"moved": SHORT, "published": PUBLISHED},
+        panels=("figure_4a", "figure_4b"),
+    ),
+    "figure_5": Figure(
+        "Texts and images in one plane, and their k-NN mixing rate.",
+        "figure_05_mixing",
+        {"moved": SHORT, "published": PUBLISHED},
+    ),
+    "figure_6": Figure(
+        "The gap against the number of samples.",
+        "figure_06_samples",
+        {**UNPAIRED, **PROBE, "aligners": aligners_file, "published": PUBLISHED},
+        {"methods": SHOWN},
+    ),
+    "figure_7": Figure(
+        "Float32 against float64 (7a), time and memory (7b).",
+        "figure_07_cost",
+        {**UNPAIRED, "published": PUBLISHED},
+        panels=("figure_7a", "figure_7b"),
+    ),
+    "figure_8": Figure(
+        "Aligners with statistics of another domain.",
+        "figure_08_domains",
+        {**UNPAIRED, **PROBE, **SCAN, "aligners": aligners_file, "published": PUBLISHED},
+        {"methods": SHOWN, "seeds": SEEDS},
+    ),
+    "figure_9": Figure(
+        "Blockwise alignment: spectrum (9a) and neighbours kept (9b).",
+        "figure_09_blockwise",
+        {"moved": SHORT, "published": PUBLISHED},
+        panels=("figure_9a", "figure_9b"),
+    ),
+    "figure_10": Figure(
+        "Effective rank (10a), trace (10b) and gap (10c) of short and long captions.",
+        "figure_10_captions",
+        {
+            "image": embeddings("reference", "image"),
+            "short": embeddings("text", "short"),
+            "long": embeddings("text", "long"),
+            "published": PUBLISHED,
+        },
+        {"parts": len(SEEDS)},
+        panels=("figure_10a", "figure_10b", "figure_10c"),
+    ),
+    "figure_11": Figure(
+        "Non-visual phrases against the distance to the image.",
+        "figure_11_phrases",
+        {"moved": LONG, "captions": corpus_of(CaptionSet("probe", "long"))},
+    ),
+    "figure_12": Figure(
+        "Questions with the trained model's answers.",
+        "figure_12_answers",
+        {"answers": f"{WORK}/answers/seed{SEEDS[0]}.parquet", "tasks": f"{WORK}/tasks"},
+        {"method": "stage2/revision"},
+    ),
+    "figure_gap_causes": Figure(
+        "What keeps the gap open.",
+        "figure_gap_causes",
+        {"tables": expand(f"{WORK}/gap_causes/seed{{seed}}.csv", seed=SEEDS)},
+        also={"effects": f"{RESULTS}/tables/gap_causes.csv"},
+    ),
+    "coupling": Figure("Appendix C: the map from delta to zeta.", "figure_c_coupling", PAIRS),
+    "drift": Figure(
+        "Theorem B.14: predicted and measured drift.",
+        "figure_b14_drift",
+        {"text": embeddings("text", "short"), "moved": SHORT},
+    ),
+    "costs": Figure(
+        "Appendix H.4: the published costs of captions, recomputed.",
+        "figure_h4_costs",
+        {"published": PUBLISHED},
+    ),
+    "followup": Figure(
+        "Shape metrics of the follow-up paper.",
+        "figure_followup",
+        {"moved": SHORT, "published": "config/followup.yaml"},
+    ),
+    "retrieval": Figure("What closing the gap costs in retrieval.", "figure_retrieval", {"moved": SHORT}),
+    "scaling": Figure(
+        "Accuracy and caption loss against the number of texts.",
+        "figure_scaling",
+        {"answers": ANSWERS, "losses": LOSSES, "published": PUBLISHED},
+        {"texts": json.dumps(SCALING), "paired": CONFIG.scaling.paired, "paired_rows": CONFIG.data.text},
+    ),
+    "real_parts": Figure(
+        "The gap beside that of another scale.",
+        "figure_real_parts",
+        {
+            "world": WORLD_FACTS,
+            "gap": f"{RESULTS}/figures/figure_3.csv",
+            "other_world": f"reference/{CONFIG.beside}/tables/world.csv",
+            "other_gap": f"reference/{CONFIG.beside}/figures/figure_3.csv",
+        },
+        {"scales": [CONFIG.scale, CONFIG.beside]},
+    ),
+}
+
+# What a scale has not the parts for: phrases that no image shows are known of the built-in world's captions alone.
+IMPOSSIBLE = {
+    "figure_11": isinstance(CONFIG.corpus, SourcesCorpus),
+    "scaling": len(SCALING) < 2 or CONFIG.scaling.paired not in VARIANTS,
+    "real_parts": not Path(f"reference/{CONFIG.beside}").is_dir(),
+}
+FIGURES = {name: figure for name, figure in FIGURES.items() if not IMPOSSIBLE.get(name)}
+PANELS = {panel: name for name, figure in FIGURES.items() for panel in figure.panels or (name,)}
+
+for name, figure in FIGURES.items():
+
+    rule:
+        f"""{figure.shows}"""
+        name:
+            name
+        input:
+            **figure.reads,
+        output:
+            tables=[f"{RESULTS}/figures/{panel}.csv" for panel in figure.panels or (name,)],
+            beside=expand(f"{RESULTS}/figures/{{panel}}.{{ending}}", panel=figure.panels or (name,), ending=("png", "pdf", "json")),
+            **figure.also,
+        params:
+            **figure.options,
+        log:
+            f"{WORK}/logs/{name}.log",
+        benchmark:
+            f"{WORK}/benchmarks/{name}.tsv"
+        shell:
+            command(figure)
+
+
+for panel in (panel for panel, name in PANELS.items() if panel != name):
+
+    rule:
+        """One panel of a figure."""
+        name:
+            panel
+        input:
+            f"{RESULTS}/figures/{panel}.csv",

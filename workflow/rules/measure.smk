@@ -1,0 +1,38 @@
+# Held-out pairs before and after every aligner: each is fitted once, for all figures that share it.
+
+# The mean shift is the first step of ReAlign, so figures show it once.
+SHOWN = [name for name, aligner in CONFIG.aligners.items() if aligner.method != "mean_shift"]
+MEASURED = {"short": SHOWN, "long": ["identity", "realign"]}
+
+
+def aligners_file(wildcards):
+    """The section `aligners` of the configuration as a file."""
+    return settings_file("aligners", **CONFIG.aligners)
+
+
+def images_of_probe(captions):
+    """Embedding set of the images that the held-out captions describe."""
+    return embeddings_of(CONFIG.images_of(CaptionSet("probe", captions)))
+
+
+rule measure:
+    """Held-out pairs before and after every aligner."""
+    input:
+        text=f"{WORK}/embeddings/text_{{captions}}",
+        image=embeddings("reference", "image"),
+        probe_text=f"{WORK}/embeddings/probe_{{captions}}",
+        probe_image=lambda w: images_of_probe(w.captions),
+        aligners=aligners_file,
+    output:
+        directory(f"{WORK}/held_out/{{captions}}"),
+    wildcard_constraints:
+        captions="|".join(MEASURED),
+    params:
+        names=lambda w: [f"--name {name}" for name in MEASURED[w.captions]],
+    log:
+        f"{WORK}/logs/measure/{{captions}}.log",
+    benchmark:
+        f"{WORK}/benchmarks/measure/{{captions}}.tsv"
+    shell:
+        "revision measure --text {input.text} --image {input.image} --probe-text {input.probe_text}"
+        " --probe-image {input.probe_image} --aligners {input.aligners} {params.names} --out {output} > {log} 2>&1"
