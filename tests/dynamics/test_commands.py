@@ -56,7 +56,7 @@ def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
             "--out", str(run),
         )  # fmt: skip
     out, judged = tmp_path / "figure_1.csv", tmp_path / "verdicts.csv"
-    script(monkeypatch, "figure_01_dynamics.py", *runs, "--verdicts", judged, "--out", out)
+    script(monkeypatch, "figure_01_dynamics.py", "--runs", *runs, "--verdicts", judged, "--out", out)
     table, verdicts = pd.read_csv(out), pd.read_csv(judged)
     assert list(table.columns) == ["seed", "step", "metric", "value"]
     series = pd.read_csv(runs[1] / "series.csv").set_index("step")
@@ -72,7 +72,7 @@ def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):
     for seed, table in enumerate(tables):
         call("gap-causes", "--settings", json.dumps(CAUSES), "--seed", str(seed), "--out", str(table))
     out, effects = tmp_path / "figure_gap_causes.csv", tmp_path / "effects.csv"
-    script(monkeypatch, "figure_gap_causes.py", *tables, "--effects", effects, "--out", out)
+    script(monkeypatch, "figure_gap_causes.py", "--tables", *tables, "--effects", effects, "--out", out)
     whole = pd.read_csv(out)
     gaps = whole[whole.metric == "gap"].pivot(index="seed", columns="at", values="value")
     found = pd.read_csv(effects).set_index(["metric", "at"])
