@@ -1,13 +1,10 @@
 """The modality gap, stage by stage: `snakemake` makes the report of one scale.
 
-    make reproduce                  the scale `laptop`
-    make reproduce SCALE=tiny       a quick look at everything
-    snakemake -n                    what would run
-    snakemake --cores 2 table_1     one thing
+make reproduce                  the scale `laptop`
+make reproduce SCALE=tiny       a quick look at everything
+snakemake -n                    what would run
+snakemake --cores 2 table_1     one thing
 """
-
-
-configfile: "config/default.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -16,7 +13,6 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encoder.smk"
-include: "workflow/rules/hub.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/align.smk"
 include: "workflow/rules/gap.smk"
@@ -33,5 +29,5 @@ rule all:
     default_target: True
     input:
         # The scores lie in the working folder, so a clone that carries committed results runs all the same.
-        expand(WORK + "/scores/seed{seed}.parquet", seed=config["seeds"]),
+        expand(WORK + "/scores/seed{seed}.parquet", seed=SEEDS),
         RESULTS + "/report.html",

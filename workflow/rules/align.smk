@@ -3,20 +3,17 @@
 
 rule align:
     input:
-        source=lambda w: embeddings(*of_text(w.captions)),
+        source=f"{WORK}/embeddings/{{captions}}",
         target=embeddings("reference", "image"),
-        moments=lambda w: known_moments(of_text(w.captions), ("reference", "image")),
+        moments=lambda w: known_moments(w.captions, "reference_image"),
     output:
-        aligned=WORK + "/aligned/{aligner}_{captions}/manifest.json",
+        aligned=directory(WORK + "/aligned/{aligner}_{captions}"),
         fitted=directory(WORK + "/aligners/{aligner}_{captions}"),
     params:
-        source=lambda w, input: folder(input.source),
-        target=lambda w, input: folder(input.target),
-        folder=WORK + "/aligned/{aligner}_{captions}",
-        method=lambda w: config["aligners"][w.aligner]["method"],
+        method=lambda w: CONFIG.aligners[w.aligner].method,
         params=lambda w: " ".join(
             f"--param {name}={json.dumps(value)}"
-            for name, value in config["aligners"][w.aligner].get("params", {}).items()
+            for name, value in CONFIG.aligners[w.aligner].params.items()
         ),
     priority: 50
     log:
@@ -24,7 +21,7 @@ rule align:
     benchmark:
         WORK + "/benchmarks/align/{aligner}_{captions}.tsv"
     shell:
-        "revision align {params.source} {params.folder} --target {params.target} --method {params.method}"
+        "revision align {input.source} {output.aligned} --target {input.target} --method {params.method}"
         " {params.params} --save {output.fitted} --threads {threads} --force"
         + (" --source-moments {input.moments[0]} --target-moments {input.moments[1]}" if SHARDS_OF_SET > 1 else "")
         + " > {log} 2>&1"

@@ -2,7 +2,7 @@
 
 BUILT_IN = {"built_in": ENCODER}
 BUILT_IN |= {f"dynamics_seed{seed}": f"{WORK}/dynamics/seed{seed}/encoder" for seed in SEEDS}
-COMPARED = [*BUILT_IN, *config["compare"]["encoders"]]
+COMPARED = [*BUILT_IN, *CONFIG.compare.encoders]
 
 
 wildcard_constraints:
@@ -15,11 +15,8 @@ def encoder_file(name):
 
 
 def encoder_inputs(wildcards):
-    """The file that says an encoder is there: a YAML, or what its training writes last."""
-    place = encoder_file(wildcards.encoder)
-    if "/dynamics/" in place:
-        return place.removesuffix("/encoder") + "/manifest.json"
-    return place if place.endswith(".yaml") else place + "/manifest.json"
+    """The encoder: a folder or a YAML."""
+    return encoder_file(wildcards.encoder)
 
 
 def compared_sets(wildcards):
@@ -33,14 +30,8 @@ def compared_sets(wildcards):
         with open(place, encoding="utf-8") as file:
             values = yaml.safe_load(file)
         if values["family"] == "arrays":
-            paths = values["image"], values["text"]
-            return [path if path.endswith(".npy") else path + "/manifest.json" for path in paths]
-    return [f"{WORK}/compare/{wildcards.encoder}/{column}/manifest.json" for column in ("image", "short")]
-
-
-def as_set(path):
-    """A set as `revision gap` takes it: its folder, or the .npy file."""
-    return path if path.endswith(".npy") else folder(path)
+            return [values["image"], values["text"]]
+    return [f"{WORK}/compare/{wildcards.encoder}/{column}" for column in ("image", "short")]
 
 
 rule embed_compared:
@@ -48,17 +39,14 @@ rule embed_compared:
         table=WORK + "/data/probe.parquet",
         encoder=encoder_inputs,
     output:
-        WORK + "/compare/{encoder}/{column}/manifest.json",
-    params:
-        encoder=lambda w: encoder_file(w.encoder),
-        folder=WORK + "/compare/{encoder}/{column}",
+        embeddings=directory(WORK + "/compare/{encoder}/{column}"),
     log:
         WORK + "/logs/compare/{encoder}_{column}.log",
     benchmark:
         WORK + "/benchmarks/compare/{encoder}_{column}.tsv"
     shell:
-        "revision embed {input.table} --encoder {params.encoder} --column {wildcards.column}"
-        " --out {params.folder} > {log} 2>&1"
+        "revision embed {input.table} --encoder {input.encoder} --column {wildcards.column}"
+        " --out {output.embeddings} > {log} 2>&1"
 
 
 rule gap_of_encoder:
@@ -67,14 +55,13 @@ rule gap_of_encoder:
     output:
         WORK + "/compare/{encoder}.json",
     params:
-        sets=lambda w, input: [as_set(path) for path in input],
-        aligners=" ".join(f"--aligner {name}" for name in config["compare"]["aligners"]),
+        aligners=" ".join(f"--aligner {name}" for name in CONFIG.compare.aligners),
     log:
         WORK + "/logs/compare/{encoder}.log",
     benchmark:
         WORK + "/benchmarks/compare/{encoder}.tsv"
     shell:
-        "revision gap --image {params.sets[0]} --text {params.sets[1]} {params.aligners} --json > {output} 2> {log}"
+        "revision gap --image {input[0]} --text {input[1]} {params.aligners} --json > {output} 2> {log}"
 
 
 rule compare_encoders:

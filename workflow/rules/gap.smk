@@ -1,7 +1,11 @@
 # The geometry of the embeddings: one rule a script, one script for the panels of one figure of the paper.
 
 # The mean shift is the first step of ReAlign, so figures show it once.
-FIGURE_ALIGNERS = {name: values for name, values in config["aligners"].items() if values["method"] != "mean_shift"}
+FIGURE_ALIGNERS = {
+    name: aligner.model_dump(exclude_defaults=True)
+    for name, aligner in CONFIG.aligners.items()
+    if aligner.method != "mean_shift"
+}
 FIGURES = {}
 
 
@@ -14,12 +18,13 @@ def figures(*names):
 
 
 def sets(*names):
-    """Manifests of embedding sets named <table>_<column>."""
-    return [f"{WORK}/embeddings/{name}/manifest.json" for name in names]
+    """Embedding sets named <table>_<column>."""
+    return [f"{WORK}/embeddings/{name}" for name in names]
 
 
 SHORT = sets("text_short", "reference_image", "probe_short", "probe_image")
-LONG = [*sets("text_long", "probe_long"), pictures_of("probe", "long")]
+PROBE_LONG = CaptionSet("probe", "long")
+LONG = [*sets("text_long", "probe_long"), embeddings_of(CONFIG.images_of(PROBE_LONG))]
 
 
 rule figure_3:
@@ -168,12 +173,12 @@ rule figure_10:
 
 
 # Which phrases no picture shows is known of the built-in world's captions alone.
-if "corpora" not in config:
+if not isinstance(CONFIG.corpus, SourcesCorpus):
 
     rule figure_11:
         input:
             embeddings=LONG + sets("reference_image", "probe_image"),
-            captions=corpus_of("probe", "long"),
+            captions=corpus_of(PROBE_LONG),
         output:
             figures("figure_11"),
         params:
@@ -207,7 +212,7 @@ rule figure_12:
 
 rule coupling:
     input:
-        embeddings=[*sets("probe_image", "probe_short", "probe_long"), pictures_of("probe", "long")],
+        embeddings=[*sets("probe_image", "probe_short", "probe_long"), embeddings_of(CONFIG.images_of(PROBE_LONG))],
     output:
         figures("coupling"),
     params:
@@ -283,16 +288,16 @@ rule retrieval:
         " --out {output[0]} > {log} 2>&1"
 
 
-if "beside" in config:
+if CONFIG.beside:
 
     rule real_parts:
         input:
             ours=[RESULTS + "/tables/world.csv", RESULTS + "/figures/figure_3.csv"],
-            theirs=[f"results/{config['beside']}/{name}" for name in ("tables/world.csv", "figures/figure_3.csv")],
+            theirs=[f"results/{CONFIG.beside}/{name}" for name in ("tables/world.csv", "figures/figure_3.csv")],
         output:
             figures("real_parts"),
         params:
-            folders=[RESULTS, f"results/{config['beside']}"],
+            folders=[RESULTS, f"results/{CONFIG.beside}"],
         log:
             WORK + "/logs/real_parts.log",
         benchmark:

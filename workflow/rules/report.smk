@@ -2,7 +2,7 @@
 
 rule world_facts:
     input:
-        probe=[embeddings("probe", column) for column in ("image", "short", "long")] + [pictures_of("probe", "long")],
+        probe=[embeddings("probe", column) for column in ("image", "short", "long")] + [embeddings_of(CONFIG.images_of(PROBE_LONG))],
     output:
         RESULTS + "/tables/world.csv",
     params:
@@ -16,12 +16,12 @@ rule world_facts:
 
 
 try:
-    CHOSEN = chosen_figures(config, FIGURES)
+    CHOSEN = CONFIG.chosen_figures(FIGURES)
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
 # The other scale's tables are there only if it has been run.
-if not Path(f"results/{config.get('beside')}/figures/figure_3.csv").is_file():
+if not Path(f"results/{CONFIG.beside}/figures/figure_3.csv").is_file():
     CHOSEN = [name for name in CHOSEN if name != "real_parts"]
 REPORTED = [FIGURES[name] for name in CHOSEN]
 
@@ -39,7 +39,7 @@ rule report:
         durations=RESULTS + "/tables/durations.csv",
     params:
         results=RESULTS,
-        config=lambda w: json.dumps(config, sort_keys=True),
+        config=lambda w: CONFIG.model_dump_json(exclude_none=True),
     log:
         WORK + "/logs/report.log",
     shell:

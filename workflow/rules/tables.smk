@@ -1,6 +1,6 @@
 # Tables of the paper and beyond, paired comparisons of all variants, the scaling curve and the verdicts on the claims.
 
-SCORE_TABLES = run_tables(config)
+SCORE_TABLES = CONFIG.filled_tables()
 TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in SCORE_TABLES}
 ANSWERS = expand(WORK + "/answers/seed{seed}.parquet", seed=SEEDS)
 
@@ -19,8 +19,8 @@ rule score_table:
         [RESULTS + "/tables/{score_table}." + ending for ending in ("pdf", "json")],
     params:
         name="{score_table}",
-        settings=lambda w: json.dumps(SCORE_TABLES[w.score_table]),
-        starts=lambda w: json.dumps({name: stage1_of(config, name) for name in SCORE_TABLES[w.score_table]["rows"]}),
+        settings=lambda w: SCORE_TABLES[w.score_table].model_dump_json(exclude_none=True),
+        starts=lambda w: json.dumps({name: CONFIG.stage1_of(name) for name in SCORE_TABLES[w.score_table].rows}),
     log:
         WORK + "/logs/score_table/{score_table}.log",
     benchmark:
@@ -54,32 +54,30 @@ rule pairs:
 
 # Long captions are another target text, so their loss has no place beside the others.
 READ_SHORT = [
-    name for name in VARIANTS if stage1_of(config, name) == name and variant(config, name)["caption"] != "long"
+    name for name in VARIANTS if CONFIG.stage1_of(name) == name and CONFIG.variants[name].caption != "long"
 ]
 
 
 rule stage1_losses:
     input:
-        expand(WORK + "/stage1/{variant}/seed{seed}/manifest.json", variant=READ_SHORT, seed=SEEDS),
+        expand(WORK + "/stage1/{variant}/seed{seed}", variant=READ_SHORT, seed=SEEDS),
     output:
         RESULTS + "/tables/stage1_caption_loss.csv",
-    params:
-        folders=lambda w, input: [folder(path) for path in input],
     log:
         WORK + "/logs/stage1_losses.log",
     benchmark:
         WORK + "/benchmarks/stage1_losses.tsv"
     shell:
-        "python analysis/stage1_losses.py {params.folders} --out {output} > {log} 2>&1"
+        "python analysis/stage1_losses.py {input} --out {output} > {log} 2>&1"
 
 
 SCALING = {
-    name: round(config["data"]["text"] * variant(config, name)["texts"])
-    for name in config["scaling"]["variants"]
+    name: round(CONFIG.data.text * CONFIG.variants[name].texts)
+    for name in CONFIG.scaling.variants
     if name in VARIANTS
 }
 
-if len(SCALING) > 1 and config["scaling"]["paired"] in VARIANTS:
+if len(SCALING) > 1 and CONFIG.scaling.paired in VARIANTS:
 
     rule scaling:
         input:
@@ -90,8 +88,8 @@ if len(SCALING) > 1 and config["scaling"]["paired"] in VARIANTS:
             figures("scaling"),
         params:
             texts=json.dumps(SCALING),
-            paired=config["scaling"]["paired"],
-            rows=config["data"]["text"],
+            paired=CONFIG.scaling.paired,
+            rows=CONFIG.data.text,
         log:
             WORK + "/logs/scaling.log",
         benchmark:
@@ -114,7 +112,7 @@ rule claims:
         report(RESULTS + "/tables/claims.csv", caption="../report/claims.rst", category="Verdicts"),
     params:
         results=RESULTS,
-        scale=config["scale"],
+        scale=CONFIG.scale,
     log:
         WORK + "/logs/claims.log",
     benchmark:
