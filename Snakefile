@@ -1,9 +1,9 @@
 """The modality gap, stage by stage: `snakemake` makes the report of one scale.
 
-    make reproduce                  the scale `laptop`
-    make reproduce SCALE=tiny       a quick look at everything
-    snakemake -n                    what would run
-    snakemake --cores 2 table_1     one thing
+make reproduce                  the scale `laptop`
+make reproduce SCALE=tiny       a quick look at everything
+snakemake -n                    what would run
+snakemake --cores 2 table_1     one thing
 """
 
 

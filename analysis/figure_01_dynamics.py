@@ -33,16 +33,16 @@ ISOTROPIC = {"a": "leak_isotropic", "c": "delta_condition_isotropic", "d": "zeta
 TITLES = {"a": "gradient leakage into V", "b": r"stability of $\gamma$", "c": "residual in U", "d": "residual in V"}
 
 
-def read(runs: list[Path]) -> tuple[pd.DataFrame, list[dict], dict]:
+def read(manifests: list[Path], series: list[Path], summaries: list[Path]) -> tuple[pd.DataFrame, list[dict], dict]:
     """Tidy series (seed, step, metric, value), the runs' summaries and the settings of the first."""
-    tables, summaries = [], []
-    for folder in runs:
-        seed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["seed"]
-        series = pd.read_csv(folder / "series.csv").melt(id_vars="step", var_name="metric").dropna()
-        tables.append(series.assign(seed=seed)[["seed", "step", "metric", "value"]])
-        summaries.append(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
-    settings = json.loads((runs[0] / "manifest.json").read_text(encoding="utf-8"))["settings"]
-    return pd.concat(tables, ignore_index=True), summaries, settings
+    facts, found = (
+        [json.loads(path.read_text(encoding="utf-8")) for path in paths] for paths in (manifests, summaries)
+    )
+    tables = []
+    for fact, path in zip(facts, series, strict=True):
+        table = pd.read_csv(path).melt(id_vars="step", var_name="metric").dropna()
+        tables.append(table.assign(seed=fact["seed"])[["seed", "step", "metric", "value"]])
+    return pd.concat(tables, ignore_index=True), numbers, facts[0]["settings"]
 
 
 def curve(axes: Axes, table: pd.DataFrame, metric: str, **look: str) -> None:
@@ -89,9 +89,10 @@ def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, outcome: pd
 
 def main() -> None:
     """Measure, draw and describe."""
-    about = "folders that `revision dynamics` wrote, one a seed"
-    options = arguments(__doc__, "verdicts", runs={"type": Path, "nargs": "+", "help": about})
-    (out,), (table, summaries, settings) = options.out, read(options.runs)
+    a_seed = {"type": Path, "nargs": "+", "help": "files of `revision dynamics`, one a seed"}
+    options = arguments(__doc__, "verdicts", manifests=a_seed, series=a_seed, summaries=a_seed)
+    (out,) = options.out
+    table, summaries, settings = read(options.manifests, options.series, options.summaries)
     judged = verdicts(summaries)
     outcome = judged.drop_duplicates("claim").set_index("claim").claim_verdict
     mean = pd.DataFrame(summaries).mean().to_dict()

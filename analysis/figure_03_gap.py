@@ -4,9 +4,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, read_yaml, rows
+from figure_inputs import CAPTIONS, arguments, read_aligners, rows
 from style import PAPER, colour_of, describe, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.gap.held_out import read_aligner
 from revision.gap.sampling import NOISE, gap_by_half
 from revision.stats.intervals import over_seeds
@@ -64,7 +65,7 @@ def main() -> None:
         seeds={"type": int, "nargs": "+"},
     )
     published = read_yaml(options.published)["figures"]["fig3"]
-    sections = read_yaml(options.aligners)
+    aligners = read_aligners(options.aligners, options.methods)
     (out,), images = options.out, rows(options.image)
     short, long = rows(options.text_short), rows(options.text_long)
     probes = {
@@ -75,7 +76,7 @@ def main() -> None:
     table = pd.concat(
         [
             gap_by_half(
-                {name: sections[name] for name in options.methods},
+                aligners,
                 *(texts, images, probes[caption], options.seeds, read_aligner(moved[caption], "realign")),
             ).assign(caption=caption)
             for caption, texts in (("short", short), ("long", long))

@@ -3,9 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import arguments, read_yaml
+from figure_inputs import arguments
 from style import colour_of, describe, dots, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.gap.held_out import HeldOut, read_held_out
 from revision.geometry.angles import BASE, BINS, cosine_density, grid, jensen_shannon
 from revision.geometry.spectrum import FIT_RANGE, covariance_eigenvalues, power_law

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import arguments, read_yaml
+from figure_inputs import arguments
 from style import colour_of, describe, dots, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.gap.held_out import HeldOut, read_held_out
 from revision.geometry.neighbours import mixing_rate
 from revision.geometry.spectrum import principal_axes

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import arguments, read_yaml, rows
+from figure_inputs import arguments, read_aligners, rows
 from style import colour_of, describe, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.gap.sampling import NOISE, TRIALS, gap_by_size
 
 SHOWN = ("c3", "realign_1", "realign", "bc_align", "gaussian_ot", "aniso_align")
@@ -42,9 +43,9 @@ def main() -> None:
     )
     (out,) = options.out
     published = read_yaml(options.published)["figures"]["fig6"]
-    sections = read_yaml(options.aligners)
+    aligners = read_aligners(options.aligners, options.methods)
     table = gap_by_size(
-        {name: sections[name] for name in options.methods},
+        aligners,
         *(rows(options.text), rows(options.image), (rows(options.probe_text), rows(options.probe_image))),
         published["sizes"],
     )

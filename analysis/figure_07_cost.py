@@ -4,10 +4,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import arguments, read_yaml, rows
+from figure_inputs import arguments, rows
 from style import PAPER, describe, run, save, save_table
 
 from revision.align import make_aligner
+from revision.config import read_yaml
 from revision.gap.cost import Cycled, mean_errors, operator_cost
 
 PRECISION_SIZES = (1_000, 5_000, 10_000, 50_000, 100_000, 500_000)

@@ -5,10 +5,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import arguments, read_yaml, rows
+from figure_inputs import arguments, read_aligners, rows
 from matplotlib.ticker import NullFormatter
 from style import colour_of, describe, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.gap.sampling import NOISE, gap_by_domain
 from revision.stats.intervals import over_seeds
 
@@ -56,14 +57,14 @@ def main() -> None:
     options = arguments(
         __doc__, *files, "aligners", "published", methods={"nargs": "+"}, seeds={"type": int, "nargs": "+"}
     )
-    (out,), sections = options.out, read_yaml(options.aligners)
+    (out,), aligners = options.out, read_aligners(options.aligners, options.methods)
 
     def pairs(start: str, kind: str = "") -> tuple[np.ndarray, np.ndarray]:
         text, image = (rows(getattr(options, f"{start}{kind}{column}")) for column in ("text", "image"))
         return text, image
 
     table = gap_by_domain(
-        {name: sections[name] for name in options.methods},
+        aligners,
         {domain: pairs(start) for domain, start in starts.items()},
         {domain: pairs(start, "probe_") for domain, start in starts.items()},
         options.seeds,

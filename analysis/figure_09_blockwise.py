@@ -5,9 +5,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import arguments, read_yaml
+from figure_inputs import arguments
 from style import PAPER, colour_of, describe, dots, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.gap.held_out import HeldOut, read_aligner, read_held_out
 from revision.geometry.neighbours import neighbour_overlap
 from revision.geometry.spectrum import condition_number, covariance_eigenvalues

@@ -5,9 +5,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, read_yaml, rows
+from figure_inputs import CAPTIONS, arguments, rows
 from style import PAPER, colour_of, describe, run, save, save_table
 
+from revision.config import read_yaml
 from revision.geometry.gap import centroid_gap
 from revision.geometry.spectrum import covariance_eigenvalues, effective_rank
 from revision.stats.intervals import over_seeds

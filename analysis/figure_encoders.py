@@ -74,10 +74,10 @@ def effects(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure, draw and describe."""
-    options = arguments(__doc__, suites={"nargs": "+", "help": "encoder=file, the file written by revision gap --json"})
+    about = "<encoder>.json, as `revision gap --json` writes them"
+    options = arguments(__doc__, suites={"type": Path, "nargs": "+", "help": about})
     (out,) = options.out
-    files = dict(word.split("=", 1) for word in options.suites)
-    suites = {name: json.loads(Path(path).read_text(encoding="utf-8")) for name, path in files.items()}
+    suites = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in options.suites}
     table = leaderboard(suites)
     save_table(table, out)
     draw(table, out)

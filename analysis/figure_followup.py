@@ -5,9 +5,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import arguments, read_yaml
+from figure_inputs import arguments
 from style import PAPER, colour_of, describe, dots, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.embeddings.rows import measured
 from revision.gap.held_out import HeldOut, read_held_out
 from revision.geometry.shape import residual, shape_discrepancy, spectral_correlation, subspace_overlap

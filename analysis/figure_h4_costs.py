@@ -4,10 +4,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import arguments, read_yaml
+from figure_inputs import arguments
 from style import PAPER, describe, run, save, save_table
 
 from revision.audit import cost_usd
+from revision.config import read_yaml
 
 BASE = "Paired image-text"
 

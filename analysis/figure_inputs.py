@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from revision.config import read
+from revision.config.variants import AlignerSections, AlignerSettings
 from revision.embeddings import open_embeddings
 
 CAPTIONS = ("short", "long")
@@ -21,9 +22,10 @@ def arguments(description: str | None, *files: str, **others: dict[str, Any]) ->
     return parser.parse_args()
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def read_aligners(path: Path, names: list[str]) -> dict[str, AlignerSettings]:
+    """Settings of the aligners `names` in a file with the section `aligners`."""
+    aligners = read(path, AlignerSections).aligners
+    return {name: aligners[name] for name in names}
 
 
 def rows(folder: Path) -> np.ndarray:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import arguments, read_yaml
+from figure_inputs import arguments
 from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.audit import cost_usd
+from revision.config import read_yaml
 from revision.stats.intervals import over_seeds
 from revision.stats.paired import ALL, AVERAGE, crossing, read_answers, score_table
 

@@ -117,15 +117,15 @@ def setting(config: dict[str, Any]) -> dict[str, Any]:
 
     `chance` is None for published suites, whose answers are not balanced.
     """
-    real, encoder, world = "corpora" in config, config["encoder"], World()
+    real, encoder, world = config["corpus"]["kind"] == "sources", config["encoder"], World()
     parts = (
-        f"The encoder of {encoder['file']}"
-        if "file" in encoder
+        f"The encoder of {encoder['path']}"
+        if encoder["kind"] == "file"
         else "Trained heads on frozen pretrained towers"
-        if "family" in encoder
+        if encoder["kind"] == "pretrained_heads"
         else "A dual encoder trained from scratch"
     )
-    published = "suites" in config["evaluation"]
+    published = config["evaluation"]["suites"]["kind"] == "published"
     return {
         "place": "real data" if real else "images of a built-in world",
         "parts": parts,

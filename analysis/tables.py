@@ -7,9 +7,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import arguments, read_yaml
+from figure_inputs import arguments
 from style import PAPER, describe, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.stats.paired import ALL, AVERAGE, read_answers, score_table
 
 MOST_QUESTIONS, MOST_SEEDS = 100_000, 1_000  # a suite; more than these nobody would run
@@ -113,7 +114,7 @@ def main() -> None:
             "title": settings["title"],
             "place": out.stem.replace("_", " ") if settings["published"] else "beyond the paper",
             "reference": name_of(settings["reference"]),
-            "note": settings.get("note", ""),
+            "note": settings.get("note") or "",
             "compares": bool(settings["published"]),
         }
         | power(whole),

@@ -12,7 +12,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from revision.audit import cost_usd
-from revision.config import run_variants, stage1_of, variant
+from revision.config import Configuration
+from revision.config.corpus import SourcesCorpus
+from revision.config.evaluation import SceneSuites
+from revision.config.language_models import HubModel, LanguageModel, TrainedModel
 from revision.errors import ConfigError
 
 READ, FROZEN, TRAINED = 2, 4, 6
@@ -110,32 +113,32 @@ def assume(changes: Mapping[str, float]) -> Assumptions:
     return Assumptions(**changes)
 
 
-def parameters_of(size: Mapping[str, Any]) -> float:
+def parameters_of(model: LanguageModel) -> float:
     """Parameters of a language model: as stated, from its name (Llama-3-8B: 8e9), or 12 L h^2 if it is trained here.
 
     Raises ConfigError for a package without `parameters` and for a model of the hub whose name tells no size.
     """
-    if "parameters" in size:
-        return float(size["parameters"])
-    if "package" in size:
-        raise ConfigError(f"llm package {size['package']}: the plan cannot count it; add `parameters: <number>` to it")
-    if "model" in size:
-        found = re.findall(r"(?<![\w.])(\d+(?:\.\d+)?)([MB])(?![a-z])", str(size["model"]).replace("_", "-"), re.I)
+    if isinstance(model, TrainedModel):
+        return 12.0 * model.size.layers * model.size.hidden_size**2
+    if model.parameters is not None:
+        return float(model.parameters)
+    if isinstance(model, HubModel):
+        found = re.findall(r"(?<![\w.])(\d+(?:\.\d+)?)([MB])(?![a-z])", model.model.replace("_", "-"), re.I)
         if not found:
-            raise ConfigError(f"llm {size['model']}: its name tells no size such as 8B; the plan cannot count it")
+            raise ConfigError(f"llm {model.model}: its name tells no size such as 8B; the plan cannot count it")
         number, unit = found[-1]
         return float(number) * UNITS[unit.upper()]
-    return 12.0 * size["layers"] * size["hidden_size"] ** 2
+    raise ConfigError(f"llm package {model.package}: the plan cannot count it; add `parameters: <number>` to it")
 
 
-def make_plan(config: Mapping[str, Any], published: Mapping[str, Any], given: Assumptions | None = None) -> Plan:
+def make_plan(config: Configuration, published: Mapping[str, Any], given: Assumptions | None = None) -> Plan:
     """The plan of a configuration; `published` holds the paper's hardware and token counts (config/published.yaml)."""
     chosen = given or Assumptions()
     settings = published["settings"]["hardware"]
     implied = _published_flops(config, chosen) / (settings["gpus"] * settings["hours"] * 3600 * chosen.peak_flops)
     costs = published["costs"]
     return Plan(
-        scale=config["scale"],
+        scale=config.scale,
         work=[*_embedding(config, chosen), *_training(config, chosen), _evaluation(config, chosen)],
         disk=_disk(config, chosen),
         memory=_memory(config),
@@ -146,24 +149,24 @@ def make_plan(config: Mapping[str, Any], published: Mapping[str, Any], given: As
     )
 
 
-def embedding_sets(config: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
+def embedding_sets(config: Configuration) -> dict[str, tuple[str, float]]:
     """The embedding sets that the graph makes: name to kind (image, short or long) and rows."""
-    data, sets = config["data"], {}
-    for name in run_variants(config):
-        chosen = variant(config, name)
-        if chosen["source"] == "none":
+    data, sets = config.data, {}
+    for name in config.trained:
+        chosen = config.variants[name]
+        if chosen.source == "none":
             continue
-        factor = "" if chosen["texts"] == 1 else f"_{chosen['texts']:g}x"
-        column = "image" if chosen["source"] == "image" else chosen["caption"].replace("synthetic", "short")
-        table = "synthetic" if chosen["caption"] == "synthetic" else "text"
-        sets[f"{table}{factor}_{column}"] = (column, data["text"] * chosen["texts"])
-    sets |= {f"text_{column}": (column, data["text"]) for column in ("short", "long")}
-    sets |= {f"{table}_image": ("image", data[table]) for table in PICTURES}
-    sets |= {f"probe_{column}": (column, data["probe"]) for column in ("short", "long")}
-    sets |= {f"{table}_short": ("short", data[table]) for table in ("scan_text", "scan_probe")}
-    for table in config.get("corpora", {}).get("tables", {}):
+        factor = "" if chosen.texts == 1 else f"_{chosen.texts:g}x"
+        column = "image" if chosen.source == "image" else chosen.caption.replace("synthetic", "short")
+        table = "synthetic" if chosen.caption == "synthetic" else "text"
+        sets[f"{table}{factor}_{column}"] = (column, data.text * chosen.texts)
+    sets |= {f"text_{column}": (column, data.text) for column in ("short", "long")}
+    sets |= {f"{table}_image": ("image", getattr(data, table)) for table in PICTURES}
+    sets |= {f"probe_{column}": (column, data.probe) for column in ("short", "long")}
+    sets |= {f"{table}_short": ("short", getattr(data, table)) for table in ("scan_text", "scan_probe")}
+    for table in config.corpus.tables if isinstance(config.corpus, SourcesCorpus) else ():
         if table.endswith("_long") and table != "text_long":
-            sets[f"{table}_image"] = ("image", data[table.removesuffix("_long")])
+            sets[f"{table}_image"] = ("image", getattr(data, table.removesuffix("_long")))
     return sets
 
 
@@ -171,7 +174,7 @@ def _tokens(kind: str, chosen: Assumptions) -> float:
     return chosen.long_caption_tokens if kind == "long" else chosen.caption_tokens
 
 
-def _embedding(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
+def _embedding(config: Configuration, chosen: Assumptions) -> list[Work]:
     found = []
     for name, (kind, rows) in embedding_sets(config).items():
         each = chosen.image_tokens if kind == "image" else _tokens(kind, chosen)
@@ -180,26 +183,26 @@ def _embedding(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
     return found
 
 
-def _size(config: Mapping[str, Any], name: str) -> float:
-    return parameters_of(config["llm"]["sizes"][variant(config, name)["llm"]])
+def _size(config: Configuration, name: str) -> float:
+    return parameters_of(config.llm[config.variants[name].llm])
 
 
-def _stage1_tokens(config: Mapping[str, Any], name: str, chosen: Assumptions) -> float:
-    one = variant(config, name)
-    rows = config["data"]["text"] * one["texts"] * config["stage1"]["epochs"]
-    return rows * (_tokens(one["caption"], chosen) + 2)  # the visual token and the end
+def _stage1_tokens(config: Configuration, name: str, chosen: Assumptions) -> float:
+    one = config.variants[name]
+    rows = config.data.text * one.texts * config.stage1.epochs
+    return rows * (_tokens(one.caption, chosen) + 2)  # the visual token and the end
 
 
-def _stage2_tokens(config: Mapping[str, Any], name: str, chosen: Assumptions) -> float:
-    one = variant(config, name)
-    exchanges = config["data"]["instruct"] * (chosen.exchanges if "corpora" in config else 1)
-    return exchanges * one["share"] * config["stage2"]["epochs"] * (chosen.exchange_tokens + 1)
+def _stage2_tokens(config: Configuration, name: str, chosen: Assumptions) -> float:
+    one = config.variants[name]
+    exchanges = config.data.instruct * (chosen.exchanges if isinstance(config.corpus, SourcesCorpus) else 1)
+    return exchanges * one.share * config.stage2.epochs * (chosen.exchange_tokens + 1)
 
 
-def _training(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
-    found, seeds = [], len(config["seeds"])
-    names = run_variants(config)
-    starts = dict.fromkeys(start for name in names if (start := stage1_of(config, name)))
+def _training(config: Configuration, chosen: Assumptions) -> list[Work]:
+    found, seeds = [], len(config.seeds)
+    names = config.trained
+    starts = dict.fromkeys(start for name in names if (start := config.stage1_of(name)))
     for name in starts:
         tokens = seeds * _stage1_tokens(config, name, chosen)
         found.append(Work("stage1", name, seeds, tokens, FROZEN * _size(config, name) * tokens))
@@ -209,49 +212,48 @@ def _training(config: Mapping[str, Any], chosen: Assumptions) -> list[Work]:
     return found
 
 
-def _evaluation(config: Mapping[str, Any], chosen: Assumptions) -> Work:
-    names, seeds = run_variants(config), len(config["seeds"])
-    starts = dict.fromkeys(start for name in names if (start := stage1_of(config, name)))
-    questions = chosen.questions if "suites" in config["evaluation"] else 11.0 * config["evaluation"]["questions"]
+def _evaluation(config: Configuration, chosen: Assumptions) -> Work:
+    names, seeds, suites = config.trained, len(config.seeds), config.evaluation.suites
+    starts = dict.fromkeys(start for name in names if (start := config.stage1_of(name)))
+    questions = 11.0 * suites.questions if isinstance(suites, SceneSuites) else chosen.questions
     each = questions * (chosen.question_tokens + chosen.answer_tokens)
     flops = sum(READ * _size(config, name) * each * seeds for name in [*starts, *names])
     jobs = seeds * (len(starts) + len(names))
     return Work("evaluate", "all checkpoints", jobs, jobs * each, flops)
 
 
-def _is_pretrained(config: Mapping[str, Any], name: str) -> bool:
-    size = config["llm"]["sizes"][variant(config, name)["llm"]]
-    return "model" in size or "package" in size
+def _is_pretrained(config: Configuration, name: str) -> bool:
+    return not isinstance(config.llm[config.variants[name].llm], TrainedModel)
 
 
-def _memory(config: Mapping[str, Any]) -> dict[str, float]:
+def _memory(config: Configuration) -> dict[str, float]:
     """Bytes over all GPUs by stage and language model."""
-    used = dict.fromkeys(variant(config, name)["llm"] for name in run_variants(config))
-    sizes = {name: parameters_of(config["llm"]["sizes"][name]) for name in used}
+    used = dict.fromkeys(config.variants[name].llm for name in config.trained)
+    sizes = {name: parameters_of(config.llm[name]) for name in used}
     stages = {
         "Stage 1": BYTES_OF_WEIGHT,
         "Stage 2": BYTES_IN_TRAINING,
-        "evaluation": BYTES_IN_EVALUATION[config["evaluation"]["precision"]],
+        "evaluation": BYTES_IN_EVALUATION[config.evaluation.precision],
     }
     return {f"{stage}, {name}": each * size for stage, each in stages.items() for name, size in sizes.items()}
 
 
-def _published_flops(config: Mapping[str, Any], chosen: Assumptions) -> float:
+def _published_flops(config: Configuration, chosen: Assumptions) -> float:
     """Operations of one run of the paper's ReVision: both stages of the variant of that name."""
     stages = (FROZEN * _stage1_tokens(config, REFERENCE, chosen), TRAINED * _stage2_tokens(config, REFERENCE, chosen))
     return sum(stages) * _size(config, REFERENCE)
 
 
-def _disk(config: Mapping[str, Any], chosen: Assumptions) -> dict[str, float]:
-    names, seeds = run_variants(config), len(config["seeds"])
-    dim = chosen.dim if "corpora" in config else float(config["encoder"]["dim"])
+def _disk(config: Configuration, chosen: Assumptions) -> dict[str, float]:
+    names, seeds = config.trained, len(config.seeds)
+    dim = chosen.dim if isinstance(config.corpus, SourcesCorpus) else float(getattr(config.encoder, "dim", chosen.dim))
     row = dim * BYTES_OF_EMBEDDING
     aligned = {}
     for name in names:
-        one = variant(config, name)
-        if one["source"] == "text":
-            aligned[one["aligner"], one["caption"], one["texts"]] = config["data"]["text"] * one["texts"]
-    starts = [start for start in dict.fromkeys(stage1_of(config, name) for name in names) if start]
+        one = config.variants[name]
+        if one.source == "text":
+            aligned[one.aligner, one.caption, one.texts] = config.data.text * one.texts
+    starts = [start for start in dict.fromkeys(config.stage1_of(name) for name in names) if start]
     sizes = {name: _size(config, name) for name in [*starts, *names]}
     # A pretrained model that Stage 1 leaves alone is referred to, not copied.
     first = [0.0 if _is_pretrained(config, name) else sizes[name] for name in starts]

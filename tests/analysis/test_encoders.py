@@ -28,7 +28,7 @@ def test_the_figure_has_table_images_and_a_caption(tmp_path, monkeypatch):
     words = []
     for name, paired in (("built_in", True), ("mine", False)):
         (tmp_path / f"{name}.json").write_text(json.dumps(suite(len(words), paired), sort_keys=True))
-        words.append(f"{name}={tmp_path / name}.json")
+        words.append(str(tmp_path / f"{name}.json"))
     out = tmp_path / "encoders.csv"
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", ["figure_encoders", "--suites", *words, "--out", str(out)])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from revision.config.variants import AlignerSettings
 from revision.data.corpus import encode_image
 from revision.data.scenes import World
 from revision.embeddings import open_embeddings, write_embeddings
@@ -51,8 +52,13 @@ def held_out(work):
     """What `revision measure` writes, for short and for long captions."""
     for caption, names in (("short", ALIGNERS), ("long", ("identity", "realign"))):
         sets = [rows(work, name) for name in (f"text_{caption}", "reference_image", f"probe_{caption}", "probe_image")]
-        write_held_out(work / f"held_out/{caption}", *sets[:2], sets[2:], {name: ALIGNERS[name] for name in names})
-    (work / "aligners.yaml").write_text(yaml.safe_dump(ALIGNERS, sort_keys=False))
+        write_held_out(
+            work / f"held_out/{caption}",
+            *sets[:2],
+            sets[2:],
+            {name: AlignerSettings(**ALIGNERS[name]) for name in names},
+        )
+    (work / "aligners.yaml").write_text(yaml.safe_dump({"aligners": ALIGNERS}, sort_keys=False))
 
 
 def answers(work):

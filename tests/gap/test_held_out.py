@@ -9,11 +9,12 @@ from typer.testing import CliRunner
 
 from revision.align import make_aligner
 from revision.cli import app
+from revision.config.variants import AlignerSettings
 from revision.embeddings import write_embeddings
 from revision.errors import DataError
 from revision.gap.held_out import read_aligner, read_held_out, write_held_out
 
-SECTIONS = {name: {"method": name} for name in ("identity", "procrustes", "c3_centred")}
+SETTINGS = {name: AlignerSettings(method=name) for name in ("identity", "procrustes", "c3_centred")}
 DIM, HALF = 6, 40
 
 
@@ -31,7 +32,7 @@ def sets():
 
 def test_oracles_never_see_the_pairs_they_are_measured_on(sets, tmp_path):
     texts, images, probe_text, probe_image = sets
-    written = write_held_out(tmp_path / "out", texts, images, (probe_text, probe_image), SECTIONS)
+    written = write_held_out(tmp_path / "out", texts, images, (probe_text, probe_image), SETTINGS)
     np.testing.assert_array_equal(written.text, probe_text[HALF:])
     np.testing.assert_array_equal(written.image, probe_image[HALF:])
     np.testing.assert_allclose(written.moved["identity"][0], written.text, atol=1e-6)
@@ -43,9 +44,9 @@ def test_oracles_never_see_the_pairs_they_are_measured_on(sets, tmp_path):
 
 
 def test_what_is_read_is_what_was_written(sets, tmp_path):
-    written = write_held_out(tmp_path / "out", *sets[:2], sets[2:], SECTIONS)
+    written = write_held_out(tmp_path / "out", *sets[:2], sets[2:], SETTINGS)
     read = read_held_out(tmp_path / "out")
-    assert list(read.moved) == list(SECTIONS) and (read.facts, read.paired) == (written.facts, written.paired)
+    assert list(read.moved) == list(SETTINGS) and (read.facts, read.paired) == (written.facts, written.paired)
     for name, pair in written.moved.items():
         for mine, theirs in zip(read.moved[name], pair, strict=True):
             np.testing.assert_array_equal(mine, theirs)
@@ -55,7 +56,7 @@ def test_what_is_read_is_what_was_written(sets, tmp_path):
 
 
 def test_a_folder_that_is_not_whole_is_refused(sets, tmp_path):
-    write_held_out(tmp_path / "out", *sets[:2], sets[2:], SECTIONS)
+    write_held_out(tmp_path / "out", *sets[:2], sets[2:], SETTINGS)
     (tmp_path / "out/pairs.safetensors").write_bytes(b"")
     for folder in (tmp_path / "out", tmp_path / "none"):
         with pytest.raises(DataError, match=f"{folder.name}: no held-out pairs here"):
@@ -67,7 +68,7 @@ def test_the_command_writes_the_same_and_names_an_unknown_aligner(sets, tmp_path
     for name, rows in zip(("text", "image", "probe-text", "probe-image"), sets, strict=True):
         write_embeddings(tmp_path / name, [str(i) for i in range(len(rows))], rows, about={})
         words += [f"--{name}", str(tmp_path / name)]
-    (tmp_path / "aligners.yaml").write_text(yaml.safe_dump(SECTIONS))
+    (tmp_path / "aligners.yaml").write_text(yaml.safe_dump({"aligners": {name: {"method": name} for name in SETTINGS}}))
     done = CliRunner().invoke(app, [*words, "--name", "identity"])
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "out/manifest.json").read_text())["aligners"] == ["identity"]

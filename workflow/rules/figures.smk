@@ -32,7 +32,9 @@ SHORT, LONG = f"{WORK}/held_out/short", f"{WORK}/held_out/long"
 PUBLISHED = "config/published.yaml"
 UNPAIRED = {"text": embeddings("text", "short"), "image": embeddings("reference", "image")}
 PROBE = {"probe_text": embeddings("probe", "short"), "probe_image": embeddings("probe", "image")}
-SCAN = {f"scan_{option}": path.replace("/embeddings/", "/embeddings/scan_") for option, path in (UNPAIRED | PROBE).items()}
+SCAN = {
+    f"scan_{option}": path.replace("/embeddings/", "/embeddings/scan_") for option, path in (UNPAIRED | PROBE).items()
+}
 PAIRS = {
     "short": embeddings("probe", "short"),
     "image": embeddings("probe", "image"),
@@ -44,7 +46,11 @@ FIGURES = {
     "figure_1": Figure(
         "The gap during contrastive training.",
         "figure_01_dynamics",
-        {"runs": expand(f"{WORK}/dynamics/seed{{seed}}", seed=SEEDS)},
+        {
+            "manifests": expand(f"{WORK}/dynamics/seed{{seed}}/manifest.json", seed=SEEDS),
+            "series": expand(f"{WORK}/dynamics/seed{{seed}}/series.csv", seed=SEEDS),
+            "summaries": expand(f"{WORK}/dynamics/seed{{seed}}/summary.json", seed=SEEDS),
+        },
         also={"verdicts": f"{RESULTS}/figures/figure_01_verdicts.csv"},
     ),
     "figure_3": Figure(
@@ -60,7 +66,7 @@ FIGURES = {
             "probe_long_image": PAIRS["long_image"],
             "moved_short": SHORT,
             "moved_long": LONG,
-            "aligners": aligners_file,
+            "aligners": ALIGNERS,
             "published": PUBLISHED,
         },
         {"methods": SHOWN, "seeds": SEEDS},
@@ -79,7 +85,7 @@ FIGURES = {
     "figure_6": Figure(
         "The gap against the number of samples.",
         "figure_06_samples",
-        {**UNPAIRED, **PROBE, "aligners": aligners_file, "published": PUBLISHED},
+        {**UNPAIRED, **PROBE, "aligners": ALIGNERS, "published": PUBLISHED},
         {"methods": SHOWN},
     ),
     "figure_7": Figure(
@@ -91,7 +97,7 @@ FIGURES = {
     "figure_8": Figure(
         "Aligners with statistics of another domain.",
         "figure_08_domains",
-        {**UNPAIRED, **PROBE, **SCAN, "aligners": aligners_file, "published": PUBLISHED},
+        {**UNPAIRED, **PROBE, **SCAN, "aligners": ALIGNERS, "published": PUBLISHED},
         {"methods": SHOWN, "seeds": SEEDS},
     ),
     "figure_9": Figure(
@@ -183,15 +189,19 @@ for name, figure in FIGURES.items():
         input:
             **figure.reads,
         output:
-            tables=[f"{RESULTS}/figures/{panel}.csv" for panel in figure.panels or (name,)],
-            beside=expand(f"{RESULTS}/figures/{{panel}}.{{ending}}", panel=figure.panels or (name,), ending=("png", "pdf", "json")),
             **figure.also,
-        params:
-            **figure.options,
+            tables=[f"{RESULTS}/figures/{panel}.csv" for panel in figure.panels or (name,)],
+            beside=expand(
+                f"{RESULTS}/figures/{{panel}}.{{ending}}",
+                panel=figure.panels or (name,),
+                ending=("png", "pdf", "json"),
+            ),
         log:
             f"{WORK}/logs/{name}.log",
         benchmark:
             f"{WORK}/benchmarks/{name}.tsv"
+        params:
+            **figure.options,
         shell:
             command(figure)
 

@@ -2,12 +2,8 @@
 
 # The mean shift is the first step of ReAlign, so figures show it once.
 SHOWN = [name for name, aligner in CONFIG.aligners.items() if aligner.method != "mean_shift"]
+ALIGNERS = settings_file("aligners", AlignerSections(aligners=CONFIG.aligners))
 MEASURED = {"short": SHOWN, "long": ["identity", "realign"]}
-
-
-def aligners_file(wildcards):
-    """The section `aligners` of the configuration as a file."""
-    return settings_file("aligners", **CONFIG.aligners)
 
 
 def images_of_probe(captions):
@@ -22,17 +18,17 @@ rule measure:
         image=embeddings("reference", "image"),
         probe_text=f"{WORK}/embeddings/probe_{{captions}}",
         probe_image=lambda w: images_of_probe(w.captions),
-        aligners=aligners_file,
+        aligners=ALIGNERS,
     output:
         directory(f"{WORK}/held_out/{{captions}}"),
-    wildcard_constraints:
-        captions="|".join(MEASURED),
-    params:
-        names=lambda w: [f"--name {name}" for name in MEASURED[w.captions]],
     log:
         f"{WORK}/logs/measure/{{captions}}.log",
     benchmark:
         f"{WORK}/benchmarks/measure/{{captions}}.tsv"
+    wildcard_constraints:
+        captions="|".join(MEASURED),
+    params:
+        names=lambda w: [f"--name {name}" for name in MEASURED[w.captions]],
     shell:
         "revision measure --text {input.text} --image {input.image} --probe-text {input.probe_text}"
         " --probe-image {input.probe_image} --aligners {input.aligners} {params.names} --out {output} > {log} 2>&1"

@@ -24,13 +24,13 @@ rule claims:
         sources=claim_sources,
     output:
         f"{RESULTS}/tables/claims.csv",
-    params:
-        results=RESULTS,
-        scale=CONFIG.scale,
     log:
         f"{WORK}/logs/claims.log",
     benchmark:
         f"{WORK}/benchmarks/claims.tsv"
+    params:
+        results=RESULTS,
+        scale=CONFIG.scale,
     shell:
         "python analysis/claims.py --results {params.results} --claims {input.claims} --scale {params.scale}"
         " --out {output} > {log} 2>&1"
@@ -54,10 +54,10 @@ rule report:
         ],
     output:
         f"{RESULTS}/report.html",
-    params:
-        config=CONFIG.model_dump_json(),
     log:
         f"{WORK}/logs/report.log",
+    params:
+        config=CONFIG.model_dump_json(),
     shell:
         "python analysis/report.py --figures {input.figures} --tables {input.tables} --table-1 {input.table_1}"
         " --gap {input.gap} --losses {input.losses} --claims {input.claims} --world {input.world}"

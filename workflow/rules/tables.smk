@@ -18,13 +18,13 @@ rule score_table:
     output:
         table=f"{RESULTS}/tables/{{score_table}}.csv",
         beside=expand(f"{RESULTS}/tables/{{{{score_table}}}}.{{ending}}", ending=("png", "pdf", "json")),
-    params:
-        settings=lambda w: SCORE_TABLES[w.score_table].model_dump_json(),
-        starts=lambda w: json.dumps({name: CONFIG.stage1_of(name) for name in SCORE_TABLES[w.score_table].rows}),
     log:
         f"{WORK}/logs/score_table/{{score_table}}.log",
     benchmark:
         f"{WORK}/benchmarks/score_table/{{score_table}}.tsv"
+    params:
+        settings=lambda w: SCORE_TABLES[w.score_table].model_dump_json(),
+        starts=lambda w: json.dumps({name: CONFIG.stage1_of(name) for name in SCORE_TABLES[w.score_table].rows}),
     shell:
         "python analysis/tables.py --answers {input.answers} --settings {params.settings:q} --starts {params.starts:q}"
         " --published {input.published} --out {output.table} > {log} 2>&1"
@@ -55,9 +55,7 @@ rule pairs:
 
 
 # Long captions are another target text, so their loss cannot stand beside the others.
-READ_SHORT = [
-    name for name in VARIANTS if CONFIG.stage1_of(name) == name and CONFIG.variants[name].caption != "long"
-]
+READ_SHORT = [name for name in VARIANTS if CONFIG.stage1_of(name) == name and CONFIG.variants[name].caption != "long"]
 
 
 rule stage1_losses:

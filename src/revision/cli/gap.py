@@ -101,7 +101,7 @@ def measure(
     image: Annotated[Path, typer.Option(help="Unpaired images to fit on.")],
     probe_text: Annotated[Path, typer.Option(help="Texts of held-out pairs.")],
     probe_image: Annotated[Path, typer.Option(help="Their images, row by row.")],
-    aligners: Annotated[Path, typer.Option(help="YAML of aligners by name: method and params.")],
+    aligners: Annotated[Path, typer.Option(help="YAML with the section `aligners`: by name, method and params.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     name: Annotated[list[str] | None, typer.Option(help="An aligner of the YAML; repeatable; otherwise all.")] = None,
 ) -> None:
@@ -112,20 +112,20 @@ def measure(
     Example: revision measure --text texts/ --image images/ --probe-text probe_texts/ --probe-image probe_images/
     --aligners aligners.yaml --out held_out/
     """
-    import yaml
-
+    from revision.config import read
+    from revision.config.variants import AlignerSections
     from revision.embeddings import open_embeddings
     from revision.gap.held_out import write_held_out
 
     with reported(False):
-        sections = yaml.safe_load(aligners.read_text(encoding="utf-8"))
+        settings = read(aligners, AlignerSections).aligners
         for wanted in name or []:
-            if wanted not in sections:
-                raise ConfigError(f"{aligners}: no aligner {wanted!r}; there are {', '.join(sections)}")
+            if wanted not in settings:
+                raise ConfigError(f"{aligners}: no aligner {wanted!r}; there are {', '.join(settings)}")
         texts, images, *probe = (
             np.asarray(open_embeddings(folder).array()) for folder in (text, image, probe_text, probe_image)
         )
-        chosen = {wanted: sections[wanted] for wanted in name or sections}
+        chosen = {wanted: settings[wanted] for wanted in name or settings}
         write_held_out(out, texts, images, (probe[0], probe[1]), chosen)
         typer.echo(f"{len(chosen)} aligners: {out}")
 

@@ -2,18 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from revision.errors import ConfigError, RevisionError
 from revision.jobs import read_benchmarks
 
+if TYPE_CHECKING:
+    from revision.config import Configuration
+
 Scale = Annotated[str, typer.Option(help="A file of config/scales.")]
 FOLDER = Path("config")
 
 
-def _configuration(scale: str) -> dict[str, Any]:
+def _configuration(scale: str) -> "Configuration":
     from revision.config import load
 
     if not FOLDER.is_dir():
@@ -59,7 +62,7 @@ def plan_command(
         "terms": terms(config),
         "measured": measured(Path("results") / scale / "work"),
     }
-    if "corpora" not in config:  # trained on a CPU in small: hours are measured, not planned
+    if config.corpus.kind == "scenes":  # trained on a CPU in small: hours are measured, not planned
         values |= {"gpu_hours": None, "gpu_usd": None, "gpu_memory_bytes": None, "gpus": None}
     typer.echo(json.dumps(values, indent=2) if as_json else _text(values))
 

@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from revision.cli.progress import Display, follow, spoken
-from revision.config import scale_file
 from revision.errors import ConfigError, RevisionError
 from revision.io.files import sweep
 from revision.jobs import (
@@ -60,6 +59,8 @@ def results_of(scale: str) -> Path:
     """The folder of a scale's results; ConfigError outside a checkout or for a scale that there is not."""
     if not Path("Snakefile").is_file():
         raise ConfigError(f"{Path.cwd()}: no Snakefile here; change to the folder of the checkout")
+    from revision.config import scale_file
+
     scale_file("config", scale)
     return Path("results") / scale
 

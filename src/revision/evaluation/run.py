@@ -5,7 +5,6 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from revision.config.evaluation import Checkpoint
 from revision.errors import ConfigError
 from revision.evaluation.images import ImageEmbeddings, ImageEncoder
 from revision.evaluation.published import PublishedSuite, is_published, listed
@@ -28,16 +28,6 @@ ANSWERS = pa.schema({**_LABELS, "question": pa.string(), "correct": pa.int8(), "
 
 
 AnySuite = Suite | PublishedSuite
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """One model to score: the folder of a ReVisionModel and what it is called in the tables."""
-
-    method: str
-    seed: int
-    folder: Path
-    blind: bool = False
 
 
 def evaluate(
@@ -63,13 +53,13 @@ def evaluate(
     `answers` has one row a question: method, seed, suite, group, question, correct (0 or 1), prediction.
     `device` is a torch device or None for the accelerators that there are, else the CPU; `precision` bf16 loads the
     language models in bfloat16.
-    `encoder` may be None if all checkpoints are blind; `limit` takes the first questions of every suite only.
-    Returns the table of scores. Raises ConfigError or DataError for settings or data that do not fit, before any
-    model is loaded, and DataError naming file and row for a picture that can't be read.
+    `encoder` may be None if all checkpoints are text-only; `limit` takes the first questions of every suite only.
+    Returns the table of scores. Raises ConfigError or DataError for settings or data that do not fit, and DataError
+    naming file and row for an image that can't be read.
     """
     published = is_published(tasks)
     chosen: Sequence[AnySuite] = listed(tasks, suites) if published else read_suites(tasks, suites)
-    _check(checkpoints, encoder, limit)
+    _check(checkpoints, limit)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("LMMS_EVAL_DATASETS_CACHE", _dataset_cache().name)
     images = None if encoder is None else ImageEmbeddings(encoder)
@@ -96,16 +86,13 @@ def evaluate(
     return table
 
 
-def _check(checkpoints: Sequence[Checkpoint], encoder: Any, limit: int | None) -> None:
+def _check(checkpoints: Sequence[Checkpoint], limit: int | None) -> None:
     if not checkpoints:
         raise ConfigError("evaluate: no checkpoints given; name at least one")
     names = [(checkpoint.method, checkpoint.seed) for checkpoint in checkpoints]
     twice = sorted({f"{method} (seed {seed})" for method, seed in names if names.count((method, seed)) > 1})
     if twice:
         raise ConfigError(f"evaluate: {', '.join(twice)} is given twice; method and seed must identify a checkpoint")
-    seeing = [checkpoint.method for checkpoint in checkpoints if not checkpoint.blind]
-    if encoder is None and seeing:
-        raise ConfigError(f"evaluate: {seeing[0]} reads pictures but there is no encoder; give one, or set blind")
     if limit is not None and limit < 1:
         raise ConfigError(f"evaluate: limit is {limit}; it must be at least 1, or None for all questions")
 
@@ -136,9 +123,7 @@ def _score(
 
     from revision.evaluation.lmms_model import ReVisionLmms
 
-    model = ReVisionLmms(
-        checkpoint.folder, None, batch_size, checkpoint.blind, device=device, precision=precision, images=images
-    )
+    model = ReVisionLmms(checkpoint.folder, None, batch_size, device=device, precision=precision, images=images)
     model.task_dict = {name: task.dataset for name, task in _leaves(task_tree)}
     # MMMU's scoring draws an option where an answer names none: from the same seed at every run.
     random.seed(checkpoint.seed)

@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from revision.align import Aligner, load_aligner, make_aligner, save_aligner
+from revision.config.variants import AlignerSettings
 from revision.embeddings.rows import Array
 from revision.errors import DataError
 from revision.io.files import atomic_folder, write_json
@@ -48,13 +48,13 @@ class HeldOut:
         return self.fitted_on | {"count": len(self.text), "dim": self.text.shape[1]}
 
 
-def configured(section: Mapping[str, Any]) -> Aligner:
-    """An aligner, not fitted, from its section of the configuration: `method` and `params`."""
-    return make_aligner(section["method"], **section.get("params", {}))
+def configured(settings: AlignerSettings) -> Aligner:
+    """An aligner, not fitted."""
+    return make_aligner(settings.method, **settings.params)
 
 
 def write_held_out(
-    folder: str | Path, texts: Array, images: Array, probe: tuple[Array, Array], sections: Mapping[str, Any]
+    folder: str | Path, texts: Array, images: Array, probe: tuple[Array, Array], aligners: Mapping[str, AlignerSettings]
 ) -> HeldOut:
     """Fit each aligner once, move the second half of the probe, and write both.
 
@@ -67,15 +67,15 @@ def write_held_out(
     probe
         Pairs (texts, images), [p, d] each. Aligners that need pairs are fitted on the first half, so that none is
         measured on a pair that it has seen.
-    sections
-        By name, an aligner's section of the configuration.
+    aligners
+        Settings by name, in the order in which figures show them.
     """
     half = len(probe[0]) // 2
     (fit_text, text), (fit_image, image) = ((rows[:half], rows[half:]) for rows in probe)
     tensors, moved, paired = {"text": text, "image": image}, {}, []
     with atomic_folder(folder) as part:
-        for name, section in sections.items():
-            aligner = configured(section)
+        for name, settings in aligners.items():
+            aligner = configured(settings)
             aligner.fit(*((fit_text, fit_image) if aligner.paired else (texts, images)))
             save_aligner(aligner, part / ALIGNERS / name)
             tensors[f"{name}.text"] = aligner.transform(text)
@@ -85,7 +85,7 @@ def write_held_out(
             paired += [name] if aligner.paired else []
         fitted_on = {"texts": len(texts), "images": len(images), "pairs": half}
         save_file(tensors, part / PAIRS)
-        write_json(part / MANIFEST, {"aligners": list(sections), "fitted_on": fitted_on, "paired": paired})
+        write_json(part / MANIFEST, {"aligners": list(aligners), "fitted_on": fitted_on, "paired": paired})
     return HeldOut(image, text, moved, fitted_on, paired)
 
 

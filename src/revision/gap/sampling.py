@@ -1,23 +1,24 @@
 """How the gap that an aligner leaves depends on the sample behind its statistics: figures 3, 6 and 8."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from revision.align import Aligner
+from revision.config.variants import AlignerSettings
 from revision.embeddings.rows import Array
 from revision.gap.held_out import configured
 from revision.geometry.gap import centroid_gap, gap_noise
 
+Aligners = Mapping[str, AlignerSettings]
 Pairs = tuple[Array, Array]  # texts and images, [n, d] each
 NOISE = "sampling noise"
 TRIALS = 5
 
 
-def _fitted(sections: Mapping[str, Any], texts: Array, images: Array) -> dict[str, Aligner]:
-    aligners = {name: configured(section) for name, section in sections.items()}
+def _fitted(settings: Aligners, texts: Array, images: Array) -> dict[str, Aligner]:
+    aligners = {name: configured(one) for name, one in settings.items()}
     return {name: aligner.fit(texts, images) for name, aligner in aligners.items() if not aligner.paired}
 
 
@@ -26,14 +27,19 @@ def _gap(aligner: Aligner, texts: Array, images: Array) -> float:
 
 
 def gap_by_half(
-    sections: Mapping[str, Any], texts: Array, images: Array, probe: Pairs, seeds: Sequence[int], realign: Aligner
+    settings: Aligners,
+    texts: Array,
+    images: Array,
+    probe: Pairs,
+    seeds: Sequence[int],
+    realign: Aligner,
 ) -> pd.DataFrame:
     """Gap on a random half of the unpaired rows that the aligners are fitted on, and on held-out pairs (figure 3).
 
     Parameters
     ----------
-    sections
-        By name, an aligner's section of the configuration; those that need pairs are left out.
+    settings
+        Settings of aligners by name; those that need pairs are left out.
     texts, images
         Unpaired rows of length 1, [n, d] and [m, d].
     probe
@@ -52,16 +58,14 @@ def gap_by_half(
     for seed in seeds:
         generator = np.random.default_rng(seed)
         half = tuple(part[generator.permutation(len(part))[: len(part) // 2]] for part in (texts, images))
-        for name, aligner in _fitted(sections, *half).items():
+        for name, aligner in _fitted(settings, *half).items():
             for sample, pairs in (("fitted", half), ("held-out", probe)):
                 rows.append({"method": name, "sample": sample, "seed": seed, "gap": _gap(aligner, *pairs)})
     noise = gap_noise(probe[1], realign.transform(probe[0]), (len(images) // 2, len(texts) // 2))
     return pd.DataFrame([*rows, {"method": NOISE, "sample": "held-out", "seed": -1, "gap": noise}])
 
 
-def gap_by_size(
-    sections: Mapping[str, Any], texts: Array, images: Array, probe: Pairs, sizes: Sequence[int]
-) -> pd.DataFrame:
+def gap_by_size(settings: Aligners, texts: Array, images: Array, probe: Pairs, sizes: Sequence[int]) -> pd.DataFrame:
     """Gap on held-out pairs against the number of unpaired rows of each modality (figure 6).
 
     Parameters as in `gap_by_half`; `sizes` beyond the rows there are are left out. Each of TRIALS trials draws its rows
@@ -77,7 +81,7 @@ def gap_by_size(
         for trial in range(TRIALS):
             generator = np.random.default_rng((size, trial))
             drawn = [part[generator.choice(len(part), size, replace=False)] for part in (texts, images)]
-            for name, aligner in _fitted(sections, *drawn).items():
+            for name, aligner in _fitted(settings, *drawn).items():
                 row = {"method": name, "samples": size, "trial": trial}
                 rows.append(row | {"gap": _gap(aligner, *probe)})
                 if name == "realign" and trial == 0:
@@ -87,14 +91,17 @@ def gap_by_size(
 
 
 def gap_by_domain(
-    sections: Mapping[str, Any], unpaired: Mapping[str, Pairs], probes: Mapping[str, Pairs], seeds: Sequence[int]
+    settings: Aligners,
+    unpaired: Mapping[str, Pairs],
+    probes: Mapping[str, Pairs],
+    seeds: Sequence[int],
 ) -> pd.DataFrame:
     """Gap on each domain's held-out pairs with the statistics of each domain (figure 8).
 
     Parameters
     ----------
-    sections
-        By name, an aligner's section of the configuration; those that need pairs are left out.
+    settings
+        Settings of aligners by name; those that need pairs are left out.
     unpaired, probes
         By domain, unpaired (texts, images) to fit on, and held-out pairs.
     seeds
@@ -111,7 +118,7 @@ def gap_by_domain(
         generator = np.random.default_rng(seed)
         for fitted, pairs in unpaired.items():
             drawn = [part[generator.permutation(len(part))[:size]] for part in pairs]
-            for name, aligner in _fitted(sections, *drawn).items():
+            for name, aligner in _fitted(settings, *drawn).items():
                 for applied, (text, image) in probes.items():
                     row = {"statistics": fitted, "applied_to": applied, "samples": size, "seed": seed}
                     rows.append(row | {"method": name, "gap": _gap(aligner, text, image)})

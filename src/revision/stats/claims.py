@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from pydantic import ConfigDict
 from scipy import stats
 
+from revision.config import parse
 from revision.errors import ConfigError
-from revision.settings import from_mapping
 from revision.stats.intervals import LEVEL, Interval, over_seeds
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = "supported", "contradicted", "inconclusive", "not run"
@@ -38,6 +39,7 @@ class Criterion:
     ratios are paired; `exact` numbers have no error; `margin` is asked of numbers that were measured once.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
     kind: str
     source: str = PAIRS
     metric: str = ""
@@ -101,6 +103,7 @@ class Criterion:
 class Claim:
     """A claim: its statement in own words, its place in the paper, criteria that must all hold, scales it needs."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
     id: str
     statement: str
     place: str
@@ -130,9 +133,9 @@ def read_claims(path: str | Path) -> list[Claim]:
     for number, entry in enumerate(yaml.safe_load(path.read_text(encoding="utf-8"))):
         where = f"{path}: claim {entry.get('id', number)}"
         try:
-            criteria = tuple(from_mapping(Criterion, one, "criterion") for one in entry["criteria"])
+            criteria = tuple(parse(Criterion, one, "criterion") for one in entry["criteria"])
             values = entry | {"criteria": criteria, "scales": tuple(entry.get("scales", ()))}
-            claims.append(from_mapping(Claim, values, "claim"))
+            claims.append(parse(Claim, values, "claim"))
         except (ConfigError, KeyError, TypeError) as error:
             raise ConfigError(f"{where}: {error}") from error
         if not criteria:
