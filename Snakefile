@@ -7,6 +7,10 @@ snakemake --cores 2 table_1     one thing
 """
 
 
+# With `--sdm apptainer` alone: apptainer build revision.sif container/revision.def
+container: "revision.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encoder.smk"

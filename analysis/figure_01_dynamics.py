@@ -35,7 +35,7 @@ TITLES = {"a": "gradient leakage into V", "b": r"stability of $\gamma$", "c": "r
 
 def read(manifests: list[Path], series: list[Path], summaries: list[Path]) -> tuple[pd.DataFrame, list[dict], dict]:
     """Tidy series (seed, step, metric, value), the runs' summaries and the settings of the first."""
-    facts, found = (
+    facts, numbers = (
         [json.loads(path.read_text(encoding="utf-8")) for path in paths] for paths in (manifests, summaries)
     )
     tables = []

@@ -26,7 +26,9 @@ from revision.io.files import write_text
 min_version("9.0")
 
 try:
-    CONFIG = load("config", overrides=config)  # Snakemake's own `config` holds what `--config` says
+    CONFIG = load(
+        "config", overrides=config
+    )  # Snakemake's own `config` holds what `--config` says
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
@@ -37,7 +39,11 @@ VARIANTS = CONFIG.trained
 TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
 
 # The encoder as commands take it: a folder or a YAML.
-ENCODER = CONFIG.encoder.path if isinstance(CONFIG.encoder, EncoderFile) else f"{WORK}/encoder"
+ENCODER = (
+    CONFIG.encoder.path
+    if isinstance(CONFIG.encoder, EncoderFile)
+    else f"{WORK}/encoder"
+)
 
 
 wildcard_constraints:
@@ -60,8 +66,12 @@ def settings_file(name, settings):
 def corpus_settings(table):
     """File with what a corpus table depends on: the world, or its source."""
     if isinstance(CONFIG.corpus, SourcesCorpus):
-        return settings_file(f"corpus/{table}", CorpusSections(corpus=CONFIG.corpus.only(table)))
-    return settings_file("corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world))
+        return settings_file(
+            f"corpus/{table}", CorpusSections(corpus=CONFIG.corpus.only(table))
+        )
+    return settings_file(
+        "corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world)
+    )
 
 
 def embeddings(table, column):
@@ -122,7 +132,9 @@ def stage2_images(wildcards):
 
 def checkpoints(seed):
     """Folders of the checkpoints of one seed by what tables call them: <stage>/<variant>."""
-    starts = dict.fromkeys(start for name in VARIANTS if (start := CONFIG.stage1_of(name)))
+    starts = dict.fromkeys(
+        start for name in VARIANTS if (start := CONFIG.stage1_of(name))
+    )
     methods = [
         *(f"stage1/{name}" for name in starts),
         *(f"stage2/{name}" for name in VARIANTS),
@@ -132,8 +144,13 @@ def checkpoints(seed):
 
 def evaluation_settings(seed):
     """File with the checkpoints of one seed and how they are loaded."""
-    chosen = [Checkpoint(method, seed, Path(folder)) for method, folder in checkpoints(seed).items()]
-    sections = EvaluationSections(checkpoints=chosen, precision=CONFIG.evaluation.precision)
+    chosen = [
+        Checkpoint(method, seed, Path(folder))
+        for method, folder in checkpoints(seed).items()
+    ]
+    sections = EvaluationSections(
+        checkpoints=chosen, precision=CONFIG.evaluation.precision
+    )
     return settings_file(f"evaluate/seed{seed}", sections)
 
 
@@ -141,3 +158,46 @@ def launched(stage, command):
     """`command` behind the launcher that the configuration names for the stage, if any."""
     launcher = getattr(CONFIG.launchers, stage)
     return f"{launcher} {command}" if launcher else command
+
+
+def images_of_probe(captions):
+    """Embedding set of the images that the held-out captions describe."""
+    return embeddings_of(CONFIG.images_of(CaptionSet("probe", captions)))
+
+
+def command(figure):
+    """The call of a figure's script, with an option for each file that it reads or writes and each other value."""
+    named = {"input": figure.reads, "params": figure.options, "output": figure.also}
+    words = [
+        f"--{name.replace('_', '-')} {{{part}.{name}{':q' if part == 'params' else ''}}}"
+        for part, values in named.items()
+        for name in values
+    ]
+    return f"python analysis/{figure.script}.py {' '.join(words)} --out {{output.tables}} > {{log}} 2>&1"
+
+
+def claim_sources(wildcards):
+    """The tables that the claims read, as far as this scale makes them."""
+    further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
+    made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
+    claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
+    read = [one.get("source", "tables/pairs.csv") for claim in claims for one in claim["criteria"]]
+    return [path for path in dict.fromkeys(f"{RESULTS}/{source}" for source in read) if path in made]
+
+
+def encoder_file(name):
+    """What `revision embed --encoder` takes: the folder of a built-in encoder, or a YAML."""
+    return BUILT_IN.get(name, f"config/encoders/{name}.yaml")
+
+
+def compared_sets(wildcards):
+    """Images and texts of the probe as an encoder has them; ready-made arrays as they are."""
+    if wildcards.encoder == "built_in":
+        return {"image": embeddings("probe", "image"), "text": embeddings("probe", "short")}
+    if wildcards.encoder not in BUILT_IN:
+        values = yaml.safe_load(Path(encoder_file(wildcards.encoder)).read_text(encoding="utf-8"))
+        if values["family"] == "arrays":
+            return {"image": values["image"], "text": values["text"]}
+    return {
+        side: f"{WORK}/compare/{wildcards.encoder}/{column}" for side, column in (("image", "image"), ("text", "short"))
+    }

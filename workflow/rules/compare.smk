@@ -9,24 +9,6 @@ wildcard_constraints:
     encoder="|".join(COMPARED),
 
 
-def encoder_file(name):
-    """What `revision embed --encoder` takes: the folder of a built-in encoder, or a YAML."""
-    return BUILT_IN.get(name, f"config/encoders/{name}.yaml")
-
-
-def compared_sets(wildcards):
-    """Images and texts of the probe as an encoder has them; ready-made arrays as they are."""
-    if wildcards.encoder == "built_in":
-        return {"image": embeddings("probe", "image"), "text": embeddings("probe", "short")}
-    if wildcards.encoder not in BUILT_IN:
-        values = yaml.safe_load(Path(encoder_file(wildcards.encoder)).read_text(encoding="utf-8"))
-        if values["family"] == "arrays":
-            return {"image": values["image"], "text": values["text"]}
-    return {
-        side: f"{WORK}/compare/{wildcards.encoder}/{column}" for side, column in (("image", "image"), ("text", "short"))
-    }
-
-
 rule embed_compared:
     input:
         table=f"{WORK}/data/probe.parquet",

@@ -17,23 +17,15 @@ class Figure(NamedTuple):
     also: dict = {}
 
 
-def command(figure):
-    """The call of a figure's script, with an option for each file that it reads or writes and each other value."""
-    named = {"input": figure.reads, "params": figure.options, "output": figure.also}
-    words = [
-        f"--{name.replace('_', '-')} {{{part}.{name}{':q' if part == 'params' else ''}}}"
-        for part, values in named.items()
-        for name in values
-    ]
-    return f"python analysis/{figure.script}.py {' '.join(words)} --out {{output.tables}} > {{log}} 2>&1"
-
-
 SHORT, LONG = f"{WORK}/held_out/short", f"{WORK}/held_out/long"
 PUBLISHED = "config/published.yaml"
 UNPAIRED = {"text": embeddings("text", "short"), "image": embeddings("reference", "image")}
 PROBE = {"probe_text": embeddings("probe", "short"), "probe_image": embeddings("probe", "image")}
 SCAN = {
-    f"scan_{option}": path.replace("/embeddings/", "/embeddings/scan_") for option, path in (UNPAIRED | PROBE).items()
+    "scan_text": embeddings("scan_text", "short"),
+    "scan_image": embeddings("scan_reference", "image"),
+    "scan_probe_text": embeddings("scan_probe", "short"),
+    "scan_probe_image": embeddings("scan_probe", "image"),
 }
 PAIRS = {
     "short": embeddings("probe", "short"),

@@ -6,11 +6,6 @@ ALIGNERS = settings_file("aligners", AlignerSections(aligners=CONFIG.aligners))
 MEASURED = {"short": SHOWN, "long": ["identity", "realign"]}
 
 
-def images_of_probe(captions):
-    """Embedding set of the images that the held-out captions describe."""
-    return embeddings_of(CONFIG.images_of(CaptionSet("probe", captions)))
-
-
 rule measure:
     """Held-out pairs before and after every aligner."""
     input:

@@ -8,28 +8,19 @@ except RevisionError as error:
 REPORTED = [f"{RESULTS}/figures/{name}.csv" for name in CHOSEN]
 
 
-def claim_sources(wildcards):
-    """The tables that the claims read, as far as this scale makes them."""
-    further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
-    made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
-    claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
-    read = [one.get("source", "tables/pairs.csv") for claim in claims for one in claim["criteria"]]
-    return [path for path in dict.fromkeys(f"{RESULTS}/{source}" for source in read) if path in made]
-
-
 rule claims:
     """A verdict for each claim."""
     input:
         claims="config/claims.yaml",
         sources=claim_sources,
     output:
-        f"{RESULTS}/tables/claims.csv",
+        table=f"{RESULTS}/tables/claims.csv",
     log:
         f"{WORK}/logs/claims.log",
     benchmark:
         f"{WORK}/benchmarks/claims.tsv"
     params:
-        results=RESULTS,
+        results=lambda w, output: Path(output.table).parents[1],
         scale=CONFIG.scale,
     shell:
         "python analysis/claims.py --results {params.results} --claims {input.claims} --scale {params.scale}"
