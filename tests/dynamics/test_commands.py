@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from revision.settings import from_mapping
 from typer.testing import CliRunner
 
 from revision.cli import app
@@ -15,7 +16,6 @@ from revision.dynamics.causes import CausesSettings, points
 from revision.dynamics.monitor import MonitorSettings
 from revision.encoders import EncoderSettings
 from revision.errors import ConfigError
-from revision.settings import from_mapping
 
 ROOT = Path(__file__).parents[2]
 ENCODER = {"dim": 16, "vision_width": 8, "text_width": 8, "pictures": 64, "batch": 32, "steps": 10}
