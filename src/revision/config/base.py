@@ -134,12 +134,15 @@ def _names_key(line: str) -> bool:
 
 
 def _path(location: tuple[int | str, ...], values: Any, missing: bool) -> str:
-    """Keys from the top to a problem; the names of a union's members, which pydantic puts in between, are left out."""
+    """Keys from the top to a problem, without what pydantic puts in between: the kind or type of a union's member."""
     keys: list[str] = []
+    inside = False
     for number, part in enumerate(location):
-        if isinstance(values, Mapping | list) and (part in values or isinstance(values, list)):
-            values = values[part]  # type: ignore[index]
-        elif not missing or number + 1 < len(location):
-            continue
-        keys.append(str(part))
+        if isinstance(values, Mapping) and values.get("kind") == part and not inside:
+            inside = True
+        elif isinstance(values, list) or (isinstance(values, Mapping) and part in values):
+            values, inside = values[part], False  # type: ignore[index]
+            keys.append(str(part))
+        elif missing and number + 1 == len(location):
+            keys.append(str(part))
     return ".".join(keys)
