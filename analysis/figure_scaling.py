@@ -1,6 +1,5 @@
 """Scaling: accuracy and caption loss against the number of unpaired texts, beside paired data, by count and by cost."""
 
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -89,13 +88,15 @@ def main() -> None:
         __doc__,
         *("losses", "published"),
         answers={"type": Path, "nargs": "+", "help": "answers of every seed"},
-        texts={"type": json.loads, "help": "number of texts by variant as JSON"},
+        variants={"nargs": "+", "help": "trained on one number of texts each"},
+        texts={"type": int, "nargs": "+", "help": "those numbers"},
         paired={"help": "variant trained on pairs"},
         paired_rows={"type": int, "help": "number of its pairs"},
     )
     (out,), a_text = options.out, relative_cost(read_yaml(options.published))
     losses = pd.read_csv(options.losses)
-    table = measure(options.answers, losses, options.texts, options.paired, options.paired_rows, a_text)
+    texts = dict(zip(options.variants, options.texts, strict=True))
+    table = measure(options.answers, losses, texts, options.paired, options.paired_rows, a_text)
     save_table(table, out)
     draw(table, options.paired, out)
     describe(out, {"a_text": a_text} | overtaking(table, options.paired))

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from style import name_of, run
 
 from revision.audit import audit, read_published
+from revision.config import read_yaml
 from revision.data.scenes import World
 from revision.io.files import sha256, write_text
 from revision.io.manifest import versions
@@ -170,13 +171,12 @@ def main() -> None:
     """Write the page."""
     options = arguments(
         __doc__,
-        *("table_1", "gap", "losses", "claims", "world", "published"),
-        config={"type": json.loads, "help": "the configuration as JSON"},
+        *("config", "table_1", "gap", "losses", "claims", "world", "published"),
         figures={"type": Path, "nargs": "+", "help": "CSV of each figure; image and sidecar lie beside it"},
         tables={"type": Path, "nargs": "+", "help": "CSV of each table of variants, likewise"},
         identity={"type": Path, "nargs": "+", "help": "files, and folders of weights, to print checksums of"},
     )
-    (out,), config = options.out, options.config
+    (out,), config = options.out, read_yaml(options.config)
     first = pd.read_csv(options.table_1)
     losses = loss_rows(pd.read_csv(options.losses))
     claims = pd.read_csv(options.claims).replace({np.nan: None}).to_dict("records")

@@ -1,6 +1,5 @@
 """One table of variants: accuracy by group of suites with intervals, differences to a reference row, effect, power."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import pandas as pd
 from figure_inputs import arguments
 from style import PAPER, describe, name_of, run, save, save_table
 
-from revision.config import read_yaml
+from revision.config import read, read_yaml
+from revision.config.variants import ScoreTable
 from revision.stats.paired import ALL, AVERAGE, read_answers, score_table
 
 MOST_QUESTIONS, MOST_SEEDS = 100_000, 1_000  # a suite; more than these nobody would run
@@ -18,11 +18,11 @@ STAGES = {"stage2": "after Stage 2", "stage1": "zero-shot, after Stage 1 only"}
 COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73")
 
 
-def measure(paths: list[Path], settings: dict[str, Any], starts: dict[str, str | None]) -> pd.DataFrame:
+def measure(paths: list[Path], settings: ScoreTable, stage1: list[str]) -> pd.DataFrame:
     """The tidy table: the columns of `revision.stats.paired.score_table` with the stage before them."""
-    rows, reference, tables = settings["rows"], settings["reference"], []
+    rows, reference, tables = settings.rows, settings.reference, []
     for stage in STAGES:
-        chosen = rows if stage == "stage2" else [row for row in rows if starts[row] == row]
+        chosen = rows if stage == "stage2" else [row for row in rows if row in stage1]
         if reference not in chosen:
             continue
         found = score_table(read_answers(paths, [f"{stage}/{row}" for row in chosen]), f"{stage}/{reference}")
@@ -32,9 +32,9 @@ def measure(paths: list[Path], settings: dict[str, Any], starts: dict[str, str |
     return pd.concat(tables, ignore_index=True)
 
 
-def add_published(table: pd.DataFrame, settings: dict[str, Any], published: dict[str, Any]) -> None:
+def add_published(table: pd.DataFrame, settings: ScoreTable, published: dict[str, Any]) -> None:
     """Put the paper's average beside ours, in column `published_average` of the rows that hold the average."""
-    paper = {row: published["rows"][name]["avg"] for row, name in settings["published"].items()}
+    paper = {row: published["rows"][name]["avg"] for row, name in settings.published.items()}
     whole = (table.stage == "stage2") & (table.suite == AVERAGE) & (table.group == ALL)
     table["published_average"] = table.method.map(paper).where(whole).astype(float)
 
@@ -96,14 +96,13 @@ def main() -> None:
     """Measure, draw and describe."""
     options = arguments(
         __doc__,
-        "published",
+        *("published", "settings"),
         answers={"type": Path, "nargs": "+", "help": "answers of every seed"},
-        settings={"type": json.loads, "help": "the table's section of the configuration as JSON"},
-        starts={"type": json.loads, "help": "whose Stage 1 each row has, as JSON"},
+        stage1={"nargs": "*", "help": "rows with a Stage 1 of their own"},
     )
-    (out,), settings = options.out, options.settings
+    (out,), settings = options.out, read(options.settings, ScoreTable)
     published = read_yaml(options.published)["tables"].get(out.stem.replace("_", ""), {"rows": {}})
-    table = measure(options.answers, settings, options.starts)
+    table = measure(options.answers, settings, options.stage1)
     add_published(table, settings, published)
     save_table(table, out)
     draw(table, out)
@@ -111,11 +110,11 @@ def main() -> None:
     describe(
         out,
         {
-            "title": settings["title"],
-            "place": out.stem.replace("_", " ") if settings["published"] else "beyond the paper",
-            "reference": name_of(settings["reference"]),
-            "note": settings.get("note") or "",
-            "compares": bool(settings["published"]),
+            "title": settings.title,
+            "place": out.stem.replace("_", " ") if settings.published else "beyond the paper",
+            "reference": name_of(settings.reference),
+            "note": settings.note or "",
+            "compares": bool(settings.published),
         }
         | power(whole),
         [
@@ -124,7 +123,7 @@ def main() -> None:
             if not np.isnan(paper_average)
         ],
         template="table",
-        reference=settings["reference"],
+        reference=settings.reference,
     )
 
 

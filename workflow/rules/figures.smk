@@ -148,7 +148,12 @@ FIGURES = {
         "Accuracy and caption loss against the number of texts.",
         "figure_scaling",
         {"answers": ANSWERS, "losses": LOSSES, "published": PUBLISHED},
-        {"texts": json.dumps(SCALING), "paired": CONFIG.scaling.paired, "paired_rows": CONFIG.data.text},
+        {
+            "variants": list(SCALING),
+            "texts": list(SCALING.values()),
+            "paired": CONFIG.scaling.paired,
+            "paired_rows": CONFIG.data.text,
+        },
     ),
     "real_parts": Figure(
         "The gap beside that of another scale.",
@@ -167,7 +172,7 @@ FIGURES = {
 IMPOSSIBLE = {
     "figure_11": isinstance(CONFIG.corpus, SourcesCorpus),
     "scaling": len(SCALING) < 2 or CONFIG.scaling.paired not in VARIANTS,
-    "real_parts": not Path(f"reference/{CONFIG.beside}").is_dir(),
+    "real_parts": CONFIG.beside is None,
 }
 FIGURES = {name: figure for name, figure in FIGURES.items() if not IMPOSSIBLE.get(name)}
 PANELS = {panel: name for name, figure in FIGURES.items() for panel in figure.panels or (name,)}

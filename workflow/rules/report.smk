@@ -38,19 +38,18 @@ rule report:
         claims=f"{RESULTS}/tables/claims.csv",
         world=WORLD_FACTS,
         published="config/published.yaml",
+        config=settings_file("report", CONFIG),
         identity=[
             *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe", "instruct")),
             ENCODER,
             *ANSWERS,
         ],
     output:
-        f"{RESULTS}/report.html",
+        page=f"{RESULTS}/report.html",
     log:
         f"{WORK}/logs/report.log",
-    params:
-        config=CONFIG.model_dump_json(),
     shell:
         "python analysis/report.py --figures {input.figures} --tables {input.tables} --table-1 {input.table_1}"
         " --gap {input.gap} --losses {input.losses} --claims {input.claims} --world {input.world}"
-        " --published {input.published} --identity {input.identity} --config {params.config:q} --out {output}"
+        " --published {input.published} --identity {input.identity} --config {input.config} --out {output.page}"
         " > {log} 2>&1"

@@ -14,6 +14,7 @@ wildcard_constraints:
 rule score_table:
     input:
         answers=ANSWERS,
+        settings=lambda w: settings_file(f"tables/{w.score_table}", SCORE_TABLES[w.score_table]),
         published="config/published.yaml",
     output:
         table=f"{RESULTS}/tables/{{score_table}}.csv",
@@ -23,10 +24,9 @@ rule score_table:
     benchmark:
         f"{WORK}/benchmarks/score_table/{{score_table}}.tsv"
     params:
-        settings=lambda w: SCORE_TABLES[w.score_table].model_dump_json(),
-        starts=lambda w: json.dumps({name: CONFIG.stage1_of(name) for name in SCORE_TABLES[w.score_table].rows}),
+        stage1=lambda w: [name for name in SCORE_TABLES[w.score_table].rows if CONFIG.stage1_of(name) == name],
     shell:
-        "python analysis/tables.py --answers {input.answers} --settings {params.settings:q} --starts {params.starts:q}"
+        "python analysis/tables.py --answers {input.answers} --settings {input.settings} --stage1 {params.stage1}"
         " --published {input.published} --out {output.table} > {log} 2>&1"
 
 
