@@ -5,7 +5,6 @@ import json
 import figure_06_samples
 import figure_12_answers
 import figure_h4_costs
-import figure_inputs
 import figure_retrieval
 import figure_scaling
 import numpy as np
@@ -16,7 +15,7 @@ import style
 from jinja2 import UndefinedError
 from working_folder import ROOT
 
-from revision.config import load
+from revision.config import load, read_yaml
 from revision.stats.intervals import Interval
 
 
@@ -35,7 +34,7 @@ from revision.stats.intervals import Interval
     ],
 )
 def test_the_report_says_whose_data_and_encoder_it_is_about(scale, place, parts, facts, chance):
-    config = load(ROOT / "config", scale) | {"scale": "a scale of my own"}
+    config = load(ROOT / "config", scale).model_dump(mode="json") | {"scale": "a scale of my own"}
     said = report.setting(config)
     assert (said["place"], said["facts"], said["chance"]) == (place, facts, chance and pytest.approx(chance, abs=1e-3))
     assert said["parts"].startswith(parts)
@@ -47,7 +46,7 @@ def test_plateau_is_the_first_size_near_the_last_gap():
 
 
 def test_costs_are_the_published_tokens_times_prices():
-    published = figure_inputs.read_yaml(ROOT / "config/published.yaml")
+    published = read_yaml(ROOT / "config/published.yaml")
     table = figure_h4_costs.measure(published).set_index("data")
     assert table.usd["Paired image-text"] == pytest.approx(221.64 * 1.25 + 16.15 * 10)
     assert table.relative["ReVision-1M"] == pytest.approx((11.64 * 1.25 + 16.15 * 10) / 438.55)

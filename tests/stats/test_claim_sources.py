@@ -5,14 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from revision.config import run_variants
+from revision.config import load
 from revision.stats.claims import read_claims
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/analysis"))
-CONFIG = yaml.safe_load((ROOT / "config/default.yaml").read_text())
+CONFIG = load(ROOT / "config", "laptop")
 CRITERIA = [
     pytest.param(criterion, id=f"{claim.id}-{number}")
     for claim in read_claims(ROOT / "config/claims.yaml")
@@ -41,7 +40,7 @@ def made():
     panels = [name for names in re.findall(r"panels=\(([^)]*)\)", rules) for name in re.findall(r'"(\w+)"', names)]
     names = [*panels, *re.findall(r'"(\w+)": Figure\(', rules)]
     plain = re.findall(r'f"{RESULTS}/((?:figures|tables)/\w+\.csv)"', rules)
-    return {f"figures/{name}.csv" for name in names} | set(plain) | {f"tables/{name}.csv" for name in CONFIG["tables"]}
+    return {f"figures/{name}.csv" for name in names} | set(plain) | {f"tables/{name}.csv" for name in CONFIG.tables}
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -55,10 +54,10 @@ def test_a_claim_reads_what_the_workflow_makes(criterion):
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_a_claim_names_variants_and_aligners_that_exist(criterion):
-    trained = run_variants(CONFIG)
+    trained = CONFIG.trained
     assert set(criterion.rows) <= set(trained)
     methods = {side["method"] for side in (criterion.where, criterion.of, criterion.to) if "method" in side}
-    assert methods <= {*trained, *CONFIG["aligners"], "image"}
+    assert methods <= {*trained, *CONFIG.aligners, "image"}
     if criterion.rows:
         assert criterion.group in ("all", "general", "reasoning", "hallucination")
     if criterion.kind == "verdict":

