@@ -75,9 +75,10 @@ def checkout(tmp_path_factory):
         (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
     (folder / "results/tiny/work").mkdir(parents=True)
     bunny(folder / "data/bunny", rows=1200)
-    text = (ROOT / "docs/ablation.md").read_text(encoding="utf-8")
-    path, settings = re.search(r"^```yaml (\S+)\n(.*?)^```$", text, re.M | re.S).groups()
-    (folder / path).write_text(settings, encoding="utf-8")
+    for page in ("ablation", "cluster"):
+        text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+        for path, settings in re.findall(r"^```yaml (\S+)\n(.*?)^```$", text, re.M | re.S):
+            (folder / path).write_text(settings, encoding="utf-8")
     return folder
 
 

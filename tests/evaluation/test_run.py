@@ -84,7 +84,7 @@ def test_same_inputs_give_the_same_bytes_in_a_moved_folder_and_with_other_batche
 
 
 def test_limit_and_choice_of_suites(tasks, tmp_path):
-    checkpoints = [Checkpoint("blind", 3, tmp_path / "yes", blind=True)]
+    checkpoints = [Checkpoint("blind", 3, tmp_path / "blind")]
     table = evaluate(
         checkpoints, tasks, None, tmp_path / "s", tmp_path / "a", suites=["relation", "colour"], limit=5
     ).to_pandas()
@@ -94,7 +94,7 @@ def test_limit_and_choice_of_suites(tasks, tmp_path):
 
 def test_progress_and_bars(tasks, tmp_path, capfd):
     lines = []
-    checkpoints = [Checkpoint("blind", 0, tmp_path / "yes", blind=True)]
+    checkpoints = [Checkpoint("blind", 0, tmp_path / "blind")]
     evaluate(checkpoints, tasks, None, tmp_path / "s", tmp_path / "a", limit=2, progress=lines.append)
     assert lines == [f"blind, seed 0: {2 * len(SUITES)} answers so far"]
     captured = capfd.readouterr()
@@ -106,7 +106,7 @@ def test_progress_and_bars(tasks, tmp_path, capfd):
     [
         (dict(checkpoints=[]), "no checkpoints"),
         (dict(checkpoints=[Checkpoint("a", 0, "x"), Checkpoint("a", 0, "y")]), r"a \(seed 0\) is given twice"),
-        (dict(encoder=None), "reads pictures but there is no encoder"),
+        (dict(encoder=None), "perfect reads images; give encoder=<folder>"),
         (dict(limit=0), "limit is 0"),
         (dict(suites=["colour", "smell"]), "unknown suite smell; the suites are colour, count, existence, relation"),
     ],
@@ -193,7 +193,7 @@ def test_sampling_is_refused(tasks, tmp_path):
     path.write_text(path.read_text().replace("do_sample: false", "do_sample: true"))
     with pytest.raises(ConfigError, match="decodes greedily"):
         evaluate(
-            [Checkpoint("a", 0, "yes", blind=True)], tmp_path / "tasks", None, tmp_path / "s", tmp_path / "a", limit=1
+            [Checkpoint("a", 0, tmp_path / "blind")], tmp_path / "tasks", None, tmp_path / "s", tmp_path / "a", limit=1
         )
 
 

@@ -11,7 +11,7 @@ from revision.stats.claims import read_claims
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/analysis"))
-CONFIG = load(ROOT / "config", "laptop")
+CONFIG = load(ROOT / "config")
 CRITERIA = [
     pytest.param(criterion, id=f"{claim.id}-{number}")
     for claim in read_claims(ROOT / "config/claims.yaml")

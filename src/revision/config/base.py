@@ -105,7 +105,7 @@ def _lines(error: ErrorDetails, values: Any, where: str) -> Iterator[str]:
         return
     if kind == "missing":
         message = "missing"
-    elif kind == "extra_forbidden":
+    elif kind in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key"
     elif kind == "union_tag_not_found":
         message = "missing key kind"

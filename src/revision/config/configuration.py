@@ -110,7 +110,8 @@ class Configuration(Settings):
         for name, table in self.tables.items():
             rows = [row for row in table.rows if row in self.trained]
             if table.reference in rows and len(rows) > 1:
-                filled[name] = table.model_copy(update={"rows": rows})
+                published = {row: paper for row, paper in table.published.items() if row in rows}
+                filled[name] = table.model_copy(update={"rows": rows, "published": published})
         return filled
 
     def chosen_figures(self, existing: Sequence[str]) -> list[str]:

@@ -80,9 +80,11 @@ class Source(Settings):
     get: str = "see docs/cluster.md"
 
     @model_validator(mode="after")
-    def _pinned(self) -> Self:
+    def _can_be_read(self) -> Self:
         if self.format == "hub" and not self.revision:
             raise ValueError("revision: missing; the format hub needs a commit, 40 hexadecimal digits")
+        if self.format != "hub" and not self.files:
+            raise ValueError("files: none named; give patterns such as '*.json'")
         return self
 
 

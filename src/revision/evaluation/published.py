@@ -111,7 +111,7 @@ def task_file(suite: PublishedSuite) -> Path:
 
 def task_settings(suite: PublishedSuite) -> dict[str, Any]:
     """What a suite's task says of its data (dataset_path, dataset_name, dataset_kwargs, test_split); nothing is run."""
-    found: dict[str, Any] = Field(default_factory=dict)
+    found: dict[str, Any] = {}
     path = task_file(suite)
     while True:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Plain)
