@@ -65,7 +65,7 @@ def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
     pd.testing.assert_series_equal(chosen, series.gamma_drift.dropna(), check_names=False)
     assert sorted(set(verdicts.claim)) == [f"figure_1{panel}" for panel in "abcd"]
     late = [json.loads((run / "summary.json").read_text())["leak"] for run in runs]
-    assert f"Late leakage {sum(late) / 2:.2f}" in sidecar(out)["caption"]
+    assert f"gradients leak {sum(late) / 2:.2f} of their energy into V" in sidecar(out)["caption"]
 
 
 def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):

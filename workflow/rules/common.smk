@@ -27,9 +27,7 @@ from revision.io.files import write_text
 min_version("9.0")
 
 try:
-    CONFIG = load(
-        "config", overrides=config
-    )  # Snakemake's own `config` holds what `--config` says
+    CONFIG = load("config", overrides=config)  # Snakemake's own `config` holds what `--config` says
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
@@ -40,11 +38,7 @@ VARIANTS = CONFIG.trained
 TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
 
 # The encoder as commands take it: a folder or a YAML.
-ENCODER = (
-    CONFIG.encoder.path
-    if isinstance(CONFIG.encoder, EncoderFile)
-    else f"{WORK}/encoder"
-)
+ENCODER = CONFIG.encoder.path if isinstance(CONFIG.encoder, EncoderFile) else f"{WORK}/encoder"
 
 
 wildcard_constraints:
@@ -67,12 +61,8 @@ def settings_file(name, settings):
 def corpus_settings(table):
     """File with what a corpus table depends on: the world, or its source."""
     if isinstance(CONFIG.corpus, SourcesCorpus):
-        return settings_file(
-            f"corpus/{table}", CorpusSections(corpus=CONFIG.corpus.only(table))
-        )
-    return settings_file(
-        "corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world)
-    )
+        return settings_file(f"corpus/{table}", CorpusSections(corpus=CONFIG.corpus.only(table)))
+    return settings_file("corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world))
 
 
 def embeddings(table, column):
@@ -133,9 +123,7 @@ def stage2_images(wildcards):
 
 def checkpoints(seed):
     """Folders of the checkpoints of one seed by what tables call them: <stage>/<variant>."""
-    starts = dict.fromkeys(
-        start for name in VARIANTS if (start := CONFIG.stage1_of(name))
-    )
+    starts = dict.fromkeys(start for name in VARIANTS if (start := CONFIG.stage1_of(name)))
     methods = [
         *(f"stage1/{name}" for name in starts),
         *(f"stage2/{name}" for name in VARIANTS),
@@ -145,13 +133,8 @@ def checkpoints(seed):
 
 def evaluation_settings(seed):
     """File with the checkpoints of one seed and how they are loaded."""
-    chosen = [
-        Checkpoint(method, seed, Path(folder))
-        for method, folder in checkpoints(seed).items()
-    ]
-    sections = EvaluationSections(
-        checkpoints=chosen, precision=CONFIG.evaluation.precision
-    )
+    chosen = [Checkpoint(method, seed, Path(folder)) for method, folder in checkpoints(seed).items()]
+    sections = EvaluationSections(checkpoints=chosen, precision=CONFIG.evaluation.precision)
     return settings_file(f"evaluate/seed{seed}", sections)
 
 

@@ -4,10 +4,7 @@ onstart:
         from revision.planning.preflight import missing
 
         if lacking := missing(CONFIG):
-            sys.exit(
-                "error: this scale lacks:\n"
-                + "\n".join(f"- {one}" for one in lacking)
-            )
+            sys.exit("error: this scale lacks:\n" + "\n".join(f"- {one}" for one in lacking))
 
 
 # Corpus tables, of the built-in world or of other people's data sets, and the evaluation suites.
@@ -35,14 +32,8 @@ rule corpus:
 
 rule tasks:
     input:
-        settings=settings_file(
-            "tasks", TaskSections(suites=CONFIG.evaluation.suites, world=CONFIG.world)
-        ),
-        suites=(
-            CONFIG.evaluation.suites.file
-            if isinstance(CONFIG.evaluation.suites, PublishedSuites)
-            else []
-        ),
+        settings=settings_file("tasks", TaskSections(suites=CONFIG.evaluation.suites, world=CONFIG.world)),
+        suites=(CONFIG.evaluation.suites.file if isinstance(CONFIG.evaluation.suites, PublishedSuites) else []),
     output:
         tasks=directory(f"{WORK}/tasks"),
     log:

@@ -47,9 +47,7 @@ else:
 
     rule merge_embeddings:
         input:
-            embeddings=expand(
-                f"{WORK}/parts/{{{{captions}}}}/{{part}}", part=range(SHARDS_OF_SET)
-            ),
+            embeddings=expand(f"{WORK}/parts/{{{{captions}}}}/{{part}}", part=range(SHARDS_OF_SET)),
             moments=expand(
                 f"{WORK}/parts/{{{{captions}}}}/{{part}}.npz",
                 part=range(SHARDS_OF_SET),

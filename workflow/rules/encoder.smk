@@ -4,9 +4,7 @@ if not isinstance(CONFIG.encoder, EncoderFile):
 
     rule encoder:
         input:
-            settings=settings_file(
-                "encoder", EncoderSections(encoder=CONFIG.encoder, world=CONFIG.world)
-            ),
+            settings=settings_file("encoder", EncoderSections(encoder=CONFIG.encoder, world=CONFIG.world)),
         output:
             encoder=directory(f"{WORK}/encoder"),
         log:
@@ -21,9 +19,7 @@ if not isinstance(CONFIG.encoder, EncoderFile):
 
 
 LANGUAGE_MODEL_SETTINGS = {
-    name: settings_file(
-        f"llm/{name}", LanguageModelSections(llm=model, world=CONFIG.world)
-    )
+    name: settings_file(f"llm/{name}", LanguageModelSections(llm=model, world=CONFIG.world))
     for name, model in CONFIG.llm.items()
 }
 
@@ -32,11 +28,7 @@ LANGUAGE_MODEL_SETTINGS = {
 rule language_model:
     input:
         settings=lambda w: LANGUAGE_MODEL_SETTINGS[w.llm],
-        table=lambda w: (
-            f"{WORK}/data/reading.parquet"
-            if isinstance(CONFIG.llm[w.llm], TrainedModel)
-            else []
-        ),
+        table=lambda w: (f"{WORK}/data/reading.parquet" if isinstance(CONFIG.llm[w.llm], TrainedModel) else []),
     output:
         llm=directory(f"{WORK}/llm/{{llm}}"),
     log:

@@ -7,9 +7,7 @@ rule pretrain:
         llm=lambda w: f"{WORK}/llm/{CONFIG.variants[w.variant].llm}",
         embeddings=stage1_embeddings,
         captions=lambda w: corpus_of(captions_of(w)),
-        validation_embeddings=lambda w: embeddings_of(
-            CONFIG.images_of(validation_of(w))
-        ),
+        validation_embeddings=lambda w: embeddings_of(CONFIG.images_of(validation_of(w))),
         validation_captions=lambda w: corpus_of(validation_of(w)),
     output:
         checkpoint=directory(f"{WORK}/stage1/{{variant}}/seed{{seed}}"),
