@@ -57,7 +57,9 @@ def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
         settings = {"training": ENCODER | {"kind": "scenes"}, "monitor": MONITOR}
         call("dynamics", "--config", settings_file(tmp_path, settings), "--seed", str(seed), "--out", str(run))
     out, judged = tmp_path / "figure_1.csv", tmp_path / "verdicts.csv"
-    script(monkeypatch, "figure_01_dynamics.py", "--runs", *runs, "--verdicts", judged, "--out", out)
+    names = {"manifests": "manifest.json", "series": "series.csv", "summaries": "summary.json"}
+    words = [word for option, name in names.items() for word in (f"--{option}", *(run / name for run in runs))]
+    script(monkeypatch, "figure_01_dynamics.py", *words, "--verdicts", judged, "--out", out)
     table, verdicts = pd.read_csv(out), pd.read_csv(judged)
     assert list(table.columns) == ["seed", "step", "metric", "value"]
     series = pd.read_csv(runs[1] / "series.csv").set_index("step")

@@ -47,3 +47,10 @@ def test_a_figure_that_does_not_exist_is_named(checkout):
         and "figures: 'figure_33' does not exist (did you mean figure_3?); there are" in said
         and "Traceback" not in said
     )
+
+
+@pytest.mark.parametrize("scale", ["tiny", "paper"])
+def test_snakemakes_linter_has_no_complaint(checkout, scale):
+    command = [sys.executable, "-m", "snakemake", "--lint", "--config", f"scale={scale}"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
