@@ -36,7 +36,7 @@ def test_a_scale_comes_from_the_overrides_or_the_defaults():
         ({"wrold": 1}, r"configuration: unknown key wrold \(did you mean world\?\); the keys are aligners, "),
         ({"stage1": {"epoch": 1}}, r"stage1: unknown key epoch \(did you mean epochs\?\); the keys are batch_size"),
         ({"stage1": {"epochs": 0}}, "stage1.epochs: 0 does not fit: it should be greater than or equal to 1"),
-        ({"stage1": {"epochs": "2"}}, "stage1.epochs: '2' does not fit: it should be a valid integer"),
+        ({"stage1": {"epochs": "two"}}, "stage1.epochs: 'two' does not fit: it should be a valid integer"),
         ({"stage1": {"learning_rate": float("nan")}}, "stage1.learning_rate: nan does not fit"),
         (
             {"variants": {"mine": {"aligner": "c33"}}},
@@ -79,6 +79,12 @@ def test_a_bad_value_is_named_with_what_fits(overrides, message):
     with pytest.raises(ConfigError, match=r"^configuration") as error:
         changed(**overrides)
     assert error.match(message)
+
+
+def test_numbers_of_the_command_line_may_be_text_and_other_words_stay():
+    config = changed(stage2={"epochs": "3", "precision": "no", "fused": "true"}, seeds=["0", "4"])
+    assert (config.stage2.epochs, config.stage2.precision, config.stage2.fused) == (3, "no", True)
+    assert config.seeds == [0, 4]
 
 
 def test_all_problems_are_told_at_once():

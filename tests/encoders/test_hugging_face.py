@@ -141,7 +141,7 @@ def test_a_model_of_one_tower_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"dtype": "int8"}, "dtype: 'int8' does not exist .*; there are bfloat16, float16, float32"),
+        ({"dtype": "int8"}, "dtype: 'int8' does not exist.*; there are bfloat16, float16, float32"),
         ({"device": "abacus"}, "device: 'abacus'"),
         ({"batch_size": 0}, "batch_size: 0"),
         ({"batchsize": 3}, r"unknown key batchsize \(did you mean batch_size\?\); the keys are batch_size"),

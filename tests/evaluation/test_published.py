@@ -94,6 +94,7 @@ class Says:
     """Answers by the picture's number: right at odd numbers for one kind of question, always `yes` or `B`."""
 
     asked: ClassVar[list[tuple[str, int]]] = []
+    projector = object()
 
     @classmethod
     def load(cls, folder, device, dtype):
@@ -137,8 +138,8 @@ def test_every_suite_is_a_task_of_lmms_eval_and_gives_the_metrics_we_read(name):
     settings = task_settings(suite)
     assert settings["task"] == name and settings["output_type"] == "generate_until"
     metrics = {metric["metric"] for metric in settings["metric_list"]}
-    assert set(suite.correct["metrics"]) <= metrics
-    assert suite.score == "accuracy" or suite.score["metric"] in metrics
+    assert set(suite.correct.metrics) <= metrics
+    assert suite.score == "accuracy" or suite.score.metric in metrics
 
 
 def test_the_splits_are_the_papers():

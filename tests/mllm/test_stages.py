@@ -28,7 +28,7 @@ def stage1(world, loop=LOOP, **changes):
 def stage2(world, start="s1", embeddings="e", loop=LOOP, **changes):
     validation = (world / "e", world / "t.parquet")
     options = {"share": 1.0, "seed": 0, "out": world / "s2"} | changes
-    source = world / embeddings if embeddings != "none" else "none"
+    source = None if embeddings is None else world / embeddings
     train_stage2(world / start, source, world / "t.parquet", validation, loop, **options)
 
 

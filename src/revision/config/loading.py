@@ -1,5 +1,6 @@
 """From YAML files to settings."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,18 +24,30 @@ def load(folder: str | Path, scale: str | None = None, overrides: Mapping[str, A
     scale
         A file of `scales`; without it the one that `overrides` or the defaults name.
     overrides
-        What replaces values of both, as `snakemake --config` gives it.
+        What replaces values of both, as `snakemake --config` gives it: numbers inside of mappings may be text.
 
     Raises
     ------
     ConfigError
         For an unknown scale or key, a value that does not fit, a name that refers to nothing: all of them at once.
     """
-    folder, overrides = Path(folder), dict(overrides or {})
+    folder, overrides = Path(folder), _typed(dict(overrides or {}))
     defaults = read_yaml(folder / "default.yaml")
     chosen = scale or overrides.get("scale") or defaults.get("scale")
     values = merge(merge(defaults, read_yaml(scale_file(folder, str(chosen)))), overrides)
     return parse(Configuration, values, "configuration")
+
+
+def _typed(value: Any) -> Any:
+    """`value` with numbers and booleans that are text as such; Snakemake reads `--config` by YAML's base loader."""
+    if isinstance(value, dict):
+        return {key: _typed(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_typed(one) for one in value]
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def scale_file(folder: str | Path, scale: str) -> Path:

@@ -6,12 +6,12 @@ that, so its code is not run. A text's vector is the mean over the tokens of tex
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
 import transformers
 from PIL import Image
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -27,7 +27,7 @@ LOADER = "LLM2CLIP"
 class LLM2CLIPSettings(ModelSettings):
     """`model` and `revision` are the vision checkpoint; `image_size` is the side of its pictures."""
 
-    text_model: str
+    text_model: Annotated[str, Field(min_length=1)]
     text_revision: str | None = None
     image_size: Count = 336
     text_length: Count = 512
