@@ -1,13 +1,13 @@
 """Figure 1: contrastive training under observation in a fixed frame, and the numbers that its four claims read."""
 
-import argparse
 import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from figure_inputs import arguments
 from matplotlib.axes import Axes
-from style import describe, save, save_table
+from style import describe, run, save, save_table
 
 from revision.geometry.spectrum import EFFECTIVE_ENERGY
 from revision.stats.intervals import over_seeds
@@ -32,16 +32,16 @@ ISOTROPIC = {"a": "leak_isotropic", "c": "delta_condition_isotropic", "d": "zeta
 TITLES = {"a": "gradient leakage into V", "b": r"stability of $\gamma$", "c": "residual in U", "d": "residual in V"}
 
 
-def read(runs: list[Path]) -> tuple[pd.DataFrame, list[dict], dict]:
+def read(manifests: list[Path], series: list[Path], summaries: list[Path]) -> tuple[pd.DataFrame, list[dict], dict]:
     """Tidy series (seed, step, metric, value), the runs' summaries and the settings of the first."""
-    tables, summaries = [], []
-    for run in runs:
-        seed = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["seed"]
-        series = pd.read_csv(run / "series.csv").melt(id_vars="step", var_name="metric").dropna()
-        tables.append(series.assign(seed=seed)[["seed", "step", "metric", "value"]])
-        summaries.append(json.loads((run / "summary.json").read_text(encoding="utf-8")))
-    settings = json.loads((runs[0] / "manifest.json").read_text(encoding="utf-8"))["settings"]
-    return pd.concat(tables, ignore_index=True), summaries, settings
+    facts, numbers = (
+        [json.loads(path.read_text(encoding="utf-8")) for path in paths] for paths in (manifests, summaries)
+    )
+    tables = []
+    for fact, path in zip(facts, series, strict=True):
+        table = pd.read_csv(path).melt(id_vars="step", var_name="metric").dropna()
+        tables.append(table.assign(seed=fact["seed"])[["seed", "step", "metric", "value"]])
+    return pd.concat(tables, ignore_index=True), numbers, facts[0]["settings"]
 
 
 def curve(axes: Axes, table: pd.DataFrame, metric: str, **look: str) -> None:
@@ -95,47 +95,28 @@ def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, path: Path)
     save(figure, path)
 
 
-def caption(settings: dict, summaries: list[dict], mean: dict[str, float]) -> str:
-    """What was done and what the paper leaves open."""
-    encoder, monitor = settings["encoder"], settings["monitor"]
-    ranks = sorted({one["rank"] for one in summaries})
-    data = "the built-in world" if "world" in settings else "webdataset shards"
-    return (
-        f"Mean over {len(summaries)} seeds with its 95% band. Dual encoder of dimension {encoder['dim']} from scratch"
-        f" on {data}, {encoder['steps']} steps of batch {encoder['batch']}; observed every"
-        f" {monitor['every']} steps on {monitor['probe']} held-out pairs and {monitor['gradient_batches']} batches."
-        f" Frame frozen at step {summaries[0]['frozen_at']} (dotted), where U holds {monitor['energy']:.0%} of the"
-        f" energy: r = {' or '.join(map(str, ranks))} of {encoder['dim']}; late window shaded. Gradients are those with"
-        " respect to the unit embeddings. Effective condition number: largest eigenvalue over the last within"
-        f" {EFFECTIVE_ENERGY:.0%} of the trace; grey dashes: what isotropic gradients or an isotropic sample of the"
-        f" same size give. Late leakage {mean['leak']:.2f}, isotropic {mean['leak_isotropic']:.2f}; sine of the largest"
-        f" principal angle {mean['sin_theta']:.2f}, root mean square over all angles {mean['sin_theta_rms']:.2f}; the"
-        f" bound of appendix C, on a share that never exceeds 1: {mean['leak_bound']:.2f}."
-        f" Concentration of zeta directions: kappa {mean['zeta_kappa']:.2f}, by chance {mean['zeta_kappa_chance']:.2f}."
-        f" Coupling of delta and zeta: |L| {mean['coupling_norm']:.2f}, held-out R^2"
-        f" {mean['coupling_r_squared_held']:.2f}. Pooling the late window would add {mean['zeta_pooled_extra']:.1%} to"
-        " the trace of Cov(zeta) (lemma B.9)."
-    )
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path, nargs="+", help="Folders that `revision dynamics` wrote, one a seed.")
-    parser.add_argument("--summary", type=Path, required=True, help="CSV of the runs' metrics to write.")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    table, summaries, settings = read(options.runs)
+def main() -> None:
+    """Measure, draw and describe."""
+    a_seed = {"type": Path, "nargs": "+", "help": "files of `revision dynamics`, one a seed"}
+    options = arguments(__doc__, "summary", manifests=a_seed, series=a_seed, summaries=a_seed)
+    (out,) = options.out
+    table, summaries, settings = read(options.manifests, options.series, options.summaries)
     mean = pd.DataFrame(summaries).mean().to_dict()
-    save_table(table, options.out)
+    save_table(table, out)
     save_table(summarise(summaries), options.summary)
-    draw(table, summaries, settings, options.out)
+    draw(table, summaries, settings, out)
     describe(
-        options.out,
-        "Contrastive training in a fixed frame",
-        "figure 1",
-        caption(settings, summaries, mean),
-        "Four panels of curves over training steps: gradient leakage with its baseline, cosine and drift of gamma,"
-        " condition number and gradient correlation of the residual in U, condition number and angle in V.",
+        out,
+        {
+            "encoder": settings["encoder"],
+            "monitor": settings["monitor"],
+            "world": "world" in settings,
+            "seeds": len(summaries),
+            "frozen_at": summaries[0]["frozen_at"],
+            "ranks": sorted({one["rank"] for one in summaries}),
+            "energy": EFFECTIVE_ENERGY,
+            "mean": mean,
+        },
         [
             ("late leak_ref", None, mean["leak"]),
             ("adjacent cosine of gamma, mean after t0", None, mean["gamma_cosine"]),
@@ -146,3 +127,7 @@ if __name__ == "__main__":
             ("late angle of gamma and the leading V direction, degrees", None, mean["gamma_angle"]),
         ],
     )
+
+
+if __name__ == "__main__":
+    run(main)

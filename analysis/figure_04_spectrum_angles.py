@@ -1,13 +1,13 @@
-"""Figures 4a and 4b: decay of the covariance spectrum, and divergence of the pairwise cosines from the pictures'."""
-
-from pathlib import Path
+"""Figures 4a and 4b: decay of the covariance spectrum, and divergence of the pairwise cosines from the images'."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import HeldOut, arguments, held_out, read_yaml
-from style import colour_of, describe, dots, name_of, save, save_table
+from figure_inputs import arguments
+from style import colour_of, describe, dots, name_of, run, save, save_table
 
+from revision.config import read_yaml
+from revision.gap.held_out import HeldOut, read_held_out
 from revision.geometry.angles import BASE, BINS, cosine_density, grid, jensen_shannon
 from revision.geometry.spectrum import FIT_RANGE, covariance_eigenvalues, power_law
 
@@ -34,7 +34,7 @@ def spectra(pairs: HeldOut) -> pd.DataFrame:
 
 
 def cosines(pairs: HeldOut) -> pd.DataFrame:
-    """One row a bin: method, cosine, density; and the divergence from the pictures', the same on every row."""
+    """One row a bin: method, cosine, density; and the divergence from the images', the same on every row."""
     image = cosine_density(pairs.image)
     tables = []
     for name, (text, target) in {"image": (pairs.image, pairs.image), **pairs.moved}.items():
@@ -51,7 +51,7 @@ def cosines(pairs: HeldOut) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def draw(table: pd.DataFrame, curve: tuple[str, str], value: str, published: dict, path: Path) -> tuple:
+def draw(table: pd.DataFrame, curve: tuple[str, str], value: str, published: dict) -> tuple:
     """Curves of the sets that the paper shows on the left, the number of every method on the right."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), width_ratios=(1.2, 1))
     for name in SHOWN:
@@ -64,55 +64,45 @@ def draw(table: pd.DataFrame, curve: tuple[str, str], value: str, published: dic
     return figure, left, right
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "published", "aligners").parse_args()
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "moved", "published")
     out_spectrum, out_angles = options.out
     published = read_yaml(options.published)["figures"]
-    pairs = held_out(options.work, "short", options.aligners)
+    pairs = read_held_out(options.moved)
 
     table = spectra(pairs)
     save_table(table, out_spectrum)
     paper = {"identity": published["fig4a"]["text"], **published["fig4a"]}
-    figure, left, right = draw(table, ("rank", "share"), "alpha", paper, out_spectrum)
+    figure, left, right = draw(table, ("rank", "share"), "alpha", paper)
     left.set(xscale="log", yscale="log", xlabel="rank", ylabel="share of the trace", ylim=(1e-6, 1))
     right.set(xlabel="power-law exponent (diamond: paper)")
     save(figure, out_spectrum)
     fits = table.drop_duplicates("method").set_index("method")
-    fit = fits.loc["image"]
     describe(
         out_spectrum,
-        "Covariance spectrum",
-        "figure 4a",
-        "Eigenvalues of the centred covariance over their sum, so traces are matched; short captions. Exponent: least "
-        "squares of log eigenvalue on log rank, every rank alike, over ranks {:.0%} to {:.0%} of the eigenvalues "
-        "above rounding ({:.0f} to {:.0f} here; R^2 of the pictures' fit {:.3f}). The paper gives no range, and the "
-        "exponent "
-        "depends on it. {}".format(*FIT_RANGE, fit["first"], fit["last"], fit.r_squared, pairs.fitted),
-        "Left: eigenvalues against rank on logarithmic axes. Right: the exponent of every set as a dot.",
-        [(f"alpha, {name}", paper[key], fits.alpha[key]) for key, name in
-         (("identity", "texts"), ("c3", "C3"), ("realign", "ReAlign"), ("image", "pictures"))],
-    )  # fmt: skip
+        {"pairs": pairs.facts, "range": FIT_RANGE, "alpha": fits.alpha, "fit": fits.loc["image"]},
+        [
+            (f"alpha, {name}", paper[key], fits.alpha[key])
+            for key, name in (("identity", "texts"), ("c3", "C3"), ("realign", "ReAlign"), ("image", "images"))
+        ],
+    )
 
     table = cosines(pairs)
     save_table(table[table.density > table.density.max() * 1e-6], out_angles)
     paper = {name: values["caption"] for name, values in published["fig4b"].items()}
-    figure, left, right = draw(table, ("cosine", "density"), "divergence", paper, out_angles)
+    figure, left, right = draw(table, ("cosine", "density"), "divergence", paper)
     seen = table[table.method.isin(SHOWN) & (table.density > 0.02)].cosine
     left.set(xlabel="cosine of two rows of one set", ylabel="density", xlim=(seen.min(), min(1, seen.max() + 0.05)))
     right.set(xlabel="JS divergence, bits (diamond: paper)")
     save(figure, out_angles)
-    found = table.drop_duplicates("method").set_index("method").divergence
+    divergence = table.drop_duplicates("method").set_index("method").divergence
     describe(
         out_angles,
-        "Pairwise cosines",
-        "figure 4b",
-        f"Density of the cosines of all pairs of rows of one set, short captions: {BINS} equal bins on [-1, 1], a "
-        "Gaussian kernel with Scott's bandwidth over the number of pairs. Jensen-Shannon divergence (not its root) "
-        f"from the pictures' density, to base {BASE:g}, so at most 1. The paper leaves grid, kernel and base open, "
-        "and prints "
-        + "; ".join(f"{v['caption']} in the caption and {v['text']} in the text for {name_of(n)}"
-                    for n, v in published["fig4b"].items())
-        + f". {pairs.fitted}",
-        "Left: densities of cosines. Right: the divergence of every method from the pictures as a dot.",
-        [(f"JS divergence, {name_of(name)}", paper[name], found[name]) for name in paper],
-    )  # fmt: skip
+        {"pairs": pairs.facts, "divergence": divergence, "bins": BINS, "base": BASE, "published": published["fig4b"]},
+        [(f"JS divergence, {name_of(name)}", paper[name], divergence[name]) for name in paper],
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,12 +1,14 @@
-"""Figure 5: texts and pictures in the plane of their leading principal axes, and the k-NN mixing rate."""
+"""Figure 5: texts and images in the plane of their leading principal axes, and the k-NN mixing rate."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import HeldOut, arguments, held_out, read_yaml
-from style import colour_of, describe, dots, name_of, save, save_table
+from figure_inputs import arguments
+from style import colour_of, describe, dots, name_of, run, save, save_table
 
+from revision.config import read_yaml
+from revision.gap.held_out import HeldOut, read_held_out
 from revision.geometry.neighbours import mixing_rate
 from revision.geometry.spectrum import principal_axes
 
@@ -33,7 +35,7 @@ def draw(pairs: HeldOut, table: pd.DataFrame, published: dict, path: Path) -> No
     mean, axes = principal_axes(pairs.image, pairs.text)
     for panel, name in zip(above.subplots(1, len(PANELS), sharex=True, sharey=True), PANELS, strict=True):
         text, image = pairs.moved[name]
-        for rows, colour, label in ((image, "black", "pictures"), (text, colour_of(name), "texts")):
+        for rows, colour, label in ((image, "black", "images"), (text, colour_of(name), "texts")):
             panel.scatter(*((rows[:POINTS] - mean) @ axes).T, s=4, color=colour, alpha=0.5, linewidths=0, label=label)
         panel.set_title(name_of(name), fontsize=9)
         panel.set_xlabel("first axis")
@@ -42,30 +44,28 @@ def draw(pairs: HeldOut, table: pd.DataFrame, published: dict, path: Path) -> No
     right = below.subplots()
     dots(right, table.set_index("method").mixing_percent.to_dict(), published)
     right.axvline(table.well_mixed.iloc[0], color="grey", linestyle=":", label="well mixed")
-    right.set_xlabel(f"pictures among the {K} nearest neighbours of a text, percent (diamond: paper)")
+    right.set_xlabel(f"images among the {K} nearest neighbours of a text, percent (diamond: paper)")
     below.legend(fontsize=7, loc="outside upper right")
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "published", "aligners").parse_args()
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "moved", "published")
+    (out,) = options.out
     published = read_yaml(options.published)["figures"]["fig5"]
     paper = {"identity": published["text"], **published}
-    pairs = held_out(options.work, "short", options.aligners)
+    pairs = read_held_out(options.moved)
     table = measure(pairs)
-    save_table(table, options.out[0])
-    draw(pairs, table, paper, options.out[0])
-    found = table.set_index("method").mixing_percent
+    save_table(table, out)
+    draw(pairs, table, paper, out)
+    mixing = table.set_index("method").mixing_percent
     describe(
-        options.out[0],
-        "Texts and pictures in one plane",
-        "figure 5",
-        f"Above: the first {POINTS} held-out pairs, short captions, in one plane for all panels, that of the two "
-        f"leading principal axes of both sets before alignment. Below: mixing rate, the share of a text's k = {K} "
-        f"nearest neighbours by cosine in the union of both sets that are pictures, over {len(pairs.text)} texts and "
-        f"as many pictures; well-mixed sets give {table.well_mixed[0]:.1f} %. A text's own picture is in the union; "
-        f"the paper names neither sizes nor whether its sets are paired. {pairs.fitted}",
-        "Three scatter plots of texts and pictures before alignment, after C3 and after ReAlign; below, the mixing "
-        "rate of every method as a dot.",
-        [(f"mixing rate in percent, {name_of(name)}", paper[name], found[name]) for name in PANELS],
+        out,
+        {"pairs": pairs.facts, "mixing": mixing, "k": K, "points": POINTS, "well_mixed": table.well_mixed[0]},
+        [(f"mixing rate in percent, {name_of(name)}", paper[name], mixing[name]) for name in PANELS],
     )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import arguments, read_yaml, rows
-from style import PAPER, describe, save, save_table
+from figure_inputs import arguments, rows
+from style import PAPER, describe, run, save, save_table
 
 from revision.align import make_aligner
+from revision.config import read_yaml
 from revision.gap.cost import Cycled, mean_errors, operator_cost
 
 PRECISION_SIZES = (1_000, 5_000, 10_000, 50_000, 100_000, 500_000)
@@ -63,42 +64,35 @@ def draw_cost(table: pd.DataFrame, published: dict, path: Path) -> None:
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "published").parse_args()
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "text", "image", "published")
     out_precision, out_cost = options.out
     published = read_yaml(options.published)["figures"]
-    texts, images = rows(options.work, "text", "short"), rows(options.work, "reference", "image")
+    texts, images = rows(options.text), rows(options.image)
 
     table = precision(texts)
     save_table(table, out_precision)
     draw_precision(table, published["fig7a"], out_precision)
     last = table[table.samples == PRECISION_SIZES[-1]].set_index("precision").error
+    facts = {"rows": len(texts), "dim": texts.shape[1]}
     describe(
         out_precision,
-        "Precision of the estimated mean",
-        "figure 7a",
-        "Euclidean distance of the mean from a running sum to the exact mean, which comes from integer sums. "
-        "float32: one sum, row after row, as a plain loop does; float64: this package's streamed moments in blocks. "
-        f"Beyond {len(texts)} samples the texts' embeddings (short captions, d = {texts.shape[1]}) repeat in order. "
-        "The paper says neither how it sums nor which norm it takes.",
-        "Error of the mean against the number of samples on logarithmic axes, a curve for float32 and one for float64.",
-        [(f"error at N = {PRECISION_SIZES[-1]}, {name}", published["fig7a"][name], last[name]) for name in COLOURS],
+        facts | {"error": last, "most": PRECISION_SIZES[-1]},
+        [(f"error at N = {PRECISION_SIZES[-1]:,}, {name}", published["fig7a"][name], last[name]) for name in COLOURS],
     )
 
     table = cost(texts, images)
     save_table(table, out_cost)
     draw_cost(table, published["fig7b"], out_cost)
-    by_size = table.set_index("samples")
-    paper = published["fig7b"]
+    by_size, paper = table.set_index("samples"), published["fig7b"]
     describe(
         out_cost,
-        "Time and memory of ReAlign",
-        "figure 7b",
-        f"Fitting all three steps and moving every text, d = {texts.shape[1]}, one thread, from memory, blocks "
-        "dropped as they are made (beyond the pools the rows repeat). Time: least of three runs on this machine. "
-        "Memory: what one run allocates at its peak, embeddings given not counted. The paper's numbers are of other "
-        "hardware and d = 1280; benchmarks/alignment.py measures that dimension from disk to disk.",
-        "Left: seconds against the number of samples, logarithmic. Right: peak memory against the number of samples.",
-        [(f"seconds, N = {size}", value, by_size.seconds[size]) for size, value in paper["seconds"].items()]
-        + [(f"peak memory in MB, N = {COST_SIZES[-1]}", paper["peak_mb"], by_size.peak_mb.iloc[-1])],
+        facts | {"most": COST_SIZES[-1], "last": by_size.iloc[-1]},
+        [(f"seconds, N = {size:,}", value, by_size.seconds[size]) for size, value in paper["seconds"].items()]
+        + [(f"peak memory in MB, N = {COST_SIZES[-1]:,}", paper["peak_mb"], by_size.peak_mb.iloc[-1])],
     )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -5,9 +5,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import HeldOut, arguments, held_out, make, read_yaml
-from style import PAPER, colour_of, describe, dots, name_of, save, save_table
+from figure_inputs import arguments
+from style import PAPER, colour_of, describe, dots, name_of, run, save, save_table
 
+from revision.config import read_yaml
+from revision.gap.held_out import HeldOut, read_aligner, read_held_out
 from revision.geometry.neighbours import neighbour_overlap
 from revision.geometry.spectrum import condition_number, covariance_eigenvalues
 
@@ -50,27 +52,26 @@ def draw_spectra(table: pd.DataFrame, published: float, path: Path) -> None:
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "published", "aligners").parse_args()
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "moved", "published")
     out_spectrum, out_overlap = options.out
     published = read_yaml(options.published)["figures"]["fig9"]
-    pairs = held_out(options.work, "short", options.aligners)
+    pairs = read_held_out(options.moved)
 
     table = spectra(pairs)
     save_table(table, out_spectrum)
     draw_spectra(table, published["text_condition_number"], out_spectrum)
     conditions = table.drop_duplicates("method").set_index("method").condition_number
+    choices = read_aligner(options.moved, "bc_align").get_params()
     describe(
         out_spectrum,
-        "Spectrum after blockwise alignment",
-        "figure 9a",
-        "Eigenvalues of the centred covariance, traces as they are, short captions. Condition number: largest over "
-        "smallest eigenvalue above 1e-12 of the largest; the paper does not say where it stops. BC Align's open "
-        f"choices: {make(options.aligners['bc_align']).get_params()}. {pairs.fitted}",
-        "Eigenvalues against rank on logarithmic axes for pictures and for texts before and after three aligners.",
-        [("condition number of the texts", published["text_condition_number"], conditions["identity"]),
-         ("condition number after BC Align", None, conditions["bc_align"])],
-    )  # fmt: skip
+        {"pairs": pairs.facts, "conditions": conditions, "choices": choices},
+        [
+            ("condition number of the texts", published["text_condition_number"], conditions["identity"]),
+            ("condition number after BC Align", None, conditions["bc_align"]),
+        ],
+    )
 
     table = overlaps(pairs)
     save_table(table, out_overlap)
@@ -82,11 +83,10 @@ if __name__ == "__main__":
     save(figure, out_overlap)
     describe(
         out_overlap,
-        "Neighbours that alignment keeps",
-        "figure 9b",
-        f"Share of a text's k = {K} nearest neighbours by cosine within the texts that are the same before and after "
-        f"alignment, mean over {len(pairs.text)} texts (short captions; k is the paper's, its sample is not stated, "
-        f"and the share falls with a denser sample). {pairs.fitted}",
-        "One row an aligner: the share of neighbours kept as a dot, the paper's two values as diamonds.",
+        {"pairs": pairs.facts, "kept": kept, "k": K},
         [(f"neighbours kept in percent, {name_of(name)}", paper[name], kept[name]) for name in KEPT],
     )
+
+
+if __name__ == "__main__":
+    run(main)

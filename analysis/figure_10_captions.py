@@ -3,20 +3,21 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, read_yaml, rows
-from style import PAPER, colour_of, describe, save, save_table
+from figure_inputs import CAPTIONS, arguments, rows
+from style import PAPER, colour_of, describe, run, save, save_table
 
+from revision.config import read_yaml
 from revision.geometry.gap import centroid_gap
 from revision.geometry.spectrum import covariance_eigenvalues, effective_rank
 from revision.stats.intervals import over_seeds
 
-LABELS = {"image": "pictures", "short": "short captions", "long": "long captions"}
+LABELS = {"image": "images", "short": "short captions", "long": "long captions"}
 
 
-def measure(work: Path, parts: int) -> pd.DataFrame:
+def measure(sets: dict[str, np.ndarray], parts: int) -> pd.DataFrame:
     """One row a number: metric, set, part, value, samples; `parts` disjoint parts of equal size of every set."""
-    sets = {"image": rows(work, "reference", "image")} | {name: rows(work, "text", name) for name in CAPTIONS}
     size = min(map(len, sets.values())) // parts
     found = []
     for part in range(parts):
@@ -57,30 +58,31 @@ def draw(table: pd.DataFrame, label: str, published: dict, path: Path) -> None:
 
 
 FIGURES = {
-    "effective_rank": ("figure 10a", "Effective rank", "effective rank", "effective_rank"),
-    "trace": ("figure 10b", "Trace of the covariance", "trace of the covariance", None),
-    "gap": ("figure 10c", "Gap before alignment", "distance of the centroids", "initial_gap"),
+    "effective_rank": ("effective rank", "effective_rank"),
+    "trace": ("trace of the covariance", None),
+    "gap": ("distance of the centroids", "initial_gap"),
 }
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "published", "seeds").parse_args()
-    whole = measure(options.work, len(options.seeds))
+
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "image", *CAPTIONS, "published", parts={"type": int})
+    sets = {name: rows(getattr(options, name)) for name in ("image", *CAPTIONS)}
+    whole = measure(sets, options.parts)
     published = read_yaml(options.published)["figures"]["fig10"]
-    for out, (metric, (place, title, label, key)) in zip(options.out, FIGURES.items(), strict=True):
+    for out, (metric, (label, key)) in zip(options.out, FIGURES.items(), strict=True):
         table = whole[whole.metric == metric]
         paper = published[key] if key else {}
         save_table(table, out)
         draw(table, label, paper, out)
+        means = {name: found.value for name, found in values(table).items()}
+        samples = table.samples.iloc[0]
         describe(
             out,
-            title,
-            place,
-            f"Mean over {len(options.seeds)} disjoint parts of {table.samples.iloc[0]} unpaired rows each, with "
-            "Student's 95% interval over the parts. Effective rank: the exponential of the entropy (natural "
-            "logarithm) of the eigenvalues over their sum; it cannot exceed d = "
-            f"{rows(options.work, 'reference', 'image').shape[1]} here, 1280 in the paper. Long captions name more "
-            "of a picture and carry phrases that no picture shows; the paper compares two corpora, Bunny and "
-            "DenseFusion.",
-            f"Bars of the {label} by set.",
-            [(f"{label}, {LABELS[name]}", paper.get(name), found.value) for name, found in values(table).items()],
+            {"means": means, "parts": options.parts, "samples": samples, "dim": sets["image"].shape[1]},
+            [(f"{label}, {LABELS[name]}", paper.get(name), value) for name, value in means.items()],
         )
+
+
+if __name__ == "__main__":
+    run(main)

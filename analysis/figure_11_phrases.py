@@ -1,16 +1,17 @@
-"""Figure 11: the share of non-visual phrases in a long caption against its distance to its picture."""
+"""Figure 11: the share of non-visual phrases in a long caption against its distance to its image."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import HeldOut, arguments, held_out
+from figure_inputs import arguments
 from scipy.stats import spearmanr
-from style import colour_of, describe, name_of, save, save_table
+from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.data.corpus import read_columns
 from revision.data.scenes import nonvisual_share
+from revision.gap.held_out import HeldOut, read_held_out
 from revision.geometry.neighbours import pair_cosine
 from revision.stats.intervals import over_seeds
 
@@ -24,7 +25,7 @@ AGAINST = {
 
 
 def measure(pairs: HeldOut, captions: list[str]) -> pd.DataFrame:
-    """One row a caption and method: non-visual words and their share, visual words, distance to its own picture."""
+    """One row a caption and method: non-visual words and their share, visual words, distance to its own image."""
     shares = np.array([nonvisual_share(caption) for caption in captions])
     words = np.array([sum(word != "." for word in caption.split()) for caption in captions])
     counts = {"nonvisual_words": np.rint(shares * words), "visual_words": np.rint((1 - shares) * words)}
@@ -61,37 +62,37 @@ def draw(table: pd.DataFrame, path: Path) -> None:
                        color="black", marker="o", markersize=4, capsize=2)  # fmt: skip
         panel.set_title(name_of(name), fontsize=9)
         panel.set_xlabel("share of non-visual words")
-    panels[0][0].set_ylabel("1 - cosine to its picture")
+    panels[0][0].set_ylabel("1 - cosine to its image")
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "aligners", "captions").parse_args()
-    pairs = held_out(options.work, "long", options.aligners)
-    table = measure(pairs, read_columns(options.captions, ["long"])["long"][-len(pairs.text) :])
-    save_table(table, options.out[0])
-    draw(table, options.out[0])
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "moved", "captions")
+    (out,) = options.out
+    pairs = read_held_out(options.moved)
+    captions = read_columns(options.captions, ["long"])["long"][-len(pairs.text) :]
+    table = measure(pairs, captions)
+    save_table(table, out)
+    draw(table, out)
     relation = {
         (name, against): spearmanr(part[against], part.distance)
         for name, part in table.groupby("method", sort=False)
         for against in AGAINST
     }
+    words = [
+        {"method": name, "against": AGAINST[against], "rho": found.statistic, "p": found.pvalue}
+        for (name, against), found in relation.items()
+    ]
     describe(
-        options.out[0],
-        "Phrases that no picture shows",
-        "figure 11",
-        f"Long captions of {len(pairs.text)} held-out pairs. Non-visual words are those of the world's asides, such "
-        "as 'nobody knows why'; full stops are not counted. Black: means in bins of the share with Student's 95% "
-        "interval over captions. A share is small too where the visual part is long, while the number of non-visual "
-        "words is drawn independently of it. Spearman's rank correlation with the distance: "
-        + "; ".join(
-            f"{name_of(name)}, {AGAINST[against]} {found.statistic:.3f} (p = {found.pvalue:.2g})"
-            for (name, against), found in relation.items()
-        )
-        + f". The paper shows examples and no number. {pairs.fitted}",
-        "Scatter of the distance to the picture against the share of non-visual words, with means in bins.",
+        out,
+        {"pairs": pairs.facts, "relations": words, "before": relation["identity", "nonvisual_share"].statistic},
         [
             (f"Spearman correlation of distance and {AGAINST[against]}, {name_of(name)}", None, found.statistic)
             for (name, against), found in relation.items()
         ],
     )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,4 +1,4 @@
-"""Figure 12: questions, pictures and answers of the trained model, right and wrong ones."""
+"""Figure 12: questions, images and answers of the trained model, right and wrong ones."""
 
 import textwrap
 from pathlib import Path
@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import describe, save, save_table
+from style import describe, run, save, save_table
 
 from revision.data.images import decode_image
 from revision.evaluation.published_suites import is_published, look_up
@@ -34,7 +34,7 @@ def choose(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def complete(chosen: pd.DataFrame, tasks: Path) -> pd.DataFrame:
-    """Add text, true answer and picture of each question from the task folder."""
+    """Add text, true answer and image of each question from the task folder."""
     found = []
     for row in chosen.itertuples():
         if is_published(tasks):
@@ -66,23 +66,27 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "answers", "method").parse_args()
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "answers", "tasks", method={"help": "whose answers, such as stage2/revision"})
+    (out,) = options.out
     answers = pd.read_parquet(options.answers, page_checksum_verification=True)
     answers = answers[answers.method == options.method]
-    table = complete(choose(answers), options.work / "tasks")
-    save_table(table.drop(columns="image"), options.out[0])
-    draw(table, options.out[0])
+    table = complete(choose(answers), options.tasks)
+    save_table(table.drop(columns="image"), out)
+    draw(table, out)
     describe(
-        options.out[0],
-        "Questions and answers",
-        "figure 12",
-        f"Answers of {options.method} (first seed), which is right on {answers.correct.mean():.1%} of {len(answers)} "
-        f"questions: {(table.correct == 1).sum()} right ones above, {(table.correct == 0).sum()} wrong ones below, "
-        "drawn by a fixed seed, from different suites where there are enough; so the picture says nothing about how "
-        "often the model is right.",
-        "Small pictures with a question above and the model's answer below; " + "; ".join(
-            f"{row.text} - {row.prediction} ({'right' if row.correct else 'wrong, true: ' + row.answer})"
-            for row in table.itertuples()
-        ),
-    )  # fmt: skip
+        out,
+        {
+            "method": options.method,
+            "accuracy": answers.correct.mean(),
+            "count": len(answers),
+            "right": (table.correct == 1).sum(),
+            "wrong": (table.correct == 0).sum(),
+            "answers": table.drop(columns="image").to_dict("records"),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -5,10 +5,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import arguments, make, rows
+from figure_inputs import arguments, rows
 from matplotlib.ticker import NullFormatter
-from style import describe, save, save_table
+from style import describe, run, save, save_table
 
+from revision.gap.held_out import read_aligner
 from revision.gap.measure import DRIFT_FACTORS
 from revision.geometry.drift import drift_sweep
 
@@ -57,28 +58,27 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__).parse_args()
-    texts, images = rows(options.work, "text", "short"), rows(options.work, "reference", "image")
-    step = make({"method": "realign", "params": {"steps": 2}}).fit(texts, images).transforms_[0]
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "text", "moved")
+    (out,), texts = options.out, rows(options.text)
+    step = read_aligner(options.moved, "realign_12").transforms_[0]
     table = measure(step.scale * texts.astype(np.float64) + step.shift)
-    save_table(table, options.out[0])
-    draw(table, options.out[0])
+    save_table(table, out)
+    draw(table, out)
     own = table[table.residual == "texts"]
     full = own[own.factor == 1].iloc[0]
     order = np.polyfit(np.log(own.relative_residual), np.log(own.error), 1)[0]
     describe(
-        options.out[0],
-        "Phantom drift",
-        "theorem B.14",
-        f"z: {len(texts)} texts (short captions) after anchor and trace, before normalisation; the residual about "
-        f"their mean is scaled by {', '.join(f'{factor:g}' for factor in DRIFT_FACTORS)}. Predicted to second order "
-        "from the sample's own mean and covariance. Isotropic: the same mean and trace, Gaussian noise, for which the "
-        "theorem's tangential part is zero but for the sample's own anisotropy. The error grows like the residual "
-        f"to the power {order:.2f} (the theorem leaves terms of third order). The paper gives no number.",
-        "Measured and predicted drift against the relative residual on logarithmic axes, whole and tangential, for "
-        "texts and for isotropic noise.",
-        [("drift predicted at the full residual", None, full.predicted),
-         ("drift measured at the full residual", None, full.measured),
-         ("order of the error", None, order)],
-    )  # fmt: skip
+        out,
+        {"texts": len(texts), "factors": DRIFT_FACTORS, "order": order, "full": full},
+        [
+            ("drift predicted at the full residual", None, full.predicted),
+            ("drift measured at the full residual", None, full.measured),
+            ("order of the error", None, order),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -5,8 +5,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, probe_images, rows
-from style import colour_of, describe, save, save_table
+from figure_inputs import CAPTIONS, arguments, rows
+from style import colour_of, describe, run, save, save_table
 
 from revision.geometry.coupling import RIDGE, explained, ridge_coupling
 from revision.geometry.frame import fit_frame
@@ -17,14 +17,14 @@ SHOWN = 0.9
 SEED = 0
 
 
-def measure(work: Path) -> pd.DataFrame:
-    """One row a number: caption, energy, rank, metric, value; half of the pairs fit L, the other half tests it.
+def measure(sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """One row a number: caption, energy, rank, metric, value; `sets` has pairs (image, text) by caption.
 
+    Half of the pairs fit L, the other half tests it.
     "shuffled" is the in-sample R^2 when each delta gets another pair's zeta: what chance gives.
     """
     found = []
-    for column in CAPTIONS:
-        image, text = probe_images(work, column), rows(work, "probe", column)
+    for column, (image, text) in sets.items():
         half = len(image) // 2
         order = np.random.default_rng(SEED).permutation(half)
         for energy in ENERGIES:
@@ -72,27 +72,35 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__).parse_args()
-    table = measure(options.work)
-    save_table(table, options.out[0])
-    draw(table, options.out[0])
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "short", "image", "long", "long_image")
+    (out,) = options.out
+    table = measure(
+        {
+            "short": (rows(options.image), rows(options.short)),
+            "long": (rows(options.long_image), rows(options.long)),
+        }
+    )
+    save_table(table, out)
+    draw(table, out)
     at = table[table.energy == SHOWN].set_index(["caption", "metric"])
     describe(
-        options.out[0],
-        "Weak coupling of the residuals",
-        "appendix C",
-        "Ridge map L from delta (in U) to zeta (in V) on held-out pairs before alignment. U: fewest leading "
-        "eigenvectors of Cov(e_x) + Cov(e_y) that hold the share of its trace on the axis; the paper names no share. "
-        f"Ridge: {RIDGE:g} of the mean eigenvalue of delta. L is fitted on {at.pairs.iloc[0]} pairs; R^2 in that "
-        "sample, on as many other pairs, and in the sample with zeta shuffled between pairs (chance). At "
-        f"{SHOWN:.0%}, r = "
-        + ", ".join(f"{at.loc[(name, 'norm'), 'rank']} ({name} captions)" for name in CAPTIONS)
-        + ".",
-        "Left: the norm of L against the energy that U holds. Right: R^2 in sample, held out and shuffled.",
+        out,
+        {
+            "ridge": RIDGE,
+            "energy": SHOWN,
+            "pairs": at.pairs.iloc[0],
+            "ranks": {name: at.loc[(name, "norm"), "rank"] for name in CAPTIONS},
+            "held_out": {name: at.value[name, "r_squared_held_out"] for name in CAPTIONS},
+        },
         [
             (f"{words} at {SHOWN:.0%} energy, {name} captions", None, at.value[name, metric])
             for name in CAPTIONS
             for metric, words in (("norm", "|L|_2"), ("r_squared", "R^2"), ("r_squared_held_out", "R^2 held out"))
         ],
     )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,26 +1,19 @@
 """Encoders side by side, smallest gap first: gap and its parts, spectra, mixing, what each aligner does and costs."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from style import colour_of, describe, name_of, save, save_table
+from figure_inputs import arguments
+from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.gap.leaderboard import PARTS, leaderboard
 from revision.gap.measure import BEFORE
 
 PART_COLOURS = dict(zip(PARTS, ("#000000", "#56B4E9", "#E69F00", "#009E73"), strict=True))
 PART_NAMES = {"beta": "|β|", "gamma": "|γ|", "delta": "RMS |δ|", "zeta": "RMS |ζ|"}
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("suites", nargs="+", help="encoder=file, the file written by revision gap --json")
-    parser.add_argument("--out", type=Path, required=True)
-    return parser.parse_args()
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
@@ -66,42 +59,42 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-def explain(table: pd.DataFrame, suites: dict[str, dict[str, Any]]) -> str:
-    """How the numbers were made and what each aligner did over all encoders."""
-    counts = {suite["counts"]["text_measured"] for suite in suites.values()}
-    words = [
-        f"{len(suites)} encoders, each measured on {' or '.join(map(str, sorted(counts)))} pairs; aligners fitted "
-        "on the other half. Large dots: before alignment; black: pictures. Parts of the gap in the frame of "
-        "section 3. R@1 is the mean of both ways."
-    ]
-    unpaired = [name_of(name) for name, suite in suites.items() if not suite["paired"]]
-    if unpaired:
-        words.append(f"Without pairs, so without parts and R@1: {', '.join(unpaired)}.")
+def effects(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """By aligner, the least and the largest share of the gap closed and R@1 lost over all encoders, in percent."""
     values = table[table["set"] != "image"].pivot_table(index=["encoder", "set"], columns="metric", values="value")
-    values = values.reset_index().set_index("set")
+    values = values.reindex(columns=["gap_closed", "retrieval_cost"]).reset_index().set_index("set")
+    found = {}
     for name in [name for name in dict.fromkeys(table["set"]) if name not in ("image", BEFORE)]:
-        part = values.loc[[name]]
-        cost = part.retrieval_cost.dropna() * 100 if "retrieval_cost" in part else []
-        lost = f", R@1 changes by {-max(cost):+.1f} to {-min(cost):+.1f} points" if len(cost) else ""
-        closed = 100 * part.gap_closed
-        words.append(f"{name_of(name)} closes {closed.min():.1f} to {closed.max():.1f}% of the gap{lost}.")
-    return " ".join(words)
+        part = 100 * values.loc[[name], ["gap_closed", "retrieval_cost"]]
+        found[name] = {"least": part.gap_closed.min(), "most": part.gap_closed.max()}
+        if part.retrieval_cost.notna().any():
+            found[name] |= {"lost_least": part.retrieval_cost.min(), "lost_most": part.retrieval_cost.max()}
+    return found
+
+
+def main() -> None:
+    """Measure, draw and describe."""
+    about = "<encoder>.json, as `revision gap --json` writes them"
+    options = arguments(__doc__, suites={"type": Path, "nargs": "+", "help": about})
+    (out,) = options.out
+    suites = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in options.suites}
+    table = leaderboard(suites)
+    save_table(table, out)
+    draw(table, out)
+    gaps = table[(table["set"] == BEFORE) & (table.metric == "gap")]
+    describe(
+        out,
+        {
+            "encoders": list(suites),
+            "pairs": sorted({suite["counts"]["text_measured"] for suite in suites.values()}),
+            "unpaired": [name for name, suite in suites.items() if not suite["paired"]],
+            "least": gaps.iloc[0],
+            "most": gaps.iloc[-1],
+            "aligners": effects(table),
+        },
+        [(f"gap, {name_of(row.encoder)}", None, row.value) for row in gaps.itertuples()],
+    )
 
 
 if __name__ == "__main__":
-    options = arguments()
-    places = dict(word.split("=", 1) for word in options.suites)
-    suites = {name: json.loads(Path(path).read_text(encoding="utf-8")) for name, path in places.items()}
-    table = leaderboard(suites)
-    save_table(table, options.out)
-    draw(table, options.out)
-    gaps = table[(table["set"] == BEFORE) & (table.metric == "gap")]
-    describe(
-        options.out,
-        "Encoders side by side",
-        "beyond the paper",
-        explain(table, suites),
-        "One row an encoder, smallest gap first: gap, its parts, power-law exponent, mixing rate, retrieval, and the "
-        "retrieval that each aligner loses.",
-        [(f"gap, {name_of(row.encoder)}", None, row.value) for row in gaps.itertuples()],
-    )
+    run(main)

@@ -5,10 +5,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import HeldOut, arguments, held_out, read_yaml
-from style import PAPER, colour_of, describe, dots, name_of, save, save_table
+from figure_inputs import arguments
+from style import PAPER, colour_of, describe, dots, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.embeddings.rows import measured
+from revision.gap.held_out import HeldOut, read_held_out
 from revision.geometry.shape import residual, shape_discrepancy, spectral_correlation, subspace_overlap
 from revision.geometry.spectrum import eigenvalues
 
@@ -67,27 +69,31 @@ def draw(table: pd.DataFrame, dim: int, reference: dict, path: Path) -> None:
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "published", "aligners").parse_args()
-    reference = read_yaml(options.published)
-    pairs = held_out(options.work, "short", options.aligners)
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "moved", "published")
+    (out,), reference = options.out, read_yaml(options.published)
+    pairs = read_held_out(options.moved)
     d = pairs.image.shape[1]
     overlap = reference["subspace_overlap"]
     q = max(1, round(d * overlap["q"] / reference["dimension"]))
     table = measure(pairs, q)
-    save_table(table, options.out[0])
-    draw(table, d, reference, options.out[0])
+    save_table(table, out)
+    draw(table, d, reference, out)
     before = table[table.method == "identity"].set_index(["metric", "q"]).value
     describe(
-        options.out[0],
-        "Shape of both modalities and of their residual",
-        "follow-up paper",
-        "Population covariances of held-out pairs, short captions. Spectral correlation: Pearson's of "
-        "log-eigenvalues at equal rank. Residual: picture minus text, each minus its mean; residual ratio: what of "
-        "the mean squared pair distance is left when the means are taken away. O_q is compared at the follow-up's q "
-        f"/ d, {overlap['q']} of {reference['dimension']}, here q = {q} of {d}; two random subspaces give q / d. "
-        f"Diamonds: the follow-up's values for 1M pairs before alignment. {pairs.fitted}",
-        "Five panels of dots, one row a method, and curves of the subspace overlap against q / d with the chance line.",
+        out,
+        {
+            "pairs": pairs.facts,
+            "q": q,
+            "paper_q": overlap["q"],
+            "paper_dim": reference["dimension"],
+            "anisotropy": before["residual_anisotropy", 0],
+        },
         [(metric.replace("_", " "), reference.get(metric), before[metric, 0]) for metric in METRICS]
         + [(f"subspace overlap at q / d = {q / d:.2f}", overlap["value"], before["subspace_overlap", q])],
     )
+
+
+if __name__ == "__main__":
+    run(main)

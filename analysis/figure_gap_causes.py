@@ -1,11 +1,11 @@
 """Why does the gap stay? The gap that is left after training against each of its causes, retrieval beside it."""
 
-import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from style import describe, save, save_table
+from figure_inputs import arguments
+from style import describe, run, save, save_table
 
 from revision.dynamics.causes import effects
 
@@ -55,40 +55,27 @@ def draw(table: pd.DataFrame, found: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-def sentence(cause: str, part: pd.DataFrame) -> str:
-    """The point of a cause that moves the gap most, with its interval."""
-    change = part.loc[part.difference.abs().idxmax()]
-    clear = "" if change.clear else ", not clear of 0"
-    return (
-        f"{cause}, {change['at']}: {change.difference:+.2f} [{change.difference_low:+.2f}, "
-        f"{change.difference_high:+.2f}]{clear}"
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "effects", tables={"type": Path, "nargs": "+"})
+    (out,) = options.out
+    table = pd.concat([pd.read_csv(path, dtype={"at": str}) for path in options.tables], ignore_index=True)
+    found = effects(table)
+    save_table(table, out)
+    save_table(found, options.effects)
+    draw(table, found, out)
+    moved = found[(found.metric == "gap") & ~found.base]
+    largest = moved.loc[moved.groupby("cause", sort=False).difference.apply(lambda part: part.abs().idxmax())]
+    describe(
+        out,
+        {
+            "seeds": table.seed.nunique(),
+            "base": found[found.base].groupby("metric").value.first(),
+            "noise": found[found.metric == "gap_noise"].value.max(),
+            "largest": largest.to_dict("records"),
+        },
     )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tables", type=Path, nargs="+", help="CSV files that `revision gap-causes` wrote, one a seed.")
-    parser.add_argument("--effects", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    table = pd.concat([pd.read_csv(path, dtype={"at": str}) for path in options.tables], ignore_index=True)
-    found = effects(table)
-    save_table(table, options.out)
-    save_table(found, options.effects)
-    draw(table, found, options.out)
-    base = found[found.base].groupby("metric").value.first()
-    moved = found[(found.metric == "gap") & ~found.base]
-    noise = found[found.metric == "gap_noise"].value.max()
-    describe(
-        options.out,
-        "What makes the gap stay",
-        "section 3",
-        f"Distance of the centroids on held-out pairs after short trainings, {table.seed.nunique()} seeds, one cause "
-        f"varied at a time from the base (gap {base['gap']:.2f}, before training {base['gap_start']:.2f}, R@1 "
-        f"{base['recall_at_1']:.2f}). Nothing is added to an embedding. Held-out captions say as much as the "
-        f"training's, so R@1 is not comparable between captions. A gap below {noise:.3f} could be sampling alone. The "
-        "largest change of the gap by each cause, paired by seed, with its 95% interval: "
-        + "; ".join(sentence(cause, part) for cause, part in moved.groupby("cause", sort=False))
-        + ". Trainings this short tell directions, not final sizes.",
-        "Small panels, one a cause: the gap before and after training above, retrieval below.",
-    )
+    run(main)

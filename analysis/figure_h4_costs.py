@@ -1,13 +1,13 @@
 """Appendix H.4: cost of the training data, recomputed from published tokens and prices beside what is printed."""
 
-import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import read_yaml
-from style import PAPER, describe, save, save_table
+from figure_inputs import arguments
+from style import PAPER, describe, run, save, save_table
 
+from revision.config import read_yaml
 from revision.stats.published import cost_usd
 
 BASE = "Paired image-text"
@@ -48,25 +48,21 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    published = read_yaml(options.published)
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "published")
+    (out,), published = options.out, read_yaml(options.published)
     table = measure(published)
-    save_table(table, options.out)
-    draw(table, options.out)
-    price = published["costs"]["price"]
+    save_table(table, out)
+    draw(table, out)
+    relative = table.set_index("data").relative
     describe(
-        options.out,
-        "Cost of the training data",
-        "appendix H.4",
-        "Bars: published millions of tokens times published prices, {} USD per million of input and {} USD per "
-        "million of output. Diamonds: as printed. Relative costs are recomputed over the recomputed cost of paired "
-        "data. Nothing of "
-        "this is measured here.".format(price["input_per_million"], price["output_per_million"]),
-        "Bars of recomputed cost in USD and relative to paired data, with the printed values as diamonds.",
+        out,
+        {"price": published["costs"]["price"], "relative": relative},
         [(f"{row.data}, USD", row.published_usd, row.usd) for row in table.itertuples()]
         + [(f"{row.data}, relative", row.published_relative, row.relative) for row in table.itertuples()],
     )
+
+
+if __name__ == "__main__":
+    run(main)

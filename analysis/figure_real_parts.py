@@ -1,28 +1,31 @@
 """Does a real gap behave as the built-in one does? One scale's gap beside another's, before and after each aligner."""
 
-import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from figure_inputs import arguments
 from scipy import stats
-from style import colour_of, describe, name_of, save, save_table
+from style import colour_of, describe, name_of, run, save, save_table
 
 CAPTION = "short"
 NOISE = "sampling noise"
 
 
-def measure(folders: list[Path]) -> pd.DataFrame:
-    """One row a number: scale, what (gap after an aligner, sampling noise, a fact), name, value; short captions."""
+def measure(sources: dict[str, tuple[Path, Path]]) -> pd.DataFrame:
+    """One row a number: scale, what (gap after an aligner, sampling noise, a fact), name, value; short captions.
+
+    `sources` holds the tables of facts and of figure 3 by scale.
+    """
     parts = []
-    for folder in folders:
-        world, gap = pd.read_csv(folder / "tables/world.csv"), pd.read_csv(folder / "figures/figure_3.csv")
+    for scale, paths in sources.items():
+        world, gap = (pd.read_csv(path) for path in paths)
         world = world[world.caption == CAPTION][["metric", "value"]].rename(columns={"metric": "name"})
         gap = gap[(gap.caption == CAPTION) & (gap["sample"] == "held-out")]
         gap = gap.groupby("method", sort=False).gap.mean().rename_axis("name").rename("value").reset_index()
         gap["what"] = np.where(gap["name"] == NOISE, "noise", "gap")
-        parts += [world.assign(what="fact", scale=folder.name), gap.assign(scale=folder.name)]
+        parts += [world.assign(what="fact", scale=scale), gap.assign(scale=scale)]
     return pd.concat(parts)[["scale", "what", "name", "value"]]
 
 
@@ -60,39 +63,37 @@ def draw(gaps: pd.DataFrame, noise: pd.Series, path: Path) -> None:
     save(figure, path)
 
 
-def words(gaps: pd.DataFrame, noise: pd.Series) -> str:
-    """What the two scales have in common, in a sentence made of the numbers."""
-    ours, theirs = gaps.columns
-    order = stats.spearmanr(gaps[ours], gaps[theirs]).statistic
-    left, chance = gaps.loc["realign"] / gaps.loc["identity"], noise / gaps.loc["identity"]
-    same = order > 0.8 and abs(np.log10(left[ours] / left[theirs])) < 0.5
-    return (
-        f"{'Yes' if same else 'Not in all'}: the gap is {gaps.loc['identity', ours]:.3f} at {ours} and "
-        f"{gaps.loc['identity', theirs]:.3f} at {theirs}; ReAlign leaves {100 * left[ours]:.1f}% and "
-        f"{100 * left[theirs]:.1f}% of it on held-out pairs, where sampling noise alone is "
-        f"{100 * chance[ours]:.1f}% and {100 * chance[theirs]:.1f}%; the aligners' order agrees with rank correlation "
-        f"{order:.2f}. (Yes stands for a correlation above 0.8 and shares left within a factor of 3.2.)"
+def findings(gaps: pd.DataFrame, noise: pd.Series) -> dict:
+    """Numbers of the caption: gaps, shares left and sampling noise of (this scale, the other), and the common order."""
+    names = list(gaps.columns)
+    order = stats.spearmanr(gaps[names[0]], gaps[names[1]]).statistic
+    before, left = gaps.loc["identity"], gaps.loc["realign"] / gaps.loc["identity"]
+    return {
+        "scales": names,
+        "gap": [before[name] for name in names],
+        "left": [left[name] for name in names],
+        "noise": [noise[name] / before[name] for name in names],
+        "order": order,
+        "same": bool(order > 0.8 and abs(np.log10(left[names[0]] / left[names[1]])) < 0.5),
+    }
+
+
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(
+        __doc__,
+        *("world", "gap", "other_world", "other_gap"),
+        scales={"nargs": 2, "help": "names of this scale and of the other"},
     )
+    (out,) = options.out
+    sources = (options.world, options.gap), (options.other_world, options.other_gap)
+    table = measure(dict(zip(options.scales, sources, strict=True)))
+    gaps, facts = beside(table, "gap"), beside(table, "fact")
+    save_table(table, out)
+    noise = beside(table, "noise").loc[NOISE]
+    draw(gaps, noise, out)
+    describe(out, findings(gaps, noise) | {"facts": facts.reset_index().to_numpy().tolist()})
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", type=Path, nargs=2, metavar="RESULTS")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    table = measure(options.folders)
-    gaps, known = beside(table, "gap"), beside(table, "fact")
-    save_table(table, options.out)
-    noise = beside(table, "noise").loc[NOISE]
-    draw(gaps, noise, options.out)
-    ours, theirs = gaps.columns
-    facts = "; ".join(f"{name} {row[ours]:.3g}, {row[theirs]:.3g}" for name, row in known.iterrows())
-    describe(
-        options.out,
-        f"Does the gap of real parts behave as the built-in one's? ({ours} beside {theirs})",
-        "beyond the paper",
-        f"{words(gaps, noise)} On held-out pairs ({ours}, {theirs}): {facts}. Short captions of the same world, "
-        "another encoder; sample sizes differ between the scales, and so does what is left by chance.",
-        "A filled and an open dot for each aligner on a logarithmic axis: the share of the gap left at the two scales, "
-        "beside lines where sampling noise is.",
-    )
+    run(main)

@@ -5,11 +5,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import HeldOut, arguments, held_out, make
+from figure_inputs import arguments
 from scipy.stats import spearmanr
-from style import colour_of, describe, name_of, save, save_table
+from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.embeddings.rows import measured
+from revision.gap.held_out import HeldOut, read_held_out
 from revision.geometry.gap import centroid_gap
 from revision.geometry.neighbours import hits, hits_without_common_part, pair_cosine
 from revision.geometry.shape import common_score_share
@@ -62,43 +63,26 @@ def both_ways(table: pd.DataFrame, metric: str) -> pd.Series:
     return table[table.metric == metric].groupby("method", sort=False).value.mean()
 
 
-def explain(table: pd.DataFrame, paired: list[str]) -> str:
-    """What the numbers say: which step costs how much, what explains it, which aligners avoid it."""
-
-    def said(one: pd.Series) -> str:
-        return f"{100 * one.value:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
-
+def findings(table: pd.DataFrame, paired: list[str]) -> dict:
+    """Numbers of the caption: which step costs how much, what explains it, which aligners avoid it."""
     recall, without, common = (both_ways(table, m) for m in ("R@1", "R@1 without common part", "common part"))
     steps = table[(table.metric == "step") & (table.way == "both")].set_index("method").loc[list(STEPS[1:])]
     change = table[(table.metric == "change") & (table.way == "both")].set_index("method")
     gap = both_ways(table, "gap")
-    words = [
-        f"R@1, mean of both ways, is {recall['identity']:.1%} before alignment and {recall['realign']:.1%} after "
-        "ReAlign; in points with 95% interval, "
-        + ", ".join(f"step {name} {said(one)}" for name, (_, one) in zip(STEP_NAMES, steps.iterrows(), strict=True))
-        + "."
-    ]
-    losing = [name for name, (_, one) in zip(STEP_NAMES, steps.iterrows(), strict=True) if one.high < 0]
-    words.append(f"Clearly below zero: {'step ' + ', step '.join(losing) if losing else 'no step'}.")
     rest = [name for name in recall.index if name != "identity"]
-    relation = spearmanr((common - common["identity"])[rest], (recall - recall["identity"])[rest]).statistic
-    words.append(
-        "The part of a score that all queries share, so that some rows are near to every query, makes up "
-        f"{common['identity']:.1%} of the variance of scores before, "
-        + ", ".join(f"{common[name]:.1%} after {name_of(name)}" for name in STEPS[1:])
-        + f". Without it (queries' mean subtracted) R@1 is {without['identity']:.1%} before and "
-        f"{without['realign']:.1%} after ReAlign: of the {100 * (recall['identity'] - recall['realign']):.1f} "
-        f"points lost, {100 * (without['identity'] - without['realign']):.1f} are lost without it too. Over "
-        f"{len(rest)} methods the change of that part and the change of R@1 have rank correlation {relation:.2f}."
-    )
     free = [name for name in rest if name not in paired and gap[name] < gap["identity"] / 2]
-    keep = [f"{name_of(name)} {said(change.loc[name])}" for name in free if change.high[name] >= 0]
-    lose = [f"{name_of(name)} {said(change.loc[name])}" for name in free if change.high[name] < 0]
-    words.append(
-        "Unpaired methods that at least halve the gap without a clear loss: " + (", ".join(keep) or "none") + "."
-    )
-    words.append("With a clear loss: " + (", ".join(lose) or "none") + ".")
-    return " ".join(words)
+    return {
+        "recall": recall,
+        "without": without,
+        "common": common,
+        "steps": dict(zip(STEP_NAMES, steps.itertuples(), strict=True)),
+        "step_methods": STEPS[1:],
+        "losing": [name for name, high in zip(STEP_NAMES, steps.high, strict=True) if high < 0],
+        "methods": len(rest),
+        "relation": spearmanr((common - common["identity"])[rest], (recall - recall["identity"])[rest]).statistic,
+        "keep": [change.loc[name] for name in free if change.high[name] >= 0],
+        "lose": [change.loc[name] for name in free if change.high[name] < 0],
+    }
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
@@ -143,7 +127,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         right.plot(common[name], without[name], "^", color=colour_of(name), markersize=4, markerfacecolor="white")
     right.set(xlabel="share of score variance common to all queries", ylabel="R@1, mean of both ways")
     right.legend(
-        handles=[plt.Line2D([], [], marker="o", color="grey", linestyle="none", label="as it is"),
+        handles=[plt.Line2D([], [], marker="o", color="grey", linestyle="none", label="R@1"),
                  plt.Line2D([], [], marker="^", color="grey", linestyle="none", markerfacecolor="white",
                             label="without the common part")],
         fontsize=7,
@@ -151,23 +135,21 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-if __name__ == "__main__":
-    options = arguments(__doc__, "aligners").parse_args()
-    pairs = held_out(options.work, "short", options.aligners)
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "moved")
+    (out,), pairs = options.out, read_held_out(options.moved)
     table = measure(pairs)
-    save_table(table, options.out[0])
-    draw(table, options.out[0])
-    paired = [name for name, section in options.aligners.items() if make(section).paired]
+    save_table(table, out)
+    draw(table, out)
     recall, cosine = both_ways(table, "R@1"), both_ways(table, "pair cosine")
     describe(
-        options.out[0],
-        "What closing the gap costs",
-        "beyond the paper",
-        f"Retrieval among {len(pairs.text)} pairs, short captions; full dots text to image, rings image to text, "
-        f"dotted lines before alignment. {pairs.fitted} Intervals: Student's over queries, differences paired. "
-        f"{explain(table, paired)}",
-        "Above, recall at 1, 5 and 10 and the cosine of pairs, one row a method. Below, the change of R@1 by step of "
-        "ReAlign, and R@1 against the share of score variance that all queries have in common.",
+        out,
+        {"pairs": pairs.facts} | findings(table, pairs.paired),
         [(f"R@1, {name_of(name)}", None, recall[name]) for name in STEPS]
         + [(f"pair cosine, {name_of(name)}", None, cosine[name]) for name in ("identity", "realign")],
     )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,14 +1,13 @@
 """Scaling: accuracy and caption loss against the number of unpaired texts, beside paired data, by count and by cost."""
 
-import argparse
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import yaml
-from style import colour_of, describe, name_of, save, save_table
+from figure_inputs import arguments
+from style import colour_of, describe, name_of, run, save, save_table
 
+from revision.config import read_yaml
 from revision.stats.intervals import over_seeds
 from revision.stats.paired import ALL, AVERAGE, crossing, read_answers, score_table
 from revision.stats.published import cost_usd
@@ -69,50 +68,39 @@ def draw(table: pd.DataFrame, paired: str, path: Path) -> None:
     save(figure, path)
 
 
-def overtaking(table: pd.DataFrame, paired: str) -> str:
-    """Where the curve of mean accuracies comes up to paired data, in texts and in cost."""
+def overtaking(table: pd.DataFrame, paired: str) -> dict:
+    """Numbers of the caption: where the curve of mean accuracies comes up to paired data, and its last point."""
     part = table[table.metric == "accuracy"]
     level, curve = part[part.method == paired].iloc[0], part[part.method != paired].sort_values("texts")
-    words = []
-    for x, at_one, unit in (("texts", level.texts, "times as many texts as pairs"), ("cost", 1.0, "of their cost")):
-        found = crossing(list(curve[x]), list(curve.value), level.value)
-        if found is None:
-            return (
-                f"Up to {curve.texts.max() / level.texts:g} times as many texts as pairs the mean stays below paired "
-                "data."
-            )
-        words.append(f"{found / at_one:.2g} {unit}")
-    ends, at = curve.iloc[-1], "already at" if curve.value.iloc[0] >= level.value else "at"
-    return (
-        f"The mean comes up to paired data {at} {words[0]}, or {words[1]} (the mean alone; at the largest number the "
-        f"difference is {ends.difference:+.1f} points [{ends.difference_low:+.1f}, {ends.difference_high:+.1f}])."
+    texts, cost = (crossing(list(curve[x]), list(curve.value), level.value) for x in ("texts", "cost"))
+    return {
+        "texts": None if texts is None else texts / level.texts,
+        "cost": cost,
+        "at_once": bool(curve.value.iloc[0] >= level.value),
+        "most": curve.texts.max() / level.texts,
+        "last": curve.iloc[-1],
+    }
+
+
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(
+        __doc__,
+        *("losses", "published"),
+        answers={"type": Path, "nargs": "+", "help": "answers of every seed"},
+        variants={"nargs": "+", "help": "trained on one number of texts each"},
+        texts={"type": int, "nargs": "+", "help": "those numbers"},
+        paired={"help": "variant trained on pairs"},
+        paired_rows={"type": int, "help": "number of its pairs"},
     )
+    (out,), a_text = options.out, relative_cost(read_yaml(options.published))
+    losses = pd.read_csv(options.losses)
+    texts = dict(zip(options.variants, options.texts, strict=True))
+    table = measure(options.answers, losses, texts, options.paired, options.paired_rows, a_text)
+    save_table(table, out)
+    draw(table, options.paired, out)
+    describe(out, {"a_text": a_text} | overtaking(table, options.paired))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("answers", type=Path, nargs="+", help="answers of every seed")
-    parser.add_argument("--losses", type=Path, required=True, help="table of Stage-1 caption losses")
-    parser.add_argument("--texts", type=json.loads, required=True, help="number of texts by variant as JSON")
-    parser.add_argument("--paired", required=True, help="variant trained on pairs")
-    parser.add_argument("--paired-rows", type=int, required=True, help="number of its pairs")
-    parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    a_text = relative_cost(yaml.safe_load(options.published.read_text(encoding="utf-8")))
-    losses = pd.read_csv(options.losses)
-    table = measure(options.answers, losses, options.texts, options.paired, options.paired_rows, a_text)
-    save_table(table, options.out)
-    draw(table, options.paired, options.out)
-    describe(
-        options.out,
-        "How much text is worth a pair",
-        "beyond the paper",
-        f"Mean and 95% interval (accuracy: bootstrap over seeds and questions; loss: Student over seeds, on held-out "
-        f"real pictures). ReAlign is fitted anew for each number of texts; the epochs stay, so more texts are more "
-        f"steps. A text costs {a_text:.2f} of a pair, from the published tokens and prices; the line is paired data "
-        f"at the square. {overtaking(table, options.paired)} The largest number here is "
-        f"{max(options.texts.values()) / options.paired_rows:g} times the pairs.",
-        "Curves of accuracy and caption loss against the number of texts and against cost, with a level line for "
-        "paired data.",
-    )
+    run(main)

@@ -1,10 +1,10 @@
 """Paired differences in accuracy of all checkpoints, each against each: what verdicts on orders are read from."""
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
-from style import save_table
+from figure_inputs import arguments
+from style import run, save_table
 
 from revision.stats.paired import paired_table, read_answers
 
@@ -28,9 +28,11 @@ def measure(paths: list[Path]) -> pd.DataFrame:
     ]
 
 
+def main() -> None:
+    """Write the table."""
+    options = arguments(__doc__, answers={"type": Path, "nargs": "+", "help": "answers of every seed"})
+    save_table(measure(options.answers), *options.out)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("answers", type=Path, nargs="+", help="answers of every seed")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    save_table(measure(options.answers), options.out)
+    run(main)

@@ -1,20 +1,23 @@
 """The report page of one scale: verdicts, tables, figures and provenance in one self-contained HTML file."""
 
-import argparse
 import base64
 import json
 import os
 import platform
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+from figure_inputs import arguments
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from style import name_of
+from markupsafe import Markup, escape
+from style import name_of, run
 
+from revision.config import read_yaml
 from revision.data.scenes import World
 from revision.io.files import digest, write_text
 from revision.io.manifest import versions
@@ -30,20 +33,21 @@ def embedded(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def natural(path: Path) -> list[Any]:
-    """Sorting key that puts figure_4a before figure_10a, and figures of the paper before the others."""
-    parts = re.split(r"(\d+)", path.stem)
-    numbered = len(parts) > 1
-    return [not numbered, *(int(part) if part.isdigit() else part for part in parts)]
+def bold(caption: str) -> Markup:
+    """A caption as HTML, with what stands between ** in bold."""
+    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(caption))))
 
 
-def described(folder: Path) -> list[dict[str, Any]]:
-    """Every figure or table of `folder` that has a sidecar: its texts, its picture, its id."""
-    found = []
-    for path in sorted(folder.glob("*.json"), key=natural):
-        sidecar = json.loads(path.read_text(encoding="utf-8"))
-        found.append(sidecar | {"id": path.stem.replace("_", "-"), "image": embedded(path.with_suffix(".png"))})
-    return found
+def described(path: Path) -> dict[str, Any]:
+    """What the page shows of a figure or table: its sidecar's texts, its image, its id."""
+    sidecar = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return sidecar | {"id": path.stem.replace("_", "-"), "image": embedded(path.with_suffix(".png"))}
+
+
+def with_weights(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files among `paths`, and the weights in the folders."""
+    for path in paths:
+        yield from sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
 
 
 def accuracy_rows(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
@@ -67,9 +71,9 @@ def accuracy_rows(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
     return rows
 
 
-def table_of(path: Path, sidecar: dict[str, Any]) -> dict[str, Any]:
+def table_of(path: Path) -> dict[str, Any]:
     """What the page shows of one table: rows with intervals, every suite, the sidecar's texts."""
-    table = pd.read_csv(path)
+    table, sidecar = pd.read_csv(path), described(path)
     rows = accuracy_rows(table, "stage2")
     part = table[(table.stage == "stage2") & (table.suite != "average")]
     suites = list(dict.fromkeys(part.suite))
@@ -109,29 +113,22 @@ def world_rows(world: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def claim_rows(path: Path) -> list[dict[str, Any]]:
-    """The verdicts, if they were made."""
-    if not path.is_file():
-        return []
-    return pd.read_csv(path).replace({np.nan: None}).to_dict("records")
-
-
 def setting(config: dict[str, Any]) -> dict[str, Any]:
     """What the page says of data and encoder: place, parts, the facts' title, accuracy of guessing in percent.
 
     `chance` is None for published suites, whose answers are not balanced.
     """
-    real, encoder, world = "corpora" in config, config["encoder"], World()
+    real, encoder, world = config["corpus"]["kind"] == "sources", config["encoder"], World()
     parts = (
-        f"The encoder of {encoder['file']}"
-        if "file" in encoder
+        f"The encoder of {encoder['path']}"
+        if encoder["kind"] == "file"
         else "Trained heads on frozen pretrained towers"
-        if "family" in encoder
+        if encoder["kind"] == "pretrained_heads"
         else "A dual encoder trained from scratch"
     )
-    published = "suites" in config["evaluation"]
+    published = config["evaluation"]["suites"]["kind"] == "published"
     return {
-        "place": "real data" if real else "pictures of a built-in world",
+        "place": "real data" if real else "images of a built-in world",
         "parts": parts,
         "facts": "Held-out pairs" if real else "The built-in world",
         "chance": None if published else 100 * float(np.mean([world.chance(suite) for suite in world.suites()])),
@@ -152,7 +149,7 @@ def answers(gap: pd.DataFrame, stage2: list[dict[str, Any]], losses: list[dict[s
     fitted = gap[(gap.caption == "short") & (gap["sample"] == "fitted")].groupby("method").gap.mean()
     by_method = {row["method"]: row for row in stage2}
     sentences = [
-        f"The encoder's gap between the centroids of texts and pictures is {fitted['identity']:.3f}; after ReAlign "
+        f"The encoder's gap between the centroids of texts and images is {fitted['identity']:.3f}; after ReAlign "
         f"{fitted['realign']:.1g}, after C3 {fitted['c3']:.2g} (figure 3)."
     ]
     if {"paired", "blind"} <= by_method.keys():
@@ -166,51 +163,49 @@ def answers(gap: pd.DataFrame, stage2: list[dict[str, Any]], losses: list[dict[s
     others = [row for row in stage2 if row["method"] not in (REFERENCE, "blind")]
     sentences.append("After Stage 2: " + "; ".join(compared(row, name_of(REFERENCE)) for row in others) + " (table 1).")
     words = [f"{row['name']} {row['loss'].value:.3f}" for row in sorted(losses, key=lambda row: row["loss"].value)]
-    sentences.append("Caption loss on real pictures after Stage 1 alone, best first: " + ", ".join(words) + ".")
+    sentences.append("Caption loss on real images after Stage 1 alone, best first: " + ", ".join(words) + ".")
     return sentences
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path)
-    parser.add_argument("--config", required=True)
-    parser.add_argument("--published", type=Path, default=Path("config/published.yaml"))
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    results, work = options.results, options.results / "work"
-    config = json.loads(options.config)
-    tables = [
-        table_of(results / "tables" / f"{sidecar['id'].replace('-', '_')}.csv", sidecar)
-        for sidecar in described(results / "tables")
-    ]
-    first = pd.read_csv(results / "tables/table_1.csv")
-    losses = loss_rows(pd.read_csv(results / "tables/stage1_caption_loss.csv"))
-    claims = claim_rows(results / "tables/claims.csv")
+def main() -> None:
+    """Write the page."""
+    options = arguments(
+        __doc__,
+        *("config", "table_1", "gap", "losses", "claims", "world", "published"),
+        figures={"type": Path, "nargs": "+", "help": "CSV of each figure; image and sidecar lie beside it"},
+        tables={"type": Path, "nargs": "+", "help": "CSV of each table of variants, likewise"},
+        identity={"type": Path, "nargs": "+", "help": "files, and folders of weights, to print checksums of"},
+    )
+    (out,), config = options.out, read_yaml(options.config)
+    first = pd.read_csv(options.table_1)
+    losses = loss_rows(pd.read_csv(options.losses))
+    claims = pd.read_csv(options.claims).replace({np.nan: None}).to_dict("records")
     checked = audit(read_published(options.published))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["bold"] = bold
     page = environment.get_template("report.html.jinja").render(
         scale=config["scale"],
         **setting(config),
         seeds=config["seeds"],
-        answers=answers(pd.read_csv(results / "figures/figure_3.csv"), accuracy_rows(first, "stage2"), losses),
+        answers=answers(pd.read_csv(options.gap), accuracy_rows(first, "stage2"), losses),
         claims=claims,
         counts={verdict: count for verdict in VERDICTS if (count := [one["verdict"] for one in claims].count(verdict))},
-        tables=tables,
+        tables=[table_of(path) for path in options.tables],
         stage1=accuracy_rows(first, "stage1"),
         losses=losses,
-        figures=described(results / "figures"),
-        world=world_rows(pd.read_csv(results / "tables/world.csv")),
+        figures=[described(path) for path in options.figures],
+        world=world_rows(pd.read_csv(options.world)),
         checks=len(checked),
         wrong=checked[~checked.holds].to_dict("records"),
         config=yaml.safe_dump(config, sort_keys=True),
         versions=versions(),
         machine=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        identity={
-            str(path.relative_to(work)): digest(path)
-            for pattern in ("data/*.parquet", "encoder/*.safetensors", "llm/*/llm/*.safetensors", "answers/*.parquet")
-            for path in sorted(work.glob(pattern))
-        },
+        identity={str(path): digest(path) for path in with_weights(options.identity)},
     )
-    write_text(options.out, page)
+    write_text(out, page)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,10 +1,10 @@
-"""Stage-1 caption loss on held-out real pictures (nats a token): what each alignment is worth before any Stage 2."""
+"""Stage-1 caption loss on held-out real images (nats a token): what each alignment is worth before any Stage 2."""
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
-from style import save_table
+from figure_inputs import arguments
+from style import run, save_table
 
 
 def measure(folders: list[Path]) -> pd.DataFrame:
@@ -21,9 +21,11 @@ def measure(folders: list[Path]) -> pd.DataFrame:
     )
 
 
+def main() -> None:
+    """Write the table."""
+    options = arguments(__doc__, checkpoints={"type": Path, "nargs": "+", "help": "folders of Stage-1 checkpoints"})
+    save_table(measure(options.checkpoints), *options.out)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="folders of Stage-1 checkpoints")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    save_table(measure(options.checkpoints), options.out)
+    run(main)

@@ -1,18 +1,24 @@
 """One look for every figure: colour-blind safe (Okabe and Ito), vector and PNG, the paper's value a black diamond."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from revision.errors import RevisionError
 from revision.io.files import atomic_file, write_json
+
+CAPTIONS = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "captions"), undefined=StrictUndefined, trim_blocks=True
+)
+CAPTIONS.filters["fmt"] = format  # {{ gap | fmt(".3g") }}
 
 COLOURS = {
     "blind": "#999999",
@@ -45,7 +51,7 @@ NAMES = {
     "blind": "Blind",
     "no_align": "No Align",
     "identity": "No Align",
-    "image": "Pictures",
+    "image": "Images",
     "c3": "C3",
     "realign_1": "ReAlign step 1",
     "realign_12": "ReAlign steps 1+2",
@@ -76,33 +82,30 @@ NAMES = {
 }
 PAPER = {"marker": "D", "color": "black", "linestyle": "none", "markersize": 5, "label": "paper", "zorder": 5}
 
-plt.rcParams.update(
-    {
-        "figure.constrained_layout.use": True,
-        "figure.dpi": 120,
-        "savefig.dpi": 160,
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.grid.axis": "y",
-        "grid.alpha": 0.3,
-        "legend.frameon": False,
-        "pdf.fonttype": 42,
-        "svg.hashsalt": "revision",
-    }
-)
+STYLE = {
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 120,
+    "savefig.dpi": 160,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "revision",
+}
 
 
-def _say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """How every script ends on an error that the user can mend, or the system's: one line, as the commands do."""
-    if isinstance(error, RevisionError | OSError):
-        print(f"error: {error}", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-sys.excepthook = _say
+def run(main: Callable[[], None]) -> None:
+    """Run a script without a display and in this style; an error that the user can fix ends it in one line."""
+    matplotlib.use("Agg")
+    try:
+        with matplotlib.rc_context(STYLE):
+            main()
+    except (RevisionError, OSError) as error:
+        sys.exit(f"error: {error}")
 
 
 def name_of(method: str) -> str:
@@ -143,24 +146,39 @@ def dots(axes: Axes, values: dict[str, float], published: dict[str, float] | Non
     axes.grid(axis="x", alpha=0.3)
 
 
+def words(template: str, numbers: dict[str, Any]) -> dict[str, str]:
+    """Title, place, alt and caption of a figure: the template analysis/captions/<template>.md.j2 with its numbers."""
+    head, caption = CAPTIONS.get_template(f"{template}.md.j2").render(numbers, name_of=name_of).split("\n---\n", 1)
+    return yaml.safe_load(head) | {"caption": " ".join(caption.split())}
+
+
 def describe(
     path: Path,
-    title: str,
-    place: str,
-    caption: str,
-    alt: str,
-    comparisons: list[tuple[str, float | None, float | None]] = (),  # type: ignore[assignment]
+    numbers: dict[str, Any],
+    comparisons: list[tuple[str, float | None, float | None]] | None = None,
+    *,
+    template: str | None = None,
     reference: str | None = None,
 ) -> None:
-    """Write the sidecar of the figure behind the CSV file `path`: what a report says beside the picture.
+    """Write the sidecar of the figure behind the CSV file `path`: what a report prints beside the image.
 
-    `place` is where the paper has it, "figure 4a"; `caption` states every choice that the paper leaves open; `alt`
-    says what is to be seen; `comparisons` are (what, the paper's number or None, ours or None); `reference` is the row
-    of a table that its differences refer to.
+    Parameters
+    ----------
+    path
+        The figure's table; the sidecar lies beside it and ends in .json.
+    numbers
+        What the template needs. Its head is YAML: title, place in the paper, and `alt`, which describes the image; the
+        caption below the head opens with what the figure shows.
+    comparisons
+        Rows of (what, the paper's number or None, ours or None).
+    template
+        Name of the template where it is not the figure's.
+    reference
+        The row of a table that its differences refer to.
     """
     rows = [
         {"what": what, "paper": None if paper is None else float(paper), "ours": None if ours is None else float(ours)}
-        for what, paper, ours in comparisons
+        for what, paper, ours in comparisons or []
     ]
-    text = {"title": title, "place": place, "caption": caption, "alt": alt, "comparisons": rows}
+    text = words(template or path.stem, numbers) | {"comparisons": rows}
     write_json(path.with_suffix(".json"), text if reference is None else text | {"reference": reference})

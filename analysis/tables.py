@@ -1,28 +1,28 @@
 """One table of variants: accuracy by group of suites with intervals, differences to a reference row, effect, power."""
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import yaml
-from style import PAPER, describe, name_of, save, save_table
+from figure_inputs import arguments
+from style import PAPER, describe, name_of, run, save, save_table
 
+from revision.config import read, read_yaml
+from revision.config.variants import ScoreTable
 from revision.stats.paired import ALL, AVERAGE, read_answers, score_table
 
-UNREACHABLE = {"questions a suite": 100_000, "seeds": 1_000}  # more than these helps nobody
+MOST_QUESTIONS, MOST_SEEDS = 100_000, 1_000  # a suite; more than these nobody would run
 STAGES = {"stage2": "after Stage 2", "stage1": "zero-shot, after Stage 1 only"}
 COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73")
 
 
-def measure(paths: list[Path], settings: dict[str, Any], starts: dict[str, str | None]) -> pd.DataFrame:
+def measure(paths: list[Path], settings: ScoreTable, stage1: list[str]) -> pd.DataFrame:
     """The tidy table: the columns of `revision.stats.paired.score_table` with the stage before them."""
-    rows, reference, tables = settings["rows"], settings["reference"], []
+    rows, reference, tables = settings.rows, settings.reference, []
     for stage in STAGES:
-        chosen = rows if stage == "stage2" else [row for row in rows if starts[row] == row]
+        chosen = rows if stage == "stage2" else [row for row in rows if row in stage1]
         if reference not in chosen:
             continue
         found = score_table(read_answers(paths, [f"{stage}/{row}" for row in chosen]), f"{stage}/{reference}")
@@ -32,9 +32,9 @@ def measure(paths: list[Path], settings: dict[str, Any], starts: dict[str, str |
     return pd.concat(tables, ignore_index=True)
 
 
-def add_published(table: pd.DataFrame, settings: dict[str, Any], published: dict[str, Any]) -> None:
+def add_published(table: pd.DataFrame, settings: ScoreTable, published: dict[str, Any]) -> None:
     """Put the paper's average beside ours, in column `published_average` of the rows that hold the average."""
-    paper = {row: published["rows"][name]["avg"] for row, name in settings["published"].items()}
+    paper = {row: published["rows"][name]["avg"] for row, name in settings.published.items()}
     whole = (table.stage == "stage2") & (table.suite == AVERAGE) & (table.group == ALL)
     table["published_average"] = table.method.map(paper).where(whole).astype(float)
 
@@ -72,55 +72,60 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-def power(table: pd.DataFrame) -> str:
-    """What the design can find, and what a row within noise would take."""
-    part = table[(table.stage == "stage2") & (table.suite == AVERAGE) & (table.group == ALL)]
-    part = part[part.within_noise.notna()]
-    said = [f"With a power of 80% this run finds differences of {part.detectable.min():.1f} to "
-            f"{part.detectable.max():.1f} points in the average."]  # fmt: skip
-    for row in part[part.within_noise.astype(bool)].itertuples():
-        needs = [
-            f"{np.ceil(count):.0f} {what}"
-            for count, what in ((row.questions_needed, "questions a suite"), (row.seeds_needed, "seeds"))
-            if count <= UNREACHABLE[what]
-        ]
-        said.append(
-            f"{name_of(row.method)} is within noise of the reference ({row.difference:+.1f} points); a difference of "
-            f"this size would take {' or '.join(needs) or 'more of both than is worth it'}."
-        )
-    return " ".join(said)
+def power(whole: pd.DataFrame) -> dict[str, Any]:
+    """Numbers of the caption: what differences the run can detect, and what it would take to resolve the others."""
+    compared = whole[whole.within_noise.notna()]
+    within = compared[compared.within_noise.astype(bool)]
+    return {
+        "least": compared.detectable.min(),
+        "most": compared.detectable.max(),
+        "clear": list(compared.index.difference(within.index, sort=False)),
+        "within": [
+            {
+                "method": row.Index,
+                "difference": row.difference,
+                "questions": np.ceil(row.questions_needed) if row.questions_needed <= MOST_QUESTIONS else None,
+                "seeds": np.ceil(row.seeds_needed) if row.seeds_needed <= MOST_SEEDS else None,
+            }
+            for row in within.itertuples()
+        ],
+    }
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("answers", type=Path, nargs="+", help="answers of every seed")
-    parser.add_argument("--name", required=True, help="name of the table, such as table_5")
-    parser.add_argument("--settings", type=json.loads, required=True, help="its section of the configuration as JSON")
-    parser.add_argument("--starts", type=json.loads, required=True, help="whose Stage 1 each row has, as JSON")
-    parser.add_argument("--published", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    settings = options.settings
-    published = yaml.safe_load(options.published.read_text(encoding="utf-8"))["tables"]
-    table = measure(options.answers, settings, options.starts)
-    add_published(table, settings, published.get(options.name.replace("_", ""), {"rows": {}}))
-    save_table(table, options.out)
-    draw(table, options.out)
-    place = options.name.replace("_", " ") if settings["published"] else "beyond the paper"
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(
+        __doc__,
+        *("published", "settings"),
+        answers={"type": Path, "nargs": "+", "help": "answers of every seed"},
+        stage1={"nargs": "*", "help": "rows with a Stage 1 of their own"},
+    )
+    (out,), settings = options.out, read(options.settings, ScoreTable)
+    published = read_yaml(options.published)["tables"].get(out.stem.replace("_", ""), {"rows": {}})
+    table = measure(options.answers, settings, options.stage1)
+    add_published(table, settings, published)
+    save_table(table, out)
+    draw(table, out)
     whole = table[(table.stage == "stage2") & (table.suite == AVERAGE) & (table.group == ALL)].set_index("method")
     describe(
-        options.out,
-        settings["title"],
-        place,
-        f"Accuracy after Stage 2 with 95% intervals by bootstrap over seeds and questions; differences to "
-        f"{name_of(settings['reference'])} are paired over both. The paper's averages are over its own eleven "
-        f"benchmarks and an 8B language model, so only orders compare. {settings.get('note', '')}"
-        f"{' ' if settings.get('note') else ''}{power(table)}",
-        "A row a variant: dots of accuracy by group of suites on the left, its difference to the reference right.",
+        out,
+        {
+            "title": settings.title,
+            "place": out.stem.replace("_", " ") if settings.published else "beyond the paper",
+            "reference": name_of(settings.reference),
+            "note": settings.note or "",
+            "compares": bool(settings.published),
+        }
+        | power(whole),
         [
             (f"average, {name_of(method)}", paper_average, whole.value[method])
             for method, paper_average in whole.published_average.items()
             if not np.isnan(paper_average)
         ],
-        settings["reference"],
+        template="table",
+        reference=settings.reference,
     )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,12 +1,9 @@
 """Facts of the built-in world on held-out pairs: gap, traces, anisotropy, retrieval, for short and long captions."""
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-from figure_inputs import probe_images, rows
-from style import save_table
+from figure_inputs import arguments, rows
+from style import run, save_table
 
 from revision.geometry.gap import centroid_gap
 from revision.geometry.neighbours import retrieval
@@ -15,11 +12,10 @@ from revision.geometry.spectrum import covariance_eigenvalues, effective_rank
 RETRIEVAL_PAIRS = 2000
 
 
-def facts(work: Path) -> pd.DataFrame:
-    """One row a number: caption, metric, value, n."""
+def facts(sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """One row a number of pairs (image, text) by caption: caption, metric, value, n."""
     table = []
-    for caption in ("short", "long"):
-        image, text = probe_images(work, caption), rows(work, "probe", caption)
+    for caption, (image, text) in sets.items():
         pairs = min(RETRIEVAL_PAIRS, len(text))
         residual = covariance_eigenvalues(np.asarray(image, dtype=np.float64) - text)
         spectra = {"image": covariance_eigenvalues(image), "text": covariance_eigenvalues(text)}
@@ -41,9 +37,12 @@ def facts(work: Path) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def main() -> None:
+    """Write the table."""
+    options = arguments(__doc__, "short", "image", "long", "long_image")
+    short, long = (rows(options.image), rows(options.short)), (rows(options.long_image), rows(options.long))
+    save_table(facts({"short": short, "long": long}), *options.out)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    save_table(facts(options.work), options.out)
+    run(main)

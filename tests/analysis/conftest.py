@@ -1,7 +1,7 @@
 """A small working folder as the workflow makes it."""
 
 import pytest
-from working_folder import SIZES, answers, embeddings
+from working_folder import SIZES, answers, embeddings, held_out
 
 from revision.data.corpus import write_corpus
 from revision.data.scenes import World
@@ -11,6 +11,7 @@ from revision.data.scenes import World
 def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     embeddings(folder)
+    held_out(folder)
     answers(folder)
     (folder / "data").mkdir()
     write_corpus(World(), "captions", "probe", SIZES["probe"], folder / "data/probe.parquet")

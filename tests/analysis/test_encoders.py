@@ -24,19 +24,19 @@ def suite(seed, paired):
     return run_suite(image, text, ["realign"], paired=paired, settings=SuiteSettings(sample=100)).to_dict()
 
 
-def test_the_figure_has_table_pictures_and_a_caption(tmp_path, monkeypatch):
+def test_the_figure_has_table_images_and_a_caption(tmp_path, monkeypatch):
     words = []
     for name, paired in (("built_in", True), ("mine", False)):
         (tmp_path / f"{name}.json").write_text(json.dumps(suite(len(words), paired), sort_keys=True))
-        words.append(f"{name}={tmp_path / name}.json")
+        words.append(str(tmp_path / f"{name}.json"))
     out = tmp_path / "encoders.csv"
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["figure_encoders", *words, "--out", str(out)])
+    monkeypatch.setattr(sys, "argv", ["figure_encoders", "--suites", *words, "--out", str(out)])
     runpy.run_path(str(ROOT / "analysis/figure_encoders.py"), run_name="__main__")
     table = pd.read_csv(out)
     assert list(table.columns) == ["encoder", "set", "metric", "value"] and set(table.encoder) == {"built_in", "mine"}
-    with Image.open(out.with_suffix(".png")) as picture:
-        assert min(picture.size) > 200
+    with Image.open(out.with_suffix(".png")) as image:
+        assert min(image.size) > 200
     assert out.with_suffix(".pdf").stat().st_size > 1000
     sidecar = json.loads(out.with_suffix(".json").read_text())
     assert "Without pairs, so without parts and R@1: mine." in sidecar["caption"]

@@ -1,4 +1,4 @@
-"""Every figure script from its command line on a small working folder: table, pictures and caption as promised."""
+"""Every figure script from its command line on a small working folder: table, images and caption as promised."""
 
 import json
 import re
@@ -7,62 +7,97 @@ import sys
 
 import pandas as pd
 import pytest
-import yaml
 from PIL import Image
-from working_folder import ROOT
+from working_folder import ALIGNERS, ROOT
 
-CONFIG = yaml.safe_load((ROOT / "config/default.yaml").read_text())
-ALIGNERS = {name: values for name, values in CONFIG["aligners"].items() if values["method"] != "mean_shift"}
-TWO = {name: ALIGNERS[name] for name in ("identity", "realign")}
 PUBLISHED = "config/published.yaml"
+METHODS = " ".join(ALIGNERS)
+PROBE = {"text": "text_short", "image": "reference_image", "probe-text": "probe_short", "probe-image": "probe_image"}
+SCAN = {f"scan-{option}": f"scan_{name}" for option, name in PROBE.items()}
+PAIRS = {"short": "probe_short", "image": "probe_image", "long": "probe_long", "long-image": "probe_image"}
 
-# Script: its figures with the columns of their tables, and its options beside the working folder.
+# Script: its figures with the columns of their tables, the embedding sets that it reads, and its other options.
 SCRIPTS = {
-    "figure_03_gap": ({"figure_3": "caption method sample seed gap"}, "published aligners seeds"),
+    "figure_03_gap": (
+        {"figure_3": "caption method sample seed gap"},
+        {
+            "text-short": "text_short",
+            "text-long": "text_long",
+            "image": "reference_image",
+            "probe-short": "probe_short",
+            "probe-long": "probe_long",
+            "probe-image": "probe_image",
+            "probe-long-image": "probe_image",
+        },
+        "--moved-short {work}/held_out/short --moved-long {work}/held_out/long --aligners {work}/aligners.yaml"
+        f" --methods {METHODS} --seeds 0 1 --published {PUBLISHED}",
+    ),
     "figure_04_spectrum_angles": (
         {"figure_4a": "method rank share alpha first last r_squared", "figure_4b": "method cosine density divergence"},
-        "published aligners",
+        {},
+        f"--moved {{work}}/held_out/short --published {PUBLISHED}",
     ),
-    "figure_05_mixing": ({"figure_5": "method k mixing_percent well_mixed"}, "published aligners"),
-    "figure_06_samples": ({"figure_6": "method samples trial gap"}, "published aligners"),
-    "figure_07_cost": ({"figure_7a": "samples precision error", "figure_7b": "samples seconds peak_mb"}, "published"),
-    "figure_08_domains": ({"figure_8": "statistics applied_to samples seed method gap"}, "published aligners seeds"),
+    "figure_05_mixing": (
+        {"figure_5": "method k mixing_percent well_mixed"},
+        {},
+        f"--moved {{work}}/held_out/short --published {PUBLISHED}",
+    ),
+    "figure_06_samples": (
+        {"figure_6": "method samples trial gap"},
+        PROBE,
+        f"--aligners {{work}}/aligners.yaml --methods {METHODS} --published {PUBLISHED}",
+    ),
+    "figure_07_cost": (
+        {"figure_7a": "samples precision error", "figure_7b": "samples seconds peak_mb"},
+        {"text": "text_short", "image": "reference_image"},
+        f"--published {PUBLISHED}",
+    ),
+    "figure_08_domains": (
+        {"figure_8": "statistics applied_to samples seed method gap"},
+        PROBE | SCAN,
+        f"--aligners {{work}}/aligners.yaml --methods {METHODS} --seeds 0 1 --published {PUBLISHED}",
+    ),
     "figure_09_blockwise": (
         {"figure_9a": "method rank eigenvalue condition_number", "figure_9b": "method k kept_percent"},
-        "published aligners",
+        {},
+        f"--moved {{work}}/held_out/short --published {PUBLISHED}",
     ),
-    "figure_10_captions": (dict.fromkeys(("10a", "10b", "10c"), "metric set part value samples"), "published seeds"),
+    "figure_10_captions": (
+        {name: "metric set part value samples" for name in ("figure_10a", "figure_10b", "figure_10c")},
+        {"image": "reference_image", "short": "text_short", "long": "text_long"},
+        f"--parts 2 --published {PUBLISHED}",
+    ),
     "figure_11_phrases": (
         {"figure_11": "method nonvisual_share nonvisual_words visual_words distance"},
-        "two captions",
+        {},
+        "--moved {work}/held_out/long --captions {work}/data/probe.parquet",
     ),
-    "figure_12_answers": ({"figure_12": "suite group prediction correct id text answer"}, "answers"),
-    "figure_c_coupling": ({"coupling": "caption energy rank metric value pairs"}, ""),
+    "figure_12_answers": (
+        {"figure_12": "suite group prediction correct id text answer"},
+        {},
+        "--answers {work}/answers/seed0.parquet --tasks {work}/tasks --method stage2/revision",
+    ),
+    "figure_c_coupling": ({"coupling": "caption energy rank metric value pairs"}, PAIRS, ""),
     "figure_b14_drift": (
         {
             "drift": "residual factor relative_residual predicted measured predicted_tangential measured_tangential "
             "error"
         },
-        "",
+        {"text": "text_short"},
+        "--moved {work}/held_out/short",
     ),
-    "figure_h4_costs": ({"costs": "data published_usd usd published_relative relative"}, "published"),
-    "figure_followup": ({"followup": "method metric q value"}, "followup aligners"),
-    "figure_retrieval": ({"retrieval": "method metric way value low high"}, "aligners"),
+    "figure_h4_costs": (
+        {"costs": "data published_usd usd published_relative relative"},
+        {},
+        f"--published {PUBLISHED}",
+    ),
+    "figure_followup": (
+        {"followup": "method metric q value"},
+        {},
+        "--moved {work}/held_out/short --published config/followup.yaml",
+    ),
+    "figure_retrieval": ({"retrieval": "method metric way value low high"}, {}, "--moved {work}/held_out/short"),
 }
-
-
-def words(work, options):
-    """Command-line words of the named options."""
-    values = {
-        "published": ["--published", PUBLISHED],
-        "followup": ["--published", "config/followup.yaml"],
-        "aligners": ["--aligners", json.dumps(ALIGNERS)],
-        "two": ["--aligners", json.dumps(TWO)],
-        "seeds": ["--seeds", "0", "1"],
-        "captions": ["--captions", str(work / "data/probe.parquet")],
-        "answers": ["--answers", str(work / "answers/seed0.parquet"), "--method", "stage2/revision"],
-    }
-    return [word for option in options.split() for word in values[option]]
 
 
 def run(script, arguments, monkeypatch):
@@ -72,24 +107,32 @@ def run(script, arguments, monkeypatch):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_script_writes_table_pictures_and_caption(script, work, tmp_path, monkeypatch):
-    figures, options = SCRIPTS[script]
+def test_script_writes_table_images_and_caption(script, work, tmp_path, monkeypatch):
+    figures, sets, options = SCRIPTS[script]
     outs = [tmp_path / f"{name}.csv" for name in figures]
-    folder = [] if script == "figure_h4_costs" else [work]
-    run(script, [*folder, *words(work, options), "--out", *outs], monkeypatch)
+    words = [word for option, name in sets.items() for word in (f"--{option}", work / f"embeddings/{name}")]
+    run(script, [*words, *options.format(work=work).split(), "--out", *outs], monkeypatch)
     for out, columns in zip(outs, figures.values(), strict=True):
         table = pd.read_csv(out)
         assert list(table.columns) == columns.split() and len(table)
-        with Image.open(out.with_suffix(".png")) as picture:
-            assert min(picture.size) > 300
+        with Image.open(out.with_suffix(".png")) as image:
+            assert min(image.size) > 300
         assert out.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
         text = json.loads(out.with_suffix(".json").read_text())
         assert set(text) == {"title", "place", "caption", "alt", "comparisons"}
-        assert len(text["title"]) < 60 and len(text["caption"]) > 100 and len(text["alt"]) > 20
+        assert len(text["title"]) < 60 and len(text["alt"]) > 20
+        assert re.match(r"\*\*[^*]+[.]\*\* \S", text["caption"]), text["caption"]
         assert all(set(one) == {"what", "paper", "ours"} for one in text["comparisons"])
 
 
+def test_a_missing_file_ends_a_script_in_one_line(tmp_path, monkeypatch):
+    words = ["--moved", tmp_path, "--out", tmp_path / "retrieval.csv"]
+    with pytest.raises(SystemExit, match=r"error: .*no held-out pairs here .* `revision measure`"):
+        run("figure_retrieval", words, monkeypatch)
+
+
 def test_every_script_of_the_workflow_is_here():
-    rules = (ROOT / "workflow/rules/gap.smk").read_text()
-    own_test = {"figure_real_parts"}  # test_real_parts.py: it reads two scales
-    assert set(re.findall(r"analysis/(figure_\w+)\.py", rules)) == set(SCRIPTS) | own_test
+    rules = (ROOT / "workflow/rules/figures.smk").read_text()
+    scripts = set(re.findall(r'Figure\(\s*"[^"]+",\s*"(\w+)"', rules))
+    own_test = {"figure_real_parts", "figure_scaling", "figure_01_dynamics", "figure_gap_causes"}
+    assert scripts == set(SCRIPTS) | own_test

@@ -5,32 +5,18 @@ import json
 import figure_06_samples
 import figure_12_answers
 import figure_h4_costs
-import figure_inputs
 import figure_retrieval
+import figure_scaling
 import numpy as np
 import pandas as pd
 import pytest
 import report
 import style
-from working_folder import DIM, ROOT, SIZES
+from jinja2 import UndefinedError
+from working_folder import ROOT
 
-from revision.config import load
+from revision.config import load, read_yaml
 from revision.stats.intervals import Interval
-
-
-def test_oracles_never_see_the_pairs_they_are_measured_on(work):
-    settings = {name: {"method": name} for name in ("identity", "procrustes", "c3_centred")}
-    found = figure_inputs.held_out(work, "short", settings)
-    half = SIZES["probe"] // 2
-    assert found.text.shape == found.image.shape == (half, DIM)
-    np.testing.assert_array_equal(found.text, figure_inputs.rows(work, "probe", "short")[half:])
-    np.testing.assert_allclose(found.moved["identity"][0], found.text, atol=1e-6)
-    train = [figure_inputs.rows(work, "probe", column)[:half] for column in ("short", "image")]
-    expected = figure_inputs.make(settings["procrustes"]).fit(*train).transform(found.text)
-    np.testing.assert_array_equal(found.moved["procrustes"][0], expected)
-    assert found.moved["procrustes"][1] is found.image
-    assert abs(found.moved["c3_centred"][1].mean(axis=0)).max() < 0.2
-    assert f"{SIZES['text']} unpaired texts" in found.fitted and f"{half} other pairs" in found.fitted
 
 
 @pytest.mark.parametrize(
@@ -38,17 +24,17 @@ def test_oracles_never_see_the_pairs_they_are_measured_on(work):
     [
         (
             "laptop",
-            "pictures of a built-in world",
+            "images of a built-in world",
             "A dual encoder trained from scratch",
             "The built-in world",
             34.0909,
         ),
-        ("pretrained", "pictures of a built-in world", "Trained heads on frozen", "The built-in world", 34.0909),
+        ("pretrained", "images of a built-in world", "Trained heads on frozen", "The built-in world", 34.0909),
         ("paper", "real data", "The encoder of config/encoders/llm2clip_l14_336.yaml", "Held-out pairs", None),
     ],
 )
 def test_the_report_says_whose_data_and_encoder_it_is_about(scale, place, parts, facts, chance):
-    config = load(ROOT / "config", scale) | {"scale": "a scale of my own"}
+    config = load(ROOT / "config", scale).model_dump(mode="json") | {"scale": "a scale of my own"}
     said = report.setting(config)
     assert (said["place"], said["facts"], said["chance"]) == (place, facts, chance and pytest.approx(chance, abs=1e-3))
     assert said["parts"].startswith(parts)
@@ -60,7 +46,7 @@ def test_plateau_is_the_first_size_near_the_last_gap():
 
 
 def test_costs_are_the_published_tokens_times_prices():
-    published = figure_inputs.read_yaml(ROOT / "config/published.yaml")
+    published = read_yaml(ROOT / "config/published.yaml")
     table = figure_h4_costs.measure(published).set_index("data")
     assert table.usd["Paired image-text"] == pytest.approx(221.64 * 1.25 + 16.15 * 10)
     assert table.relative["ReVision-1M"] == pytest.approx((11.64 * 1.25 + 16.15 * 10) / 438.55)
@@ -97,24 +83,60 @@ def trade(steps, other):
     return pd.DataFrame(rows)
 
 
+def explained(table, paired=()):
+    """The caption of the retrieval figure."""
+    pairs = dict.fromkeys(("texts", "images", "pairs", "count", "dim"), 7)
+    return style.words("retrieval", {"pairs": pairs} | figure_retrieval.findings(table, list(paired)))["caption"]
+
+
 def test_the_explanation_follows_the_numbers():
-    one = figure_retrieval.explain(trade((-0.1, 0.0, 0.0), 0.0), [])
+    one = explained(trade((-0.1, 0.0, 0.0), 0.0))
     assert "Clearly below zero: step 1: anchor." in one and "rank correlation -1.00" in one
     assert "without a clear loss: other +0.0 [-1.0, +1.0]. With a clear loss: ReAlign step 1 -10.0" in one
     assert "of the 10.0 points lost, 0.0 are lost without it too" in one
-    other = figure_retrieval.explain(trade((0.0, -0.05, -0.05), -0.2), [])
+    other = explained(trade((0.0, -0.05, -0.05), -0.2))
     assert "Clearly below zero: step 2: trace, step 3: centroid." in other
     assert "With a clear loss: ReAlign steps 1+2 -5.0 [-6.0, -4.0], ReAlign -10.0 [-11.0, -9.0], other -20.0" in other
-    none = figure_retrieval.explain(trade((0.0, 0.0, 0.0), -0.2), ["other"])
+    none = explained(trade((0.0, 0.0, 0.0), -0.2), ["other"])
     assert "no step." in none and "With a clear loss: none." in none
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ((40, 45, 55), "reaches that of paired data at 1.4 times as many texts as pairs, or 0.57 of their cost."),
+        ((51, 52, 55), "reaches that of paired data already at 0.5 times"),
+        ((40, 42, 45), "Up to 2 times as many texts as pairs the mean accuracy stays below that of paired data."),
+    ],
+)
+def test_where_texts_overtake_pairs_follows_from_the_curve(accuracies, expected):
+    paired = {"method": "paired", "texts": 100, "cost": 1.0, "value": 50}
+    curve = [
+        {"method": f"r{texts}", "texts": texts, "cost": 0.4 * texts / 100, "value": value}
+        for texts, value in zip((50, 100, 200), accuracies, strict=True)
+    ]
+    table = pd.DataFrame([paired, *curve]).assign(
+        metric="accuracy", difference=lambda rows: rows.value - 50, difference_low=-1, difference_high=9
+    )
+    numbers = {"a_text": 0.4} | figure_scaling.overtaking(table, "paired")
+    caption = style.words("scaling", numbers)["caption"]
+    assert expected in caption
+    assert f"the difference is {accuracies[-1] - 50:+.1f} points [-1.0, +9.0]" in caption
+
+
+def test_a_number_that_a_caption_lacks_is_an_error():
+    with pytest.raises(UndefinedError, match="relative"):
+        style.words("costs", {"price": {}})
+
+
 def test_sidecar_has_plain_numbers_or_null(tmp_path):
-    style.describe(tmp_path / "a.csv", "t", "figure 0", "c", "alt", [("x", None, np.float32(0.5)), ("y", 1, None)])
+    numbers = dict.fromkeys(("parts", "samples"), 2) | {"means": dict.fromkeys(("image", "short", "long"), 1.0)}
+    rows = [("x", None, np.float32(0.5)), ("y", 1, None)]
+    style.describe(tmp_path / "a.csv", numbers, rows, template="figure_10b")
     text = json.loads((tmp_path / "a.json").read_text())
     assert text["comparisons"] == [
         {"what": "x", "paper": None, "ours": 0.5},
         {"what": "y", "paper": 1.0, "ours": None},
     ]
     with pytest.raises(ValueError, match="JSON"):
-        style.describe(tmp_path / "b.csv", "t", "figure 0", "c", "alt", [("x", None, float("nan"))])
+        style.describe(tmp_path / "b.csv", numbers, [("x", None, float("nan"))], template="figure_10b")

@@ -5,14 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
+from revision.config.variants import AlignerSettings
 from revision.data.corpus import encode_image
 from revision.data.scenes import World
-from revision.embeddings import write_embeddings
+from revision.embeddings import open_embeddings, write_embeddings
+from revision.gap.held_out import write_held_out
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"text": 240, "reference": 200, "probe": 160}
 DIM = 12
+CONFIG = yaml.safe_load((ROOT / "config/default.yaml").read_text())
+ALIGNERS = {name: values for name, values in CONFIG["aligners"].items() if values["method"] != "mean_shift"}
 
 sys.path.insert(0, str(ROOT / "analysis"))
 
@@ -22,7 +27,7 @@ def unit(rows):
 
 
 def embeddings(work):
-    """Pictures and texts of two domains that share content, apart by an offset."""
+    """Images and texts of two domains that share content, apart by an offset."""
     rng = np.random.default_rng(3)
     scale = np.arange(1, DIM + 1) ** -0.6
     offset = rng.standard_normal(DIM)
@@ -36,6 +41,24 @@ def embeddings(work):
             for column, rows in columns.items():
                 ids = [f"{table}-{i}" for i in range(count)]
                 write_embeddings(work / f"embeddings/{domain}{table}_{column}", ids, unit(rows), about={})
+
+
+def rows(work, name):
+    """Embeddings [n, d] of a set."""
+    return open_embeddings(work / f"embeddings/{name}").array()
+
+
+def held_out(work):
+    """What `revision measure` writes, for short and for long captions."""
+    for caption, names in (("short", ALIGNERS), ("long", ("identity", "realign"))):
+        sets = [rows(work, name) for name in (f"text_{caption}", "reference_image", f"probe_{caption}", "probe_image")]
+        write_held_out(
+            work / f"held_out/{caption}",
+            *sets[:2],
+            sets[2:],
+            {name: AlignerSettings(**ALIGNERS[name]) for name in names},
+        )
+    (work / "aligners.yaml").write_text(yaml.safe_dump({"aligners": ALIGNERS}, sort_keys=False))
 
 
 def answers(work):

@@ -61,7 +61,7 @@ def test_everything_that_is_missing_is_listed_at_once(checkout):
         assert re.search(rf"- {name}: data/.*: hf download .* \(licence: .+\)", said)
     assert "DocVQA ...); some images ask for a form)" in said
     for text in (
-        "- dynamics.shards: no file matches 'data/laion/*.tar'",
+        "- dynamics.training.files: no file matches 'data/laion/*.tar'",
         "- meta-llama/Meta-Llama-3-8B-Instruct: neither cached nor a token of the hub here: accept",
         "- microsoft/LLM2CLIP-Openai-L-14-336: not in the hub's cache: `hf download microsoft/",
         "- suite pope: lmms-lab-encoder/POPE: not in the hub's cache",
@@ -86,9 +86,9 @@ def test_what_is_there_is_not_listed(checkout):
     names = [*(line.split(":")[0].split(" ")[-1] for line in missing(config) if line.startswith("suite"))]
     for name in names:
         (checkout / "suites" / name).mkdir()
-    config["evaluation"]["data"] = "suites"
-    config["compare"]["encoders"] = []
-    config["llm"]["sizes"] = {"base": {"model": str(checkout / "suites")}}
+    model = {"kind": "hub", "model": str(checkout / "suites")}
+    changes = {"evaluation": {"suites": {"data": "suites"}}, "compare": {"encoders": []}}
+    config = load("config", "paper", changes | {"llm": {"base": model, "large": model}})
     left = missing(config)
     assert [line.split(":")[0] for line in left] == [
         "microsoft/LLM2CLIP-Openai-L-14-336", "microsoft/LLM2CLIP-Llama-3-8B-Instruct-CC-Finetuned",
@@ -111,11 +111,11 @@ def test_a_run_without_other_peoples_data_lacks_nothing(checkout):
     assert run("preflight", "--scale", "laptop").output.strip() == "scale laptop: everything is here"
 
 
-def test_a_source_of_the_hub_needs_the_hub_and_images_need_their_folder(checkout, monkeypatch):
-    config = load("config", "paper")
+def test_a_source_of_the_hub_needs_the_hub_and_pictures_need_their_folder(checkout, monkeypatch):
+    of_hub = {"format": "hub", "path": "someone/set", "revision": "0" * 40}
+    config = load("config", "paper", {"corpus": {"sources": {"densefusion": of_hub}}})
     bunny(checkout / "data/bunny")
     (checkout / "data/bunny/pretrain/images").rename(checkout / "elsewhere")
-    config["corpora"]["sources"]["densefusion"] |= {"format": "hub", "path": "someone/set", "revision": "0" * 40}
     said = "\n".join(missing(config))
     assert "densefusion: streamed from the hub, but HF_HUB_OFFLINE is not 0: set HF_HUB_OFFLINE=0" in said
     assert "bunny: no folder of images data/bunny/" in said

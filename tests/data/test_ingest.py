@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from datasets_in_small import MAKERS, bunny, densefusion, internvl, laion, parquet, picture, pubmedvision
 
 from revision.cli import app
+from revision.config import parse
 from revision.data.corpus import stream
 from revision.data.images import decode_image
 from revision.data.ingest import share_of, write_corpus_from
@@ -115,7 +116,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
         path = tmp_path / f"{rows}.{kind}"
         path.write_text(json.dumps(lines) if kind == "json" else "".join(json.dumps(line) + "\n" for line in lines))
         del lines
-        source = Source(str(tmp_path), kind, {"id": "id", "short": "text"}, [path.name])
+        source = Source(path=str(tmp_path), format=kind, fields={"id": "id", "short": "text"}, files=[path.name])
         tracemalloc.start()
         assert sum(1 for _ in read(source)) == rows
         found = tracemalloc.get_traced_memory()[1]
@@ -311,10 +312,10 @@ def test_bad_conversations(tmp_path, turns, said):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": "xml"}, "format 'xml' does not exist; there are json, jsonl"),
-        ({"skip": ["bad"]}, "skip bad is unknown; there are no_picture"),
-        ({"files": []}, "no files named"),
-        ({"format": "hub"}, "revision '' is no commit"),
+        ({"format": "xml"}, r"format: 'xml' does not exist.*; there are hub, json, jsonl"),
+        ({"skip": ["bad"]}, r"skip.0: 'bad' does not exist; there are .*no_picture"),
+        ({"files": []}, "files: none named; give patterns"),
+        ({"format": "hub"}, "revision: missing; the format hub needs a commit"),
         ({"fields": {"title": "x"}}, "unknown column title; there are id, image"),
         ({"fields": {"id": "id"}}, "fields name no text"),
     ],
@@ -322,7 +323,7 @@ def test_bad_conversations(tmp_path, turns, said):
 def test_bad_settings(tmp_path, change, said):
     settings = bunny(tmp_path / "set") | change
     with pytest.raises(ConfigError, match=said):
-        write(settings, tmp_path / "t.parquet")
+        write_corpus_from(parse(Source, settings, "source"), (0, 1), 1, tmp_path / "t.parquet")
 
 
 def test_bad_share_too_few_rows_no_folder_no_file(tmp_path):
@@ -359,6 +360,16 @@ def test_the_hub_is_asked_only_when_it_is_allowed(tmp_path, monkeypatch):
     assert rows[3] == {"id": "3", "short": "text 3", "image": picture(3)}
 
 
+def corpus(folder, source, *, count, out):
+    """`revision corpus` on one source, whole."""
+    tables = {"text": {"source": "one", "share": [0, 1]}}
+    # The source's path is absolute, or the id of a data set of the hub.
+    settings = {"kind": "sources", "root": "/", "sources": {"one": source}, "tables": tables}
+    (folder / "corpus.json").write_text(json.dumps({"corpus": settings}))
+    words = ["corpus", "text", "--config", str(folder / "corpus.json"), "--count", str(count), "--out", str(out)]
+    return CliRunner().invoke(app, words)
+
+
 def test_pictures_of_the_hub_come_as_they_are_and_its_errors_are_named(tmp_path, monkeypatch):
     import datasets
 
@@ -368,8 +379,8 @@ def test_pictures_of_the_hub_come_as_they_are_and_its_errors_are_named(tmp_path,
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table.to_iterable_dataset())
     fields = {"id": "id", "short": "caption", "image": "image"}
-    source = json.dumps({"path": "someone/set", "format": "hub", "revision": "0" * 40, "fields": fields})
-    run = CliRunner().invoke(app, ["corpus-from", source, "--count", "3", "--out", str(tmp_path / "t")])
+    settings = {"path": "someone/set", "format": "hub", "revision": "0" * 40, "fields": fields}
+    run = corpus(tmp_path, settings, count=3, out=tmp_path / "t")
     assert run.exit_code == 0 and f"streaming someone/set at {'0' * 40} from the Hugging Face hub" in run.stderr
     assert [row["image"] for row in pq.read_table(tmp_path / "t").to_pylist()] == pictures
 
@@ -378,18 +389,17 @@ def test_pictures_of_the_hub_come_as_they_are_and_its_errors_are_named(tmp_path,
 
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(DataError, match=r"someone/set: could not be streamed \(ConnectionError: no route\); check id"):
-        list(read(Source(**json.loads(source))))
+        list(read(Source(**settings)))
 
 
 def test_the_command(tmp_path):
     settings = pubmedvision(tmp_path / "set")
-    run = CliRunner().invoke(
-        app, ["corpus-from", json.dumps(settings), "--count", "5", "--share", "0", "1", "--out", str(tmp_path / "t")]
-    )
+    run = corpus(tmp_path, settings, count=5, out=tmp_path / "t")
     assert run.exit_code == 0, run.output
     assert run.output.strip() == '5 rows from 5 of the source; left out: {"several_pictures": 1}'
-    (tmp_path / "source.yaml").write_text(json.dumps(settings))
-    run = CliRunner().invoke(app, ["corpus-from", str(tmp_path / "source.yaml"), "--count", "9", "--out", "u"])
+    run = corpus(tmp_path, settings, count=9, out="u")
     assert isinstance(run.exception, DataError) and "8 usable rows" in str(run.exception)
-    run = CliRunner().invoke(app, ["corpus-from", "nowhere.yaml", "--count", "9", "--out", "u"])
-    assert isinstance(run.exception, ConfigError) and "neither a JSON object nor a readable file" in str(run.exception)
+    run = CliRunner().invoke(app, ["corpus", "text", "--config", "nowhere.yaml", "--count", "9", "--out", "u"])
+    assert isinstance(run.exception, ConfigError) and "nowhere.yaml: not readable" in str(run.exception)
+    run = CliRunner().invoke(app, ["corpus", "tex", "--count", "9", "--out", "u"])
+    assert isinstance(run.exception, ConfigError) and "'tex' does not exist (did you mean text?)" in str(run.exception)

@@ -225,8 +225,6 @@ def test_reading_gives_the_full_text_of_the_questions_scene():
         (lambda: WORLD.scenes("text", 0, 1, "medical"), "general, scan"),
         (lambda: WORLD.captions([], "tiny"), "short, long, full"),
         (lambda: WORLD.suite("colours", 1), "colour, shape"),
-        (lambda: WorldSettings(short_place=1.5), "short_place"),
-        (lambda: WorldSettings(image_size=4), "image_size"),
     ],
 )
 def test_unknown_names_and_bad_settings_say_what_exists(call, named):

@@ -22,7 +22,7 @@ FENCED = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
 SHELLS = ("", "bash", "sh", "shell", "console")
 INLINE = re.compile(rf"`((?:HF_HUB_OFFLINE=0 )?(?:{'|'.join(PROGRAMS)}) [^`\n]+)`")
 INDENTED = re.compile(rf"^    ((?:{'|'.join(PROGRAMS)}) .+)$", re.M)
-RULES = re.compile(r"^\s*(?:rule|checkpoint) (\w+):", re.M)
+RULES = re.compile(r'^\s*(?:(?:rule|checkpoint) (?=\w+:)|"(?=\w+": Figure\())(\w+)', re.M)
 # What only an outside machine or account can run: the first words, and why.
 NOT_RUN = {
     "hf auth login": "asks for an account",

@@ -37,10 +37,6 @@ TESTED = {  # lines, and the test that runs them
         "test_everything_that_is_missing_is_listed_at_once",
     ),
     r"revision reproduce --scale tiny|make reproduce SCALE=tiny": ("tests/workflow/test_tiny.py", "finished"),
-    r"snakemake --report snakemake.html": (
-        "tests/workflow/test_tiny.py",
-        "test_snakemakes_own_report_has_figures_tables_and_verdicts",
-    ),
     r"snakemake --profile workflow/profiles/slurm .*": (
         "tests/workflow/test_paper.py",
         "test_the_whole_graph_is_planned_for_slurm",
@@ -52,7 +48,7 @@ NOT_HERE = (
     r"pip install .*|make (test|coverage|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*"
     r"|HF_HUB_OFFLINE=0 .*|python benchmarks/.*"
 )
-DRY = r"revision reproduce .*|snakemake (?!--report|--profile).*"
+DRY = r"revision reproduce .*|snakemake (?!--profile).*"
 
 
 def lines():
@@ -78,9 +74,10 @@ def checkout(tmp_path_factory):
         (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
     (folder / "results/tiny/work").mkdir(parents=True)
     bunny(folder / "data/bunny", rows=1200)
-    text = (ROOT / "docs/ablation.md").read_text(encoding="utf-8")
-    path, settings = re.search(r"^```yaml (\S+)\n(.*?)^```$", text, re.M | re.S).groups()
-    (folder / path).write_text(settings, encoding="utf-8")
+    for page in ("ablation", "cluster"):
+        text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+        for path, settings in re.findall(r"^```yaml (\S+)\n(.*?)^```$", text, re.M | re.S):
+            (folder / path).write_text(settings, encoding="utf-8")
     return folder
 
 

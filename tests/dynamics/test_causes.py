@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
+from revision.config import parse
 from revision.contrastive.loop import Batches, DualEncoder
-from revision.data.scenes import World
+from revision.data.scenes import World, WorldSettings
 from revision.dynamics import causes
 from revision.dynamics.causes import CausesSettings, effects, held_out, points, study_causes
 from revision.encoders import EncoderSettings
@@ -18,11 +19,11 @@ STUDIES = [
     {"cause": "captions", "points": [{"at": "as it is"}, {"at": "no place", "world": {"short_place": 0.0}}]},
     {"cause": "cone", "points": [{"at": "taken out", "encoder": {"centred_start": True}}]},
 ]
-SETTINGS = CausesSettings(BASE, STUDIES, probe=40)
+SETTINGS = CausesSettings(base=BASE, studies=STUDIES, probe=40)
 
 
 def test_a_point_changes_what_it_names_and_nothing_else():
-    found = points(SETTINGS, {"seed": 5})
+    found = points(SETTINGS, WorldSettings(seed=5))
     assert [(point.cause, point.at) for point in found[:2]] == [("temperature", "0.03"), ("temperature", "0.3")]
     assert found[0].encoder == EncoderSettings(**BASE) == found[2].encoder
     assert found[1].encoder == EncoderSettings(**BASE, temperature=0.3)
@@ -33,15 +34,21 @@ def test_a_point_changes_what_it_names_and_nothing_else():
 @pytest.mark.parametrize(
     ("study", "words"),
     [
-        ({"cause": "x", "dots": []}, "a study has the keys cause and points, not cause, dots"),
-        ({"cause": "x", "points": [{"at": 1, "worlds": {}}]}, "causes.x.1: a point has the keys"),
-        ({"cause": "x", "points": [{"at": 1, "encoder": {"dims": 3}}]}, "causes.x.1.encoder: unknown key dims"),
-        ({"cause": "x", "points": [{"at": 1, "world": {"short_objects": 2.0}}]}, "short_objects: 2.0"),
+        ({"cause": "x", "dots": []}, "studies.0: unknown key dots .*; the keys are cause, points"),
+        (
+            {"cause": "x", "points": [{"at": 1, "worlds": {}}]},
+            r"studies.0.points.0: unknown key worlds \(did you mean world\?\)",
+        ),
+        ({"cause": "x", "points": [{"at": 1, "encoder": {"dims": 3}}]}, "studies.x.1.encoder: unknown key dims"),
+        (
+            {"cause": "x", "points": [{"at": 1, "world": {"short_objects": 2.0}}]},
+            "studies.x.1.world, short_objects: 2.0",
+        ),
     ],
 )
 def test_a_study_that_does_not_fit_is_named(study, words):
     with pytest.raises(ConfigError, match=words):
-        points(CausesSettings(BASE, [study]), {})
+        parse(CausesSettings, {"base": BASE, "studies": [study]}, "causes")
 
 
 def test_the_centred_start_has_no_mean_output_and_leaves_the_spread():
@@ -60,14 +67,14 @@ def test_the_centred_start_has_no_mean_output_and_leaves_the_spread():
 
 
 def test_only_the_centred_start_takes_the_cone_out(tmp_path):
-    table = study_causes(SETTINGS, {}, tmp_path / "causes.csv", seed=0)
+    table = study_causes(SETTINGS, WorldSettings(), tmp_path / "causes.csv", seed=0)
     start = table[table.metric == "gap_start"].set_index(["cause", "at"]).value
     assert start["cone", "taken out"] < 0.5 * start["temperature", "0.03"]
     assert start["temperature", "0.3"] == start["temperature", "0.03"]
 
 
 def test_a_killed_study_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
-    study_causes(SETTINGS, {}, tmp_path / "whole.csv", seed=1)
+    study_causes(SETTINGS, WorldSettings(), tmp_path / "whole.csv", seed=1)
     measure, calls = causes.measure, []
 
     def killed(point, *rest, **named):
@@ -78,9 +85,9 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypat
 
     monkeypatch.setattr(causes, "measure", killed)
     with pytest.raises(KeyboardInterrupt):
-        study_causes(SETTINGS, {}, tmp_path / "killed.csv", seed=1)
+        study_causes(SETTINGS, WorldSettings(), tmp_path / "killed.csv", seed=1)
     assert not (tmp_path / "killed.csv").exists()
-    study_causes(SETTINGS, {}, tmp_path / "killed.csv", seed=1)
+    study_causes(SETTINGS, WorldSettings(), tmp_path / "killed.csv", seed=1)
     assert calls == ["0.03", "0.3", "no place", "no place", "taken out"]
     assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.csv", "whole.csv"]
@@ -88,7 +95,7 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypat
 
 def test_the_table_is_tidy_and_shared_settings_are_trained_once(tmp_path):
     said = []
-    study_causes(SETTINGS, {}, tmp_path / "causes.csv", seed=0, progress=said.append)
+    study_causes(SETTINGS, WorldSettings(), tmp_path / "causes.csv", seed=0, progress=said.append)
     table = pd.read_csv(tmp_path / "causes.csv")
     assert list(table.columns) == ["cause", "at", "base", "seed", "metric", "value"]
     assert set(table[table.base]["at"]) == {"0.03", "as it is"}

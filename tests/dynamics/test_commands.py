@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from revision.cli import app
-from revision.dynamics.causes import CausesSettings, points
-from revision.dynamics.monitor import MonitorSettings
-from revision.encoders import EncoderSettings
+from revision.config import load
+from revision.dynamics.causes import points
 from revision.errors import ConfigError
-from revision.settings import from_mapping
 
 ROOT = Path(__file__).parents[2]
 ENCODER = {"dim": 16, "vision_width": 8, "text_width": 8, "pictures": 64, "batch": 32, "steps": 10}
@@ -32,6 +29,12 @@ def call(*words: str) -> None:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
+
+
+def settings_file(folder: Path, settings: dict) -> str:
+    path = folder / "settings.json"
+    path.write_text(json.dumps(settings))
+    return str(path)
 
 
 def script(monkeypatch, name: str, *words: object) -> None:
@@ -51,28 +54,29 @@ def sidecar(path: Path) -> dict:
 def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
     runs = [tmp_path / f"seed{seed}" for seed in (0, 1)]
     for seed, run in enumerate(runs):
-        call(
-            "dynamics", "--settings", json.dumps(ENCODER), "--monitor", json.dumps(MONITOR), "--seed", str(seed),
-            "--out", str(run),
-        )  # fmt: skip
+        settings = {"training": ENCODER | {"kind": "scenes"}, "monitor": MONITOR}
+        call("dynamics", "--config", settings_file(tmp_path, settings), "--seed", str(seed), "--out", str(run))
     out, means = tmp_path / "figure_1.csv", tmp_path / "figure_1_summary.csv"
-    script(monkeypatch, "figure_01_dynamics.py", *runs, "--summary", means, "--out", out)
+    names = {"manifests": "manifest.json", "series": "series.csv", "summaries": "summary.json"}
+    words = [word for option, name in names.items() for word in (f"--{option}", *(run / name for run in runs))]
+    script(monkeypatch, "figure_01_dynamics.py", *words, "--summary", means, "--out", out)
     table, summary = pd.read_csv(out), pd.read_csv(means).set_index("metric")
     assert list(table.columns) == ["seed", "step", "metric", "value"]
     series = pd.read_csv(runs[1] / "series.csv").set_index("step")
     chosen = table[(table.seed == 1) & (table.metric == "gamma_drift")].set_index("step").value
     pd.testing.assert_series_equal(chosen, series.gamma_drift.dropna(), check_names=False)
     late = [json.loads((run / "summary.json").read_text())["leak"] for run in runs]
-    assert f"Late leakage {sum(late) / 2:.2f}" in sidecar(out)["caption"]
+    assert f"gradients leak {sum(late) / 2:.2f} of their energy into V" in sidecar(out)["caption"]
     assert summary.value["leak"] == pytest.approx(sum(late) / 2) and set(summary.seeds) == {2}
 
 
 def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):
     tables = [tmp_path / f"seed{seed}.csv" for seed in (0, 1)]
     for seed, table in enumerate(tables):
-        call("gap-causes", "--settings", json.dumps(CAUSES), "--seed", str(seed), "--out", str(table))
+        settings = settings_file(tmp_path, {"causes": CAUSES})
+        call("gap-causes", "--config", settings, "--seed", str(seed), "--out", str(table))
     out, effects = tmp_path / "figure_gap_causes.csv", tmp_path / "effects.csv"
-    script(monkeypatch, "figure_gap_causes.py", *tables, "--effects", effects, "--out", out)
+    script(monkeypatch, "figure_gap_causes.py", "--tables", *tables, "--effects", effects, "--out", out)
     whole = pd.read_csv(out)
     gaps = whole[whole.metric == "gap"].pivot(index="seed", columns="at", values="value")
     found = pd.read_csv(effects).set_index(["metric", "at"])
@@ -82,26 +86,21 @@ def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("command", "settings", "message"),
     [
-        (("dynamics", "--settings", '{"stepz": 3}', "--out", "x"), "dynamics.training: unknown key stepz"),
-        (("dynamics", "--monitor", '{"each": 3}', "--out", "x"), "dynamics.monitor: unknown key each"),
-        (("gap-causes", "--settings", '{"base": {}}', "--out", "x"), "dynamics.causes: missing key studies"),
+        ("dynamics", {"training": {"kind": "scenes", "stepz": 3}}, r"training: unknown key stepz \(did you mean steps"),
+        ("dynamics", {"monitor": {"each": 3}}, "monitor: unknown key each"),
+        ("gap-causes", {"causes": {"base": {}}}, "causes.studies: missing"),
     ],
 )
-def test_settings_that_do_not_exist_are_named(words, message):
+def test_settings_that_do_not_exist_are_named(command, settings, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
-        call(*words)
+        call(command, "--config", settings_file(tmp_path, settings), "--out", "x")
 
 
-@pytest.mark.parametrize("scale", ["default", "tiny"])
+@pytest.mark.parametrize("scale", ["laptop", "tiny", "paper"])
 def test_the_configured_studies_fit_and_each_cause_has_its_base(scale):
-    config = yaml.safe_load((ROOT / "config/default.yaml").read_text())
-    chosen = config["dynamics"]
-    if scale != "default":
-        changes = yaml.safe_load((ROOT / f"config/scales/{scale}.yaml").read_text())["dynamics"]
-        chosen = {name: chosen[name] | changes.get(name, {}) for name in chosen}
-    found = points(from_mapping(CausesSettings, chosen["causes"], "causes"), config["world"])
-    assert {point.cause for point in found} == {point.cause for point in found if point.base}
-    monitor = from_mapping(MonitorSettings, chosen["monitor"], "monitor")
-    assert monitor.late_from < from_mapping(EncoderSettings, chosen["training"], "training").steps
+    config = load(ROOT / "config", scale)
+    studied = points(config.dynamics.causes, config.world)
+    assert {point.cause for point in studied} == {point.cause for point in studied if point.base}
+    assert config.dynamics.monitor.late_from < config.dynamics.training.steps

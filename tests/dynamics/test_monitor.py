@@ -1,13 +1,13 @@
 """The monitor in training: resumable to the byte, without effect on what is trained, and right about what it saw."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from revision.config import parse
 from revision.contrastive.loop import Batches, DualEncoder, train
 from revision.data.scenes import World
 from revision.dynamics import GapMonitor, MonitorSettings, Probe, observe_training
@@ -142,14 +142,14 @@ def test_a_state_comes_back_as_it_was(probe):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"every": 0}, "every: 0 is too small"),
-        ({"energy": 1.0}, "energy: 1.0 leaves"),
+        ({"every": 0}, "every: 0 does not fit: it should be greater than or equal to 1"),
+        ({"energy": 1.0}, "energy: 1.0 does not fit: it should be less than 1"),
         ({"late_from": 150}, "late_from: 150 is no later"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(values, words):
     with pytest.raises(ConfigError, match=words):
-        MonitorSettings(**values)
+        parse(MonitorSettings, values, "monitor")
 
 
 def test_training_that_ends_before_the_late_window_is_refused_at_once(world, tmp_path):
@@ -159,7 +159,7 @@ def test_training_that_ends_before_the_late_window_is_refused_at_once(world, tmp
 
 
 def test_a_frame_too_narrow_and_a_window_too_short_are_named(world, probe, tmp_path):
-    narrow = replace(MONITOR, energy=0.01)
+    narrow = MONITOR.model_copy(update={"energy": 0.01})
     with pytest.raises(DataError, match=r"frame at step 4: U has 1 of 16 dimensions at energy 0.01; .* need two"):
         observe_training(world, ENCODER, narrow, tmp_path, seed=3, show_progress=False)
     with pytest.raises(DataError, match="monitor: 0 observations from step late_from = 10 on; two are needed"):

@@ -12,7 +12,7 @@ from revision.data.corpus import write_corpus
 from revision.data.scenes import World
 from revision.encoders import Encoder, EncoderSettings, load_encoder
 from revision.encoders.embed import embed_corpus
-from revision.errors import ConfigError, DataError
+from revision.errors import DataError
 from revision.io.files import digest
 
 WORLD = World()
@@ -176,9 +176,3 @@ def test_altered_weights_and_missing_encoder_are_named(trained, tmp_path):
 def test_text_that_the_encoder_cannot_read_is_named(trained, text):
     with pytest.raises(DataError, match=r"griffin|0 words|200 words"):
         load_encoder(trained).encode_texts(["a red star", text])
-
-
-@pytest.mark.parametrize("bad", [{"temperature": 0.0}, {"batch": 50, "pictures": 40}, {"false_pairs": -0.1}])
-def test_bad_settings_are_named(bad):
-    with pytest.raises(ConfigError, match=next(iter(bad))):
-        EncoderSettings(**bad)

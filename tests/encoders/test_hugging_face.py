@@ -140,10 +140,14 @@ def test_a_model_of_one_tower_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [({"dtype": "int8"}, "dtype: 'int8' is not one of float32"), ({"device": "abacus"}, "device: 'abacus'"),
-     ({"batch_size": 0}, "batch_size: 0"), ({"batchsize": 3}, "unknown key batchsize; the keys are batch_size"),
-     ({"trust_remote_code": True}, "unknown key trust_remote_code")],
-)  # fmt: skip
+    [
+        ({"dtype": "int8"}, "dtype: 'int8' does not exist.*; there are bfloat16, float16, float32"),
+        ({"device": "abacus"}, "device: 'abacus'"),
+        ({"batch_size": 0}, "batch_size: 0"),
+        ({"batchsize": 3}, r"unknown key batchsize \(did you mean batch_size\?\); the keys are batch_size"),
+        ({"trust_remote_code": True}, "unknown key trust_remote_code"),
+    ],
+)
 def test_bad_settings_are_named(values, message, saved, tmp_path):
     path = describe(tmp_path / "clip.yaml", model=str(saved("clip")), **values)
     with pytest.raises(ConfigError, match=message):

@@ -169,7 +169,7 @@ def test_remote_code_runs_only_if_asked_for_and_only_the_pinned_repositorys(llm2
 
 
 def test_llm2clip_without_its_text_tower_is_named(llm2clip, tmp_path):
-    with pytest.raises(ConfigError, match="text_model: missing; give the checkpoint of the text tower"):
+    with pytest.raises(ConfigError, match="text_model: '' does not fit"):
         load_encoder(describe(tmp_path / "half.yaml", **llm2clip.values | {"text_model": ""}))
     (llm2clip.text / "tokenizer.json").unlink()
     with pytest.raises(DataError, match=r"encoder half \(LLM2CLIP\): does not load with transformers \d"):

@@ -45,7 +45,7 @@ def run(tasks, tmp_path_factory):
         Checkpoint("perfect", 0, Path("perfect")),
         Checkpoint("perfect", 1, Path("perfect")),
         Checkpoint("yes", 0, Path("yes")),
-        Checkpoint("blind", 0, Path("perfect"), blind=True),
+        Checkpoint("blind", 0, Path("blind")),
     ]
     with without_weights():
         evaluate(checkpoints, tasks, encoder, folder / "answers.parquet", batch_size=7)

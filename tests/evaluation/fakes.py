@@ -62,10 +62,11 @@ class FakeEncoder:
 
 
 class FakeModel:
-    """`load(folder)` picks the behaviour by the folder's name: anything but `yes` answers rightly."""
+    """`load(folder)` picks the behaviour by the folder's name: `blind` is text-only, all but `yes` answer rightly."""
 
     def __init__(self, behaviour: str) -> None:
         self.behaviour = behaviour
+        self.projector = None if behaviour == "blind" else torch.nn.Identity()
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu", dtype: torch.dtype | None = None) -> "FakeModel":

@@ -94,6 +94,7 @@ class Says:
     """Answers by the picture's number: right at odd numbers for one kind of question, always `yes` or `B`."""
 
     asked: ClassVar[list[tuple[str, int]]] = []
+    projector = object()
 
     @classmethod
     def load(cls, folder, device, dtype):
@@ -173,7 +174,7 @@ def test_a_real_tiny_model_answers_real_tasks(scored, tmp_path, monkeypatch):
     from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 
     tokenizer = word_tokenizer(["is", "there", "a", "cat", "yes", "no", "what"])
-    model = REAL_MODEL(new_llm(LanguageModelSettings(16, 1, 2), tokenizer, 0), tokenizer, 4)
+    model = REAL_MODEL(new_llm(LanguageModelSettings(hidden_size=16, layers=1, heads=2), tokenizer, 0), tokenizer, 4)
     model.save(tmp_path / "tiny")
     monkeypatch.setattr("revision.mllm.model.ReVisionModel", REAL_MODEL)
     made = []
@@ -207,7 +208,9 @@ def test_without_local_data_the_hubs_data_set_is_named_without_a_token(tmp_path)
     }
     science = yaml.safe_load((tmp_path / "tasks/scienceqa_img.yaml").read_text())
     assert science["dataset_name"] is None and len(science["dataset_kwargs"]["data_files"]["test"]) == 2
-    pinned = PublishedSuite("pope", "pope/pope.yaml", "hallucination", "POPE", {"metrics": ["x"]}, revision="f" * 40)
+    about = {"name": "pope", "file": "pope/pope.yaml", "group": "hallucination", "published": "POPE"}
+    about["correct"] = {"metrics": ["x"]}
+    pinned = PublishedSuite(**about, revision="f" * 40)
     write_published([pinned], tmp_path / "tasks")
     assert yaml.safe_load((tmp_path / "tasks/pope.yaml").read_text())["dataset_kwargs"] == {"revision": "f" * 40}
     assert len(json.loads((tmp_path / "tasks/published.json").read_text())) == 1
@@ -216,10 +219,10 @@ def test_without_local_data_the_hubs_data_set_is_named_without_a_token(tmp_path)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[]", "no suites; a mapping"),
-        ("pope: {file: pope/pope.yaml}", "suite pope: missing key correct, group, published"),
+        ("[]", "holds list, expected keys with values"),
+        ("pope: {file: pope/pope.yaml}", r"suite pope, group: missing\n.*, published: missing\n.*, correct: missing"),
         ("pope: {files: x, size: 3}", "suite pope: unknown key size"),
-        ("pope: [", "not a readable YAML"),
+        ("pope: [", "not readable as YAML"),
     ],
 )
 def test_bad_suite_files(tmp_path, text, said):
@@ -229,7 +232,9 @@ def test_bad_suite_files(tmp_path, text, said):
 
 
 def test_a_task_that_is_not_installed_an_empty_folder_and_a_metric_that_is_no_verdict(tmp_path):
-    suite = PublishedSuite("gone", "gone/gone.yaml", "general", "Gone", {"metrics": ["score"]})
+    suite = PublishedSuite(
+        name="gone", file="gone/gone.yaml", group="general", published="Gone", correct={"metrics": ["score"]}
+    )
     with pytest.raises(ConfigError, match=r"gone\.yaml does not exist; correct `file`"):
         task_file(suite)
     (tmp_path / "data/pope").mkdir(parents=True)

@@ -74,7 +74,7 @@ def test_progress_is_a_line_a_checkpoint(tasks, tmp_path):
     [
         (dict(checkpoints=[]), "no checkpoints"),
         (dict(checkpoints=[Checkpoint("a", 0, "x"), Checkpoint("a", 0, "y")]), r"a \(seed 0\) is given twice"),
-        (dict(encoder=None), "reads pictures but there is no encoder"),
+        (dict(encoder=None), "perfect reads images; give encoder=<folder>"),
         (dict(limit=0), "limit is 0"),
         (dict(suites=["colour", "smell"]), "unknown suite smell; the suites are colour, count, existence, relation"),
     ],

@@ -33,13 +33,16 @@ def answers(tmp_path_factory):
             right[question.question, number] = question.answer
 
     class Oracle:
+        def __init__(self, folder):
+            self.projector = None if folder.name == "blind" else object()
+
         def generate(self, prompts, embeddings, max_new_tokens):
             if embeddings is None:
                 return ["yes"] * len(prompts)
             return [right[key] for key in zip(prompts, embeddings[:, 0].tolist(), strict=True)]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("revision.mllm.model.ReVisionModel.load", lambda folder, device, dtype: Oracle())
+        patch.setattr("revision.mllm.model.ReVisionModel.load", lambda folder, device, dtype: Oracle(folder))
         tasks = write_tasks(world, folder / "tasks", COUNT)
         checkpoints = [Checkpoint("oracle", 0, folder), Checkpoint("yes", 0, folder, blind=True)]
         table = evaluate(checkpoints, tasks, memory, folder / "answers").to_pandas()

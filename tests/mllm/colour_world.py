@@ -25,5 +25,5 @@ def build(folder):
     colours = [COLOURS[k] for k in picked]
     columns = {"id": ids, "short": colours, "context": colours, "question": ["what colour ?"] * ROWS, "answer": colours}
     pq.write_table(pa.table(columns), folder / "t.parquet")
-    size, vocabulary = LanguageModelSettings(32, 2, 2), [*COLOURS, "what", "colour", "?"]
+    size, vocabulary = LanguageModelSettings(hidden_size=32, layers=2, heads=2), [*COLOURS, "what", "colour", "?"]
     train_language_model(folder / "t.parquet", 56, vocabulary, size, READING, seed=0, out=folder / "llm")

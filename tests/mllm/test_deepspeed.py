@@ -30,7 +30,8 @@ def test_zero3_trains_both_stages_as_one_process_does(world, alone, tmp_path):  
               "--validation-embeddings", rows, "--validation-instructions", table]  # fmt: skip
     for stage, words in {"s1": first, "s2": second}.items():
         settings = SETTINGS | ({"micro_batch_size": 3} if stage == "s2" else {})
-        command = [*launcher, *words, "--settings", json.dumps(settings), "--out", tmp_path / stage]
+        (tmp_path / f"{stage}.json").write_text(json.dumps(settings))
+        command = [*launcher, *words, "--config", tmp_path / f"{stage}.json", "--out", tmp_path / stage]
         environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
         done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

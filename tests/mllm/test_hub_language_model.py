@@ -16,7 +16,7 @@ from revision.mllm.model import load_llm
 @pytest.fixture
 def folder(tmp_path):
     tokenizer = word_tokenizer(["a", "cat"])
-    new_llm(LanguageModelSettings(16, 1, 2), tokenizer, 0).save_pretrained(tmp_path / "tiny")
+    new_llm(LanguageModelSettings(hidden_size=16, layers=1, heads=2), tokenizer, 0).save_pretrained(tmp_path / "tiny")
     tokenizer.save_pretrained(tmp_path / "tiny")
     return tmp_path / "tiny"
 
@@ -31,7 +31,9 @@ def test_the_weights_are_linked_and_load(folder, tmp_path):
 
 
 def test_the_command_and_a_model_that_is_not_there(folder, tmp_path, monkeypatch):
-    assert CliRunner().invoke(app, ["hub-language", str(folder), "--out", str(tmp_path / "out")]).exit_code == 0
+    (tmp_path / "llm.yaml").write_text(f"llm: {{kind: hub, model: {folder}}}")
+    words = ["language-model", "--config", str(tmp_path / "llm.yaml"), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, words).exit_code == 0
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match="offline and not cached: someone/Great-8B"):
         link_language_model("someone/Great-8B", None, tmp_path / "gone")

@@ -17,7 +17,9 @@ WORDS = ["red", "blue", "square", "circle", "what", "?", "is", "it"]
 @pytest.fixture
 def model():
     tokenizer = word_tokenizer(WORDS)
-    return ReVisionModel(new_llm(LanguageModelSettings(16, 2, 2), tokenizer, seed=0), tokenizer, 8, seed=0)
+    return ReVisionModel(
+        new_llm(LanguageModelSettings(hidden_size=16, layers=2, heads=2), tokenizer, seed=0), tokenizer, 8, seed=0
+    )
 
 
 def test_loss_is_the_cross_entropy_of_the_target_after_the_visual_token(model):

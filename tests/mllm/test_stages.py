@@ -1,7 +1,5 @@
 """The stages on a world where the answer is in the embedding: Stage 1 trains the projector alone, Stage 2 both."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -11,9 +9,9 @@ import torch
 from accelerate.state import AcceleratorState
 from colour_world import COLOURS, ROWS
 
+from revision.config.language_models import LanguageModelSettings
 from revision.embeddings import write_embeddings
 from revision.errors import ConfigError, DataError
-from revision.mllm.language_models.trained import LanguageModelSettings
 from revision.mllm.loop import LoopSettings
 from revision.mllm.model import ReVisionModel
 from revision.mllm.train import train_language_model, train_stage1, train_stage2
@@ -30,15 +28,16 @@ def stage1(world, loop=LOOP, **changes):
 def stage2(world, start="s1", embeddings="e", loop=LOOP, **changes):
     validation = (world / "e", world / "t.parquet")
     options = {"share": 1.0, "seed": 0, "out": world / "s2"} | changes
-    source = world / embeddings if embeddings != "none" else "none"
+    source = None if embeddings is None else world / embeddings
     train_stage2(world / start, source, world / "t.parquet", validation, loop, **options)
 
 
 def test_the_language_model_learns_to_answer_from_text(world):
     history = pd.read_csv(world / "llm/history.csv")
     assert history.validation_loss.iloc[-1] < 0.7 * np.log(4) / 2  # chance: two tokens, the colour and a sure <eos>
+    size = LanguageModelSettings(hidden_size=16, layers=1, heads=2)
     with pytest.raises(ConfigError, match="256 validation rows leave nothing of 256"):
-        train_language_model(world / "t.parquet", ROWS, COLOURS, LanguageModelSettings(16, 1, 2), LOOP, seed=0,
+        train_language_model(world / "t.parquet", ROWS, COLOURS, size, LOOP, seed=0,
                              out=world / "x")  # fmt: skip
 
 
@@ -54,7 +53,7 @@ def test_stage1_trains_the_projector_and_leaves_the_llm(world):
 def test_stage2_reads_the_picture_and_blind_cannot(world):
     stage1(world)
     stage2(world)
-    stage2(world, start="llm", embeddings="none", out=world / "blind")
+    stage2(world, start="llm", embeddings=None, out=world / "blind")
     stage2(world, start="llm", out=world / "without_stage1")
     seeing = pd.read_csv(world / "s2/history.csv").validation_loss.iloc[-1]
     blind = pd.read_csv(world / "blind/history.csv").validation_loss.iloc[-1]
@@ -75,12 +74,12 @@ def test_same_seed_same_bytes(world):
 
 
 def test_bfloat16_products_train_nearly_what_float32_trains(world):
-    short = replace(LOOP, epochs=2, learning_rate=0.001)
+    short = LOOP.model_copy(update={"epochs": 2, "learning_rate": 0.001})
     stage1(world, short)
     stage2(world, loop=short)
     AcceleratorState._reset_state()  # accelerate has one precision a process
     try:
-        half = replace(short, precision="bf16")
+        half = short.model_copy(update={"precision": "bf16"})
         stage1(world, half, out=world / "half")
         stage2(world, "half", loop=half, out=world / "half2")
     finally:

@@ -6,15 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from revision.config import run_variants
+from revision.config import load
 from revision.dynamics.summary import summarise
 from revision.stats.claims import read_claims
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/analysis"))
-CONFIG = yaml.safe_load((ROOT / "config/default.yaml").read_text())
+CONFIG = load(ROOT / "config")
 CRITERIA = [
     pytest.param(criterion, id=f"{claim.id}-{number}")
     for claim in read_claims(ROOT / "config/claims.yaml")
@@ -33,19 +32,17 @@ def columns():
     """Columns by source: those above, and those that the tests of the figure scripts assert."""
     from test_figures import SCRIPTS
 
-    figures = {}
-    for tables, _ in SCRIPTS.values():
-        for name, words in tables.items():
-            figures[f"figures/{name if not name[0].isdigit() else f'figure_{name}'}.csv"] = words
+    figures = {f"figures/{name}.csv": words for tables, *_ in SCRIPTS.values() for name, words in tables.items()}
     return {source: set(words.split()) for source, words in (figures | COLUMNS).items()}
 
 
 def made():
     """Every CSV that the rules name, with its folder."""
     rules = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
-    names = [name for call in re.findall(r"figures\(([^*)]*)\)", rules) for name in re.findall(r'"(\w+)"', call)]
-    plain = re.findall(r'RESULTS \+ "/((?:figures|tables)/\w+\.csv)"', rules)
-    return {f"figures/{name}.csv" for name in names} | set(plain) | {f"tables/{name}.csv" for name in CONFIG["tables"]}
+    panels = [name for names in re.findall(r"panels=\(([^)]*)\)", rules) for name in re.findall(r'"(\w+)"', names)]
+    names = [*panels, *re.findall(r'"(\w+)": Figure\(', rules)]
+    plain = re.findall(r'f"{RESULTS}/((?:figures|tables)/\w+\.csv)"', rules)
+    return {f"figures/{name}.csv" for name in names} | set(plain) | {f"tables/{name}.csv" for name in CONFIG.tables}
 
 
 def sides(criterion):
@@ -63,9 +60,9 @@ def test_a_claim_reads_what_the_workflow_makes(criterion):
 
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_a_claim_names_variants_and_aligners_that_exist(criterion):
-    trained = run_variants(CONFIG)
+    trained = CONFIG.trained
     methods = {side["method"] for side in sides(criterion) if "method" in side}
-    assert methods <= {*trained, *CONFIG["aligners"], "image"}
+    assert methods <= {*trained, *CONFIG.aligners, "image"}
     if criterion.kind == "better":
         assert set(criterion.rows) <= set(trained)
         assert criterion.group in ("all", "general", "reasoning", "hallucination")

@@ -22,7 +22,7 @@ def run(folder, shards):
     folder.mkdir()
     for part in ("Snakefile", "workflow", "config"):
         (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
-    target = "results/tiny/work/aligned/realign_short/manifest.json"
+    target = "results/tiny/work/aligned/realign_text_short"
     scale = folder / "config/scales/tiny.yaml"
     config = yaml.safe_load(scale.read_text())
     config["data"] |= {"text": 1500, "reference": 1100}
@@ -46,5 +46,5 @@ def test_three_jobs_a_set_give_what_one_gives(tmp_path):
         known, whole = load_moments(three / f"moments/{name}.npz", merged), moments(alone, unit=True, covariance=True)
         np.testing.assert_allclose(known.mean, whole.mean, rtol=0, atol=1e-12)
         np.testing.assert_allclose(known.covariance, whole.covariance, rtol=0, atol=1e-12)
-    aligned = [open_embeddings(work / "aligned/realign_short").array() for work in (one, three)]
+    aligned = [open_embeddings(work / "aligned/realign_text_short").array() for work in (one, three)]
     np.testing.assert_allclose(aligned[1], aligned[0], rtol=0, atol=1e-7)

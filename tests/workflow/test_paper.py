@@ -33,9 +33,9 @@ def test_the_whole_graph_is_planned_for_slurm(checkout):
     done = snakemake(checkout, "-n", "--profile", "workflow/profiles/slurm")
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-3000:]
-    for rule, jobs in (("corpus", 14), ("evaluate", 3), ("finetune", 57), ("hub_language_model", 2), ("pretrain", 45)):
+    for rule, jobs in (("corpus", 14), ("evaluate", 3), ("finetune", 57), ("language_model", 2), ("pretrain", 45)):
         assert any(line.split() == [rule, str(jobs)] for line in said.splitlines()), (rule, said[-3000:])
-    assert "language_model" not in said.replace("hub_language_model", "") and "train-encoder" not in said
+    assert "data/reading.parquet" not in said and "train-encoder" not in said
     assert "gres=gpu:8" in said
     assert "figure_11" not in said  # its phrases are those of the built-in world
 

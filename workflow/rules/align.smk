@@ -1,30 +1,26 @@
-# An aligner is fitted on the unpaired texts and the reference pictures, and moves the texts.
+# An aligner is fitted on the unpaired texts and the reference images, and moves the texts.
 
 
 rule align:
     input:
-        source=lambda w: embeddings(*of_text(w.captions)),
+        source=f"{WORK}/embeddings/{{captions}}",
         target=embeddings("reference", "image"),
-        moments=lambda w: known_moments(of_text(w.captions), ("reference", "image")),
+        moments=lambda w: known_moments(w.captions, "reference_image"),
     output:
-        aligned=WORK + "/aligned/{aligner}_{captions}/manifest.json",
-        fitted=directory(WORK + "/aligners/{aligner}_{captions}"),
-    params:
-        source=lambda w, input: folder(input.source),
-        target=lambda w, input: folder(input.target),
-        folder=WORK + "/aligned/{aligner}_{captions}",
-        method=lambda w: config["aligners"][w.aligner]["method"],
-        params=lambda w: " ".join(
-            f"--param {name}={json.dumps(value)}"
-            for name, value in config["aligners"][w.aligner].get("params", {}).items()
-        ),
-    priority: 50
+        aligned=directory(f"{WORK}/aligned/{{aligner}}_{{captions}}"),
     log:
-        WORK + "/logs/align/{aligner}_{captions}.log",
+        f"{WORK}/logs/align/{{aligner}}_{{captions}}.log",
     benchmark:
-        WORK + "/benchmarks/align/{aligner}_{captions}.tsv"
+        f"{WORK}/benchmarks/align/{{aligner}}_{{captions}}.tsv"
+    priority: 50
+    params:
+        method=lambda w: CONFIG.aligners[w.aligner].method,
+        params=lambda w: [
+            f"--param {name}={json.dumps(value)}" for name, value in CONFIG.aligners[w.aligner].params.items()
+        ],
+        moments=lambda w, input: (
+            [f"--{side}-moments {path}" for side, path in zip(("source", "target"), input.moments)]
+        ),
     shell:
-        "revision align {params.source} {params.folder} --target {params.target} --method {params.method}"
-        " {params.params} --save {output.fitted} --threads {threads} --force"
-        + (" --source-moments {input.moments[0]} --target-moments {input.moments[1]}" if SHARDS_OF_SET > 1 else "")
-        + " > {log} 2>&1"
+        "revision align {input.source} {output.aligned} --target {input.target} --method {params.method}"
+        " {params.params} {params.moments} --threads {threads} --force > {log} 2>&1"

@@ -1,101 +1,184 @@
 import json
 import re
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import yaml
 from snakemake.utils import min_version
 
-from revision.config import (
-    check,
-    chosen_figures,
-    run_tables,
-    run_variants,
-    scale_file,
-    source_of,
-    stage1_of,
-    table_of,
-    variant,
-    without_factor,
+from revision.config import CaptionSet, TableName, load
+from revision.config.corpus import CorpusSections, SourcesCorpus
+from revision.config.dynamics import CausesSections, DynamicsSections
+from revision.config.encoders import EncoderFile, EncoderSections
+from revision.config.evaluation import (
+    Checkpoint,
+    EvaluationSections,
+    PublishedSuites,
+    TaskSections,
 )
+from revision.config.language_models import LanguageModelSections, TrainedModel
+from revision.config.names import COLUMN, FACTOR
+from revision.config.variants import AlignerSections
 from revision.errors import RevisionError
+from revision.io.files import write_text
 
 min_version("9.0")
 
 try:
-    SCALE_FILE = scale_file("config", config["scale"])
+    CONFIG = load("config", overrides=config)  # Snakemake's own `config` holds what `--config` says
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
-
-configfile: SCALE_FILE
-
-
-try:
-    check(config, "config/schema.yaml")
-except RevisionError as error:
-    sys.exit(f"error: {error}")
-
-RESULTS = f"results/{config['scale']}"
+RESULTS = f"results/{CONFIG.scale}"
 WORK = f"{RESULTS}/work"
-SEEDS = config["seeds"]
-VARIANTS = run_variants(config)
+SEEDS = CONFIG.seeds
+VARIANTS = CONFIG.trained
+TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
 
-# The encoder as commands take it, a folder or a YAML, and the file that says it is there.
-ENCODER = config["encoder"].get("file", f"{WORK}/encoder")
-ENCODER_READY = config["encoder"].get("file", f"{WORK}/encoder/manifest.json")
+# The encoder as commands take it: a folder or a YAML.
+ENCODER = CONFIG.encoder.path if isinstance(CONFIG.encoder, EncoderFile) else f"{WORK}/encoder"
 
 
 wildcard_constraints:
     seed=r"\d+",
-    column=r"image|short|long",
-    table=r"[a-z_]+?(_[0-9.]+x)?",
-    captions=r"(short|long|synthetic)(_[0-9.]+x)?",
-    aligner="|".join(config["aligners"]),
-    variant="|".join(map(re.escape, config["variants"])),
+    column=COLUMN,
+    captions=rf"(?:synthetic|{TABLES_OF_CORPUS}){FACTOR}_(?:{COLUMN})",
+    aligner="|".join(CONFIG.aligners),
+    variant="|".join(map(re.escape, CONFIG.variants)),
 
 
-def settings(*path):
-    """The configuration at `path` as the JSON text that a command's --settings takes."""
-    value = config
-    for key in path:
-        value = value[key]
-    return json.dumps(value, sort_keys=True)
+def settings_file(name, settings):
+    """Path of the file with settings that a command reads; written only when its content changes."""
+    path = f"{WORK}/config/{name}.yaml"
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return path
+
+
+def corpus_settings(table):
+    """File with what a corpus table depends on: the world, or its source."""
+    if isinstance(CONFIG.corpus, SourcesCorpus):
+        return settings_file(f"corpus/{table}", CorpusSections(corpus=CONFIG.corpus.only(table)))
+    return settings_file("corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world))
+
+
+def embeddings(table, column):
+    """Embedding set of one column of a corpus table."""
+    return embeddings_of(CaptionSet(table, column))
+
+
+def embeddings_of(captions):
+    """Embedding set of a CaptionSet."""
+    return f"{WORK}/embeddings/{captions.name}"
+
+
+def known_moments(*names):
+    """Files of moments of embedding sets, where embedding has made them."""
+    return [f"{WORK}/moments/{name}.npz" for name in names] if SHARDS_OF_SET > 1 else []
+
+
+def corpus_of(captions):
+    """The Parquet file with a CaptionSet."""
+    return f"{WORK}/data/{CONFIG.table_of(captions).name}.parquet"
+
+
+def captions_of(wildcards):
+    """The captions that a variant reads in Stage 1."""
+    return CONFIG.variants[wildcards.variant].captions
+
+
+def validation_of(wildcards):
+    """The held-out captions of a variant."""
+    return CaptionSet("validation", captions_of(wildcards).column)
+
+
+def stage1_embeddings(wildcards):
+    """What stands for the image in Stage 1: aligned texts or, for `source: image`, the images themselves."""
+    chosen = CONFIG.variants[wildcards.variant]
+    if chosen.source == "image":
+        return embeddings_of(replace(chosen.captions, column="image"))
+    return f"{WORK}/aligned/{chosen.aligner}_{chosen.captions.name}"
+
+
+def stage2_start(wildcards):
+    """The Stage-1 checkpoint or, without Stage 1, the language model."""
+    start = CONFIG.stage1_of(wildcards.variant)
+    if start is None:
+        return f"{WORK}/llm/{CONFIG.variants[wildcards.variant].llm}"
+    return f"{WORK}/stage1/{start}/seed{wildcards.seed}"
+
+
+def stage2_images(wildcards):
+    """Image embeddings of the questions; none for a text-only model."""
+    if not CONFIG.variants[wildcards.variant].visual:
+        return {}
+    return {
+        "embeddings": embeddings("instruct", "image"),
+        "validation_embeddings": embeddings("validation_instruct", "image"),
+    }
+
+
+def checkpoints(seed):
+    """Folders of the checkpoints of one seed by what tables call them: <stage>/<variant>."""
+    starts = dict.fromkeys(start for name in VARIANTS if (start := CONFIG.stage1_of(name)))
+    methods = [
+        *(f"stage1/{name}" for name in starts),
+        *(f"stage2/{name}" for name in VARIANTS),
+    ]
+    return {method: f"{WORK}/{method}/seed{seed}" for method in methods}
+
+
+def evaluation_settings(seed):
+    """File with the checkpoints of one seed and how they are loaded."""
+    chosen = [Checkpoint(method, seed, Path(folder)) for method, folder in checkpoints(seed).items()]
+    sections = EvaluationSections(checkpoints=chosen, precision=CONFIG.evaluation.precision)
+    return settings_file(f"evaluate/seed{seed}", sections)
 
 
 def launched(stage, command):
     """`command` behind the launcher that the configuration names for the stage, if any."""
-    launcher = config["launchers"][stage]
+    launcher = getattr(CONFIG.launchers, stage)
     return f"{launcher} {command}" if launcher else command
 
 
-def embeddings(table, column):
-    """Manifest of the embedding set of one column of a corpus table."""
-    return f"{WORK}/embeddings/{table}_{column}/manifest.json"
+def images_of_probe(captions):
+    """Embedding set of the images that the held-out captions describe."""
+    return embeddings_of(CONFIG.images_of(CaptionSet("probe", captions)))
 
 
-def of_text(captions):
-    """Table and column of the captions named <caption> or, for another number of texts than the base's, <caption>_<n>x."""
-    caption, _, factor = captions.partition("_")
-    table = ("synthetic" if caption == "synthetic" else "text") + (f"_{factor}" if factor else "")
-    return table, "short" if caption == "synthetic" else caption
+def options(values):
+    """Options of a command from a mapping of names to values or lists of them."""
+    words = []
+    for name, value in values.items():
+        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words)
 
 
-def corpus_of(table, column):
-    """The Parquet file with a column of a corpus table."""
-    return f"{WORK}/data/{table_of(config, table, column)}.parquet"
+def claim_sources(wildcards):
+    """The tables that the claims read, as far as this scale makes them."""
+    further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
+    made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
+    claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
+    read = [one.get("source", "tables/pairs.csv") for claim in claims for one in claim["criteria"]]
+    return [path for path in dict.fromkeys(f"{RESULTS}/{source}" for source in read) if path in made]
 
 
-def pictures_of(table, column):
-    """Manifest of the pictures that the captions of a column of a corpus table describe."""
-    return embeddings(table_of(config, table, column), "image")
+def encoder_file(name):
+    """What `revision embed --encoder` takes: the folder of a built-in encoder, or a YAML."""
+    return BUILT_IN.get(name, f"config/encoders/{name}.yaml")
 
 
-def captions_of(name):
-    """The captions that the variant `name` reads in Stage 1, as `of_text` takes them."""
-    chosen = variant(config, name)
-    return chosen["caption"] + (f"_{chosen['texts']:g}x" if chosen["texts"] != 1 else "")
-
-
-def folder(path):
-    """The folder that a manifest describes."""
-    return str(path).rsplit("/", 1)[0]
+def compared_sets(wildcards):
+    """Images and texts of the probe as an encoder has them; ready-made arrays as they are."""
+    if wildcards.encoder == "built_in":
+        return {"image": embeddings("probe", "image"), "text": embeddings("probe", "short")}
+    if wildcards.encoder not in BUILT_IN:
+        values = yaml.safe_load(Path(encoder_file(wildcards.encoder)).read_text(encoding="utf-8"))
+        if values["family"] == "arrays":
+            return {"image": values["image"], "text": values["text"]}
+    return {
+        side: f"{WORK}/compare/{wildcards.encoder}/{column}" for side, column in (("image", "image"), ("text", "short"))
+    }

@@ -2,92 +2,53 @@
 
 BUILT_IN = {"built_in": ENCODER}
 BUILT_IN |= {f"dynamics_seed{seed}": f"{WORK}/dynamics/seed{seed}/encoder" for seed in SEEDS}
-COMPARED = [*BUILT_IN, *config["compare"]["encoders"]]
+COMPARED = [*BUILT_IN, *CONFIG.compare.encoders]
 
 
 wildcard_constraints:
     encoder="|".join(COMPARED),
 
 
-def encoder_file(name):
-    """What `revision embed --encoder` takes: the folder of a built-in encoder, or a YAML."""
-    return BUILT_IN.get(name, f"config/encoders/{name}.yaml")
-
-
-def encoder_inputs(wildcards):
-    """The file that says an encoder is there: a YAML, or what its training writes last."""
-    place = encoder_file(wildcards.encoder)
-    if "/dynamics/" in place:
-        return place.removesuffix("/encoder") + "/manifest.json"
-    return place if place.endswith(".yaml") else place + "/manifest.json"
-
-
-def compared_sets(wildcards):
-    """Pictures and texts of the probe as an encoder has them; ready-made arrays as they are."""
-    if wildcards.encoder == "built_in":
-        return [embeddings("probe", column) for column in ("image", "short")]
-    place = encoder_file(wildcards.encoder)
-    if place.endswith(".yaml"):
-        import yaml
-
-        with open(place, encoding="utf-8") as file:
-            values = yaml.safe_load(file)
-        if values["family"] == "arrays":
-            paths = values["image"], values["text"]
-            return [path if path.endswith(".npy") else path + "/manifest.json" for path in paths]
-    return [f"{WORK}/compare/{wildcards.encoder}/{column}/manifest.json" for column in ("image", "short")]
-
-
-def as_set(path):
-    """A set as `revision gap` takes it: its folder, or the .npy file."""
-    return path if path.endswith(".npy") else folder(path)
-
-
 rule embed_compared:
     input:
-        table=WORK + "/data/probe.parquet",
-        encoder=encoder_inputs,
-    output:
-        WORK + "/compare/{encoder}/{column}/manifest.json",
-    params:
+        table=f"{WORK}/data/probe.parquet",
         encoder=lambda w: encoder_file(w.encoder),
-        folder=WORK + "/compare/{encoder}/{column}",
+    output:
+        embeddings=directory(f"{WORK}/compare/{{encoder}}/{{column}}"),
     log:
-        WORK + "/logs/compare/{encoder}_{column}.log",
+        f"{WORK}/logs/compare/{{encoder}}_{{column}}.log",
     benchmark:
-        WORK + "/benchmarks/compare/{encoder}_{column}.tsv"
+        f"{WORK}/benchmarks/compare/{{encoder}}_{{column}}.tsv"
     shell:
-        "revision embed {input.table} --encoder {params.encoder} --column {wildcards.column}"
-        " --out {params.folder} > {log} 2>&1"
+        "revision embed {input.table} --encoder {input.encoder} --column {wildcards.column}"
+        " --out {output.embeddings} > {log} 2>&1"
 
 
 rule gap_of_encoder:
     input:
-        compared_sets,
+        unpack(compared_sets),
     output:
-        WORK + "/compare/{encoder}.json",
-    params:
-        sets=lambda w, input: [as_set(path) for path in input],
-        aligners=" ".join(f"--aligner {name}" for name in config["compare"]["aligners"]),
+        suite=f"{WORK}/compare/{{encoder}}.json",
     log:
-        WORK + "/logs/compare/{encoder}.log",
+        f"{WORK}/logs/compare/{{encoder}}.log",
     benchmark:
-        WORK + "/benchmarks/compare/{encoder}.tsv"
+        f"{WORK}/benchmarks/compare/{{encoder}}.tsv"
+    params:
+        aligners=[f"--aligner {name}" for name in CONFIG.compare.aligners],
     shell:
-        "revision gap --image {params.sets[0]} --text {params.sets[1]} {params.aligners} --json > {output} 2> {log}"
+        "revision gap --image {input.image} --text {input.text} {params.aligners} --json > {output.suite} 2> {log}"
 
 
 rule compare_encoders:
     """A leaderboard of encoders and aligners."""
     input:
-        [f"{WORK}/compare/{name}.json" for name in COMPARED],
+        expand(f"{WORK}/compare/{{name}}.json", name=COMPARED),
     output:
-        [f"{RESULTS}/compare/encoders.{ending}" for ending in ("csv", "png", "pdf", "json")],
-    params:
-        suites=[f"{name}={WORK}/compare/{name}.json" for name in COMPARED],
+        table=f"{RESULTS}/compare/encoders.csv",
+        beside=expand(f"{RESULTS}/compare/encoders.{{ending}}", ending=("png", "pdf", "json")),
     log:
-        WORK + "/logs/compare_encoders.log",
+        f"{WORK}/logs/compare_encoders.log",
     benchmark:
-        WORK + "/benchmarks/compare_encoders.tsv"
+        f"{WORK}/benchmarks/compare_encoders.tsv"
     shell:
-        "python analysis/figure_encoders.py {params.suites} --out {output[0]} > {log} 2>&1"
+        "python analysis/figure_encoders.py --suites {input} --out {output.table} > {log} 2>&1"

@@ -1,45 +1,44 @@
-# The dual encoder, and the language models trained from scratch.
+# The dual encoder and the language models.
+
+if not isinstance(CONFIG.encoder, EncoderFile):
+
+    rule encoder:
+        input:
+            settings=settings_file("encoder", EncoderSections(encoder=CONFIG.encoder, world=CONFIG.world)),
+        output:
+            encoder=directory(f"{WORK}/encoder"),
+        log:
+            f"{WORK}/logs/encoder.log",
+        benchmark:
+            f"{WORK}/benchmarks/encoder.tsv"
+        priority: 100
+        params:
+            seed=0,
+        shell:
+            "revision train-encoder --config {input.settings} --seed {params.seed} --out {output.encoder} > {log} 2>&1"
 
 
-rule encoder:
-    """Train the dual encoder."""
-    output:
-        WORK + "/encoder/manifest.json",
-    params:
-        folder=WORK + "/encoder",
-        settings=settings("encoder"),
-        world=settings("world"),
-        seed=0,
-    priority: 100
-    log:
-        WORK + "/logs/encoder.log",
-    benchmark:
-        WORK + "/benchmarks/encoder.tsv"
-    shell:
-        "revision train-encoder --settings {params.settings:q} --world {params.world:q} --seed {params.seed}"
-        " --out {params.folder} > {log} 2>&1"
+LANGUAGE_MODEL_SETTINGS = {
+    name: settings_file(f"llm/{name}", LanguageModelSections(llm=model, world=CONFIG.world))
+    for name, model in CONFIG.llm.items()
+}
 
 
+# Trained here from scratch, out of an installed package, or of the Hugging Face hub.
 rule language_model:
     input:
-        WORK + "/data/reading.parquet",
+        settings=lambda w: LANGUAGE_MODEL_SETTINGS[w.llm],
+        table=lambda w: (f"{WORK}/data/reading.parquet" if isinstance(CONFIG.llm[w.llm], TrainedModel) else []),
     output:
-        WORK + "/llm/{size}/manifest.json",
-    params:
-        folder=WORK + "/llm/{size}",
-        size=lambda w: settings("llm", "sizes", w.size),
-        settings=lambda w: json.dumps(
-            config["llm"]["training"] | config["llm"].get("training_of", {}).get(w.size, {}), sort_keys=True
-        ),
-        held=config["llm"]["validation_rows"],
-        world=settings("world"),
-        seed=0,
-    priority: 100
+        llm=directory(f"{WORK}/llm/{{llm}}"),
     log:
-        WORK + "/logs/llm/{size}.log",
+        f"{WORK}/logs/llm/{{llm}}.log",
     benchmark:
-        WORK + "/benchmarks/llm/{size}.tsv"
+        f"{WORK}/benchmarks/llm/{{llm}}.tsv"
+    priority: 100
+    params:
+        table=lambda w, input: f"--table {input.table}" if input.table else "",
+        seed=0,
     shell:
-        "revision train-language {input} --size {params.size:q} --settings {params.settings:q}"
-        " --validation-rows {params.held} --world {params.world:q} --seed {params.seed}"
-        " --out {params.folder} > {log} 2>&1"
+        "revision language-model --config {input.settings} {params.table} --seed {params.seed} --out {output.llm}"
+        " > {log} 2>&1"

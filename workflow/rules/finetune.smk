@@ -1,38 +1,30 @@
-# Stage 2, visual instruction tuning on real pictures: the same questions, order and budget for every variant.
-
-
-def stage2_start(wildcards):
-    chosen = variant(config, wildcards.variant)
-    if chosen["source"] == "none":
-        return f"{WORK}/llm/{chosen['llm']}/manifest.json"
-    return f"{WORK}/stage1/{stage1_of(config, wildcards.variant)}/seed{wildcards.seed}/manifest.json"
+# Stage 2, visual instruction tuning on real images: the same questions, order and budget for every variant.
 
 
 rule finetune:
     input:
+        unpack(stage2_images),
+        settings=settings_file("stage2", CONFIG.stage2),
         start=stage2_start,
-        embeddings=embeddings("instruct", "image"),
-        instructions=WORK + "/data/instruct.parquet",
-        validation_embeddings=embeddings("validation_instruct", "image"),
-        validation=WORK + "/data/validation_instruct.parquet",
+        instructions=f"{WORK}/data/instruct.parquet",
+        validation_instructions=f"{WORK}/data/validation_instruct.parquet",
     output:
-        WORK + "/stage2/{variant}/seed{seed}/manifest.json",
-    params:
-        folder=WORK + "/stage2/{variant}/seed{seed}",
-        start=lambda w, input: folder(input.start),
-        embeddings=lambda w, input: (folder(input.embeddings) if variant(config, w.variant)["visual"] else "none"),
-        validation=lambda w, input: folder(input.validation_embeddings),
-        share=lambda w: variant(config, w.variant)["share"],
-        settings=settings("stage2"),
+        checkpoint=directory(f"{WORK}/stage2/{{variant}}/seed{{seed}}"),
     log:
-        WORK + "/logs/stage2/{variant}_seed{seed}.log",
+        f"{WORK}/logs/stage2/{{variant}}_seed{{seed}}.log",
     benchmark:
-        WORK + "/benchmarks/stage2/{variant}_seed{seed}.tsv"
+        f"{WORK}/benchmarks/stage2/{{variant}}_seed{{seed}}.tsv"
+    params:
+        images=lambda w, input: (
+            f"--embeddings {input.embeddings} --validation-embeddings {input.validation_embeddings}"
+            if CONFIG.variants[w.variant].visual
+            else ""
+        ),
+        share=lambda w: CONFIG.variants[w.variant].share,
     shell:
         launched(
             "stage2",
-            "revision finetune --start {params.start} --embeddings {params.embeddings} --instructions {input.instructions}"
-            " --validation-embeddings {params.validation} --validation-instructions {input.validation}"
-            " --share {params.share} --settings {params.settings:q} --seed {wildcards.seed}"
-            " --out {params.folder} > {log} 2>&1",
+            "revision finetune --start {input.start} {params.images} --instructions {input.instructions}"
+            " --validation-instructions {input.validation_instructions} --share {params.share}"
+            " --config {input.settings} --seed {wildcards.seed} --out {output.checkpoint} > {log} 2>&1",
         )

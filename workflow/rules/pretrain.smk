@@ -1,38 +1,27 @@
-# Stage 1, modality substitution pretraining: the projector learns to read aligned texts (or, for `paired`, pictures).
-
-
-def stage1_embeddings(wildcards):
-    chosen = variant(config, wildcards.variant)
-    if chosen["source"] == "image":
-        return embeddings(of_text(captions_of(wildcards.variant))[0], "image")
-    return f"{WORK}/aligned/{chosen['aligner']}_{captions_of(wildcards.variant)}/manifest.json"
+# Stage 1, modality substitution pretraining: the projector learns to read aligned texts (or, for `paired`, images).
 
 
 rule pretrain:
     input:
-        llm=lambda w: f"{WORK}/llm/{variant(config, w.variant)['llm']}/manifest.json",
+        settings=settings_file("stage1", CONFIG.stage1),
+        llm=lambda w: f"{WORK}/llm/{CONFIG.variants[w.variant].llm}",
         embeddings=stage1_embeddings,
-        captions=lambda w: corpus_of(*of_text(captions_of(w.variant))),
-        validation_embeddings=lambda w: pictures_of("validation", of_text(captions_of(w.variant))[1]),
-        validation=lambda w: corpus_of("validation", of_text(captions_of(w.variant))[1]),
+        captions=lambda w: corpus_of(captions_of(w)),
+        validation_embeddings=lambda w: embeddings_of(CONFIG.images_of(validation_of(w))),
+        validation_captions=lambda w: corpus_of(validation_of(w)),
     output:
-        WORK + "/stage1/{variant}/seed{seed}/manifest.json",
-    params:
-        folder=WORK + "/stage1/{variant}/seed{seed}",
-        llm=lambda w, input: folder(input.llm),
-        embeddings=lambda w, input: folder(input.embeddings),
-        validation=lambda w, input: folder(input.validation_embeddings),
-        column=lambda w: of_text(captions_of(w.variant))[1],
-        settings=settings("stage1"),
+        checkpoint=directory(f"{WORK}/stage1/{{variant}}/seed{{seed}}"),
     log:
-        WORK + "/logs/stage1/{variant}_seed{seed}.log",
+        f"{WORK}/logs/stage1/{{variant}}_seed{{seed}}.log",
     benchmark:
-        WORK + "/benchmarks/stage1/{variant}_seed{seed}.tsv"
+        f"{WORK}/benchmarks/stage1/{{variant}}_seed{{seed}}.tsv"
+    params:
+        column=lambda w: captions_of(w).column,
     shell:
         launched(
             "stage1",
-            "revision pretrain --llm {params.llm} --embeddings {params.embeddings} --captions {input.captions}"
-            " --column {params.column} --validation-embeddings {params.validation}"
-            " --validation-captions {input.validation} --settings {params.settings:q} --seed {wildcards.seed}"
-            " --out {params.folder} > {log} 2>&1",
+            "revision pretrain --llm {input.llm} --embeddings {input.embeddings} --captions {input.captions}"
+            " --column {params.column} --validation-embeddings {input.validation_embeddings}"
+            " --validation-captions {input.validation_captions} --config {input.settings} --seed {wildcards.seed}"
+            " --out {output.checkpoint} > {log} 2>&1",
         )

@@ -1,30 +1,30 @@
-# Facts of the world and the report page.
-
-rule world_facts:
-    """Facts about the data and the encoder."""
-    input:
-        probe=[embeddings("probe", column) for column in ("image", "short", "long")] + [pictures_of("probe", "long")],
-    output:
-        RESULTS + "/tables/world.csv",
-    params:
-        work=WORK,
-    log:
-        WORK + "/logs/world.log",
-    benchmark:
-        WORK + "/benchmarks/world.tsv"
-    shell:
-        "python analysis/world.py {params.work} --out {output} > {log} 2>&1"
-
+# The figures that a scale reports, the verdicts on the claims, and the page.
 
 try:
-    CHOSEN = chosen_figures(config, FIGURES)
+    CHOSEN = CONFIG.chosen_figures(list(PANELS))
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
-# The other scale's tables are there only if it has been run.
-if not Path(f"reference/{config.get('beside')}/figures/figure_3.csv").is_file():
-    CHOSEN = [name for name in CHOSEN if name != "real_parts"]
-REPORTED = [FIGURES[name] for name in CHOSEN]
+REPORTED = [f"{RESULTS}/figures/{name}.csv" for name in CHOSEN]
+
+
+rule claims:
+    """A verdict for each claim."""
+    input:
+        claims="config/claims.yaml",
+        sources=claim_sources,
+    output:
+        table=f"{RESULTS}/tables/claims.csv",
+    log:
+        f"{WORK}/logs/claims.log",
+    benchmark:
+        f"{WORK}/benchmarks/claims.tsv"
+    params:
+        results=lambda w, output: Path(output.table).parents[1],
+        scale=CONFIG.scale,
+    shell:
+        "python analysis/claims.py --results {params.results} --claims {input.claims} --scale {params.scale}"
+        " --out {output} > {log} 2>&1"
 
 
 rule report:
@@ -32,16 +32,24 @@ rule report:
     input:
         figures=REPORTED,
         tables=TABLES.values(),
-        losses=RESULTS + "/tables/stage1_caption_loss.csv",
-        claims=RESULTS + "/tables/claims.csv",
-        world=RESULTS + "/tables/world.csv",
-        answers=ANSWERS,
+        table_1=f"{RESULTS}/tables/table_1.csv",
+        gap=f"{RESULTS}/figures/figure_3.csv",
+        losses=LOSSES,
+        claims=f"{RESULTS}/tables/claims.csv",
+        world=WORLD_FACTS,
+        published="config/published.yaml",
+        config=settings_file("report", CONFIG),
+        identity=[
+            *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe", "instruct")),
+            ENCODER,
+            *ANSWERS,
+        ],
     output:
-        page=RESULTS + "/report.html",
-    params:
-        results=RESULTS,
-        config=lambda w: json.dumps(config, sort_keys=True),
+        page=f"{RESULTS}/report.html",
     log:
-        WORK + "/logs/report.log",
+        f"{WORK}/logs/report.log",
     shell:
-        "python analysis/report.py {params.results} --config {params.config:q} --out {output.page} > {log} 2>&1"
+        "python analysis/report.py --figures {input.figures} --tables {input.tables} --table-1 {input.table_1}"
+        " --gap {input.gap} --losses {input.losses} --claims {input.claims} --world {input.world}"
+        " --published {input.published} --identity {input.identity} --config {input.config} --out {output.page}"
+        " > {log} 2>&1"

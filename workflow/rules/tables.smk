@@ -1,8 +1,10 @@
-# Tables of the paper and beyond, paired comparisons of all variants, the scaling curve and the verdicts on the claims.
+# Tables of the paper and beyond, paired comparisons of all variants, losses, facts of the data, and the verdicts.
 
-SCORE_TABLES = run_tables(config)
+SCORE_TABLES = CONFIG.filled_tables()
 TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in SCORE_TABLES}
-ANSWERS = expand(WORK + "/answers/seed{seed}.parquet", seed=SEEDS)
+ANSWERS = expand(f"{WORK}/answers/seed{{seed}}.parquet", seed=SEEDS)
+LOSSES = f"{RESULTS}/tables/stage1_caption_loss.csv"
+WORLD_FACTS = f"{RESULTS}/tables/world.csv"
 
 
 wildcard_constraints:
@@ -12,28 +14,26 @@ wildcard_constraints:
 rule score_table:
     input:
         answers=ANSWERS,
+        settings=lambda w: settings_file(f"tables/{w.score_table}", SCORE_TABLES[w.score_table]),
         published="config/published.yaml",
     output:
-        RESULTS + "/tables/{score_table}.csv",
-        report(RESULTS + "/tables/{score_table}.png", caption="../report/table.rst", category="Tables"),
-        [RESULTS + "/tables/{score_table}." + ending for ending in ("pdf", "json")],
-    params:
-        name="{score_table}",
-        settings=lambda w: json.dumps(SCORE_TABLES[w.score_table]),
-        starts=lambda w: json.dumps({name: stage1_of(config, name) for name in SCORE_TABLES[w.score_table]["rows"]}),
+        table=f"{RESULTS}/tables/{{score_table}}.csv",
+        beside=expand(f"{RESULTS}/tables/{{{{score_table}}}}.{{ending}}", ending=("png", "pdf", "json")),
     log:
-        WORK + "/logs/score_table/{score_table}.log",
+        f"{WORK}/logs/score_table/{{score_table}}.log",
     benchmark:
-        WORK + "/benchmarks/score_table/{score_table}.tsv"
+        f"{WORK}/benchmarks/score_table/{{score_table}}.tsv"
+    params:
+        stage1=lambda w: [name for name in SCORE_TABLES[w.score_table].rows if CONFIG.stage1_of(name) == name],
     shell:
-        "python analysis/tables.py {input.answers} --name {params.name} --settings {params.settings:q}"
-        " --starts {params.starts:q} --published {input.published} --out {output[0]} > {log} 2>&1"
+        "python analysis/tables.py --answers {input.answers} --settings {input.settings} --stage1 {params.stage1}"
+        " --published {input.published} --out {output.table} > {log} 2>&1"
 
 
-for name in SCORE_TABLES:
+for name, table in SCORE_TABLES.items():
 
     rule:
-        f"""{SCORE_TABLES[name]["title"]}."""
+        f"""{table.title}."""
         name:
             name
         input:
@@ -45,85 +45,52 @@ rule pairs:
     input:
         ANSWERS,
     output:
-        RESULTS + "/tables/pairs.csv",
+        f"{RESULTS}/tables/pairs.csv",
     log:
-        WORK + "/logs/pairs.log",
+        f"{WORK}/logs/pairs.log",
     benchmark:
-        WORK + "/benchmarks/pairs.tsv"
+        f"{WORK}/benchmarks/pairs.tsv"
     shell:
-        "python analysis/pairs.py {input} --out {output} > {log} 2>&1"
+        "python analysis/pairs.py --answers {input} --out {output} > {log} 2>&1"
 
 
-# Long captions are another target text, so their loss has no place beside the others.
-READ_SHORT = [
-    name for name in VARIANTS if stage1_of(config, name) == name and variant(config, name)["caption"] != "long"
-]
+# Long captions are another target text, so their loss cannot stand beside the others.
+READ_SHORT = [name for name in VARIANTS if CONFIG.stage1_of(name) == name and CONFIG.variants[name].caption != "long"]
 
 
 rule stage1_losses:
     """Caption loss after Stage 1."""
     input:
-        expand(WORK + "/stage1/{variant}/seed{seed}/manifest.json", variant=READ_SHORT, seed=SEEDS),
+        expand(f"{WORK}/stage1/{{variant}}/seed{{seed}}", variant=READ_SHORT, seed=SEEDS),
     output:
-        RESULTS + "/tables/stage1_caption_loss.csv",
-    params:
-        folders=lambda w, input: [folder(path) for path in input],
+        LOSSES,
     log:
-        WORK + "/logs/stage1_losses.log",
+        f"{WORK}/logs/stage1_losses.log",
     benchmark:
-        WORK + "/benchmarks/stage1_losses.tsv"
+        f"{WORK}/benchmarks/stage1_losses.tsv"
     shell:
-        "python analysis/stage1_losses.py {params.folders} --out {output} > {log} 2>&1"
+        "python analysis/stage1_losses.py --checkpoints {input} --out {output} > {log} 2>&1"
 
 
-SCALING = {
-    name: round(config["data"]["text"] * variant(config, name)["texts"])
-    for name in config["scaling"]["variants"]
-    if name in VARIANTS
-}
-
-if len(SCALING) > 1 and config["scaling"]["paired"] in VARIANTS:
-
-    rule scaling:
-        """Accuracy and caption loss against the number of texts."""
-        input:
-            answers=ANSWERS,
-            losses=RESULTS + "/tables/stage1_caption_loss.csv",
-            published="config/published.yaml",
-        output:
-            figures("scaling"),
-        params:
-            texts=json.dumps(SCALING),
-            paired=config["scaling"]["paired"],
-            rows=config["data"]["text"],
-        log:
-            WORK + "/logs/scaling.log",
-        benchmark:
-            WORK + "/benchmarks/scaling.tsv"
-        shell:
-            "python analysis/figure_scaling.py {input.answers} --losses {input.losses} --texts {params.texts:q}"
-            " --paired {params.paired} --paired-rows {params.rows} --published {input.published} --out {output[0]}"
-            " > {log} 2>&1"
-
-
-rule claims:
-    """A verdict for each claim."""
+rule world_facts:
+    """Facts about the data and the encoder."""
     input:
-        claims="config/claims.yaml",
-        sources=lambda w: [
-            *REPORTED,
-            *TABLES.values(),
-            *(f"{RESULTS}/tables/{name}.csv" for name in ("pairs", "stage1_caption_loss", "world")),
-        ],
+        short=embeddings("probe", "short"),
+        image=embeddings("probe", "image"),
+        long=embeddings("probe", "long"),
+        long_image=images_of_probe("long"),
     output:
-        report(RESULTS + "/tables/claims.csv", caption="../report/claims.rst", category="Verdicts"),
-    params:
-        results=RESULTS,
-        scale=config["scale"],
+        WORLD_FACTS,
     log:
-        WORK + "/logs/claims.log",
+        f"{WORK}/logs/world.log",
     benchmark:
-        WORK + "/benchmarks/claims.tsv"
+        f"{WORK}/benchmarks/world.tsv"
     shell:
-        "python analysis/claims.py {params.results} --claims {input.claims} --scale {params.scale} --out {output}"
-        " > {log} 2>&1"
+        "python analysis/world.py --short {input.short} --image {input.image} --long {input.long}"
+        " --long-image {input.long_image} --out {output} > {log} 2>&1"
+
+
+# Texts by variant of the curve of scaling, as far as they are trained.
+SCALING = {
+    name: round(CONFIG.data.text * CONFIG.variants[name].texts) for name in CONFIG.scaling.variants if name in VARIANTS
+}

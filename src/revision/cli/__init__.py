@@ -8,7 +8,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import typer
 
-from revision.cli import align, data, dynamics, gap, plan, reproduce, stages
+from revision.cli import align, dynamics, gap, plan, reproduce, stages
 from revision.cli.messages import FAILED
 from revision.errors import RevisionError
 
@@ -21,7 +21,6 @@ app = typer.Typer(
 reproduce.register(app)
 gap.register(app)
 stages.register(app)
-data.register(app)
 plan.register(app)
 dynamics.register(app)
 align.register(app)

@@ -2,61 +2,48 @@
 
 import glob
 from collections.abc import Callable
-from typing import Annotated
 
 import typer
 
-from revision.cli.stages import Out, Seed, Settings, Threads, WorldOption, _mapping, _world
+from revision.cli.stages import Config, NeededConfig, Out, Seed, Threads, settings
 
 
-def dynamics_command(
-    out: Out,
-    settings: Settings = "{}",
-    world: WorldOption = "{}",
-    monitor: Annotated[str, typer.Option(help="Settings of the monitor as a JSON object.")] = "{}",
-    shards: Annotated[
-        str, typer.Option(help="Pattern of webdataset shards to train on instead of the built-in world.")
-    ] = "",
-    seed: Seed = 0,
-    threads: Threads = 1,
-) -> None:
-    """Train the dual encoder under observation: series.csv, summary.json and timing.json (figure 1).
+def dynamics_command(out: Out, config: Config = None, seed: Seed = 0, threads: Threads = 1) -> None:
+    """Train a dual encoder under observation: series.csv, summary.json and timing.json (figure 1).
 
-    With --shards the encoder is a ViT and a text transformer (TinyCLIP's size by default), on the GPUs that torchrun
-    gives out.
+    Sections of the file: training, monitor, world. Training of kind shards is that of a ViT and a text transformer
+    (TinyCLIP's size by default) on webdataset shards, on the GPUs that torchrun gives out.
 
-    Example: revision dynamics --settings '{"steps": 600}' --monitor '{"every": 40}' --out dynamics/seed0
+    Example: revision dynamics --config dynamics.yaml --out dynamics/seed0
     """
-    from revision.dynamics import MonitorSettings, observe_training
-    from revision.encoders import EncoderSettings
-    from revision.settings import from_mapping
+    from revision.config.dynamics import DynamicsSections, ShardTraining
 
-    chosen, where = _mapping(settings, "--settings"), "dynamics.training"
-    watch = from_mapping(MonitorSettings, _mapping(monitor, "--monitor"), "dynamics.monitor")
-    if not shards:
-        encoder = from_mapping(EncoderSettings, chosen, where)
-        observe_training(_world(world), encoder, watch, out, seed=seed, threads=threads)
+    sections = settings(config, DynamicsSections)
+    training, monitor = sections.training, sections.monitor
+    if isinstance(training, ShardTraining):
+        from revision.dynamics.run import observe_shards
+
+        files = sorted(glob.glob(training.files))
+        observe_shards(files, training.encoder, monitor, out, seed=seed, threads=threads)
         return
-    from revision.contrastive.clip import ClipSettings
-    from revision.dynamics.run import observe_shards
+    from revision.data.scenes import World
+    from revision.dynamics import observe_training
 
-    clip = from_mapping(ClipSettings, chosen, where)
-    observe_shards(sorted(glob.glob(shards)), clip, watch, out, seed=seed, threads=threads)
+    observe_training(World(sections.world), training, monitor, out, seed=seed, threads=threads)
 
 
-def causes_command(
-    out: Out, settings: Settings, world: WorldOption = "{}", seed: Seed = 0, threads: Threads = 1
-) -> None:
+def causes_command(config: NeededConfig, out: Out, seed: Seed = 0, threads: Threads = 1) -> None:
     """Train one small encoder a point of each cause of the gap, and write what is left of the gap as a tidy CSV.
 
-    Example: revision gap-causes --settings '{"base": {"steps": 200}, "studies": [{"cause": "temperature",
-    "points": [{"at": 0.03}, {"at": 0.3, "encoder": {"temperature": 0.3}}]}]}' --out causes.csv
-    """
-    from revision.dynamics.causes import CausesSettings, study_causes
-    from revision.settings import from_mapping
+    Sections of the file: causes, world.
 
-    chosen = from_mapping(CausesSettings, _mapping(settings, "--settings"), "dynamics.causes")
-    study_causes(chosen, _mapping(world, "--world"), out, seed=seed, threads=threads, progress=typer.echo)
+    Example: revision gap-causes --config causes.yaml --out causes.csv
+    """
+    from revision.config.dynamics import CausesSections
+    from revision.dynamics.causes import study_causes
+
+    sections = settings(config, CausesSections)
+    study_causes(sections.causes, sections.world, out, seed=seed, threads=threads, progress=typer.echo)
 
 
 def register(app: typer.Typer) -> None:

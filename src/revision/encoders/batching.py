@@ -2,9 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,14 +11,14 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from revision.config.base import Count, Settings
 from revision.errors import ConfigError, DataError
 from revision.io.prefetch import ordered_map
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-@dataclass(frozen=True)
-class ModelSettings:
+class ModelSettings(Settings):
     """Where the weights are and how they run.
 
     `model` is the model's id on the hub or a local folder; `revision` its commit (without one: the newest) or, for a
@@ -29,18 +28,10 @@ class ModelSettings:
 
     model: str
     revision: str | None = None
-    batch_size: int = 64
+    batch_size: Count = 64
     device: str = "auto"
-    dtype: str = "float32"
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ConfigError(f"encoder setting dtype: {self.dtype!r} is not one of {', '.join(DTYPES)}")
-        for name in ("batch_size", "workers"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"encoder setting {name}: {value!r} is not a whole number of 1 or more")
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    workers: Count = 1
 
     def place(self) -> torch.device:
         """The device; ConfigError if torch does not know it."""

@@ -49,7 +49,6 @@ RECIPES = {
 }
 
 
-@dataclass(frozen=True)
 class HuggingFaceSettings(ModelSettings):
     """`text_length` is the longest text in tokens, None for the model's own; `lower_case` is for models trained so."""
 

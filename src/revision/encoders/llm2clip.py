@@ -6,15 +6,16 @@ that, so its code is not run. A text's vector is the mean over the tokens of tex
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Self
 
 import torch
 import transformers
 from PIL import Image
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from revision.config.base import Count
 from revision.encoders.batching import BatchEncoder, ModelSettings
 from revision.encoders.huggingface import load_whole, pooled
 from revision.errors import ConfigError, DataError
@@ -23,27 +24,25 @@ from revision.io.hub import is_pinned, refuse_foreign_code, snapshot
 LOADER = "LLM2CLIP"
 
 
-@dataclass(frozen=True)
 class LLM2CLIPSettings(ModelSettings):
     """`model` and `revision` are the vision checkpoint; `image_size` is the side of its pictures."""
 
-    text_model: str = ""
+    text_model: Annotated[str, Field(min_length=1)]
     text_revision: str | None = None
-    image_size: int = 336
-    text_length: int = 512
+    image_size: Count = 336
+    text_length: Count = 512
     prefix: str = ""
     suffix: str = ""
     trust_remote_code: bool = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.text_model:
-            raise ConfigError("encoder setting text_model: missing; give the checkpoint of the text tower")
+    @model_validator(mode="after")
+    def _code_is_pinned(self) -> Self:
         if self.trust_remote_code and not is_pinned(self.revision):
-            raise ConfigError(
-                f"encoder setting trust_remote_code: revision {self.revision!r} pins no code; give the commit in 40 "
-                "hexadecimal digits (for a local folder, its checksum)"
+            raise ValueError(
+                f"trust_remote_code: revision {self.revision!r} pins no code; give the commit in 40 hexadecimal digits "
+                "(for a local folder, its checksum)"
             )
+        return self
 
 
 class LLM2CLIPEncoder(BatchEncoder):

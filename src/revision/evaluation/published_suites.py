@@ -8,35 +8,42 @@ import contextlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import Field
 
+from revision.config import Settings, parse, read_yaml
 from revision.errors import ConfigError, DataError
 from revision.evaluation.suites import task_name
 from revision.io.files import atomic_folder, write_json
-from revision.settings import from_mapping
 
 LISTING = "published.json"
 OWN = "revision:"
 
 
-@dataclass(frozen=True)
-class PublishedSuite:
+class Correct(Settings):
+    """What makes a question right: the first of `metrics` that the task gives, at `key`, or aggregated by the task."""
+
+    metrics: Annotated[list[str], Field(min_length=1)]
+    key: str | None = None
+    aggregate: bool = False
+
+
+class PublishedSuite(Settings):
     """A suite that is a task of lmms-eval, there called `name`; config/suites.yaml explains the fields."""
 
     name: str
     file: str
     group: str
     published: str
-    correct: dict[str, Any]
+    correct: Correct
     change: str = ""
     one_picture: bool = False
-    files: list[str] = field(default_factory=list)
+    files: list[str] = Field(default_factory=list)
     revision: str = ""
 
     @property
@@ -50,16 +57,16 @@ class PublishedSuite:
 
     def is_right(self, sample: Mapping[str, Any], task: Any) -> int:
         """1 or 0 for one logged question; DataError if the task gave none of the metrics that say so."""
-        metric = next((name for name in self.correct["metrics"] if name in sample), None)
+        metric = next((name for name in self.correct.metrics if name in sample), None)
         if metric is None:
-            wanted = ", ".join(self.correct["metrics"])
+            wanted = ", ".join(self.correct.metrics)
             raise DataError(f"suite {self.name}, question {sample['doc_id']}: the task gave no {wanted}")
         value = sample[metric]
-        if self.correct.get("aggregate"):
+        if self.correct.aggregate:
             with contextlib.redirect_stdout(io.StringIO()):  # MMMU's prints a table at every call
                 value = task.aggregation()[metric]([value])
-        elif "key" in self.correct:
-            value = value[self.correct["key"]]
+        elif self.correct.key is not None:
+            value = value[self.correct.key]
         if value not in (0, 1):
             raise DataError(f"suite {self.name}, question {sample['doc_id']}: {metric} is {value!r}, not 0 or 1")
         return int(value)
@@ -67,14 +74,10 @@ class PublishedSuite:
 
 def read_published_suites(path: str | Path) -> list[PublishedSuite]:
     """The suites of a YAML such as config/suites.yaml. Raises ConfigError for what is not one."""
-    path = Path(path)
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not a readable YAML of suites ({error}); config/suites.yaml is one") from error
-    if not isinstance(found, dict) or not found:
+    found = read_yaml(path)
+    if not found:
         raise ConfigError(f"{path}: no suites; a mapping of name to task is expected, as in config/suites.yaml")
-    return [from_mapping(PublishedSuite, {"name": n} | (v or {}), f"{path}, suite {n}") for n, v in found.items()]
+    return [parse(PublishedSuite, {"name": n} | (v or {}), f"{path}, suite {n}") for n, v in found.items()]
 
 
 def task_file(suite: PublishedSuite) -> Path:
@@ -129,7 +132,7 @@ def write_published(suites: Sequence[PublishedSuite], folder: str | Path, data: 
                 **_data_of(suite, data),
             }
             (temporary / f"{suite.name}.yaml").write_text(yaml.safe_dump(task, sort_keys=False), encoding="utf-8")
-        write_json(temporary / LISTING, [asdict(suite) for suite in suites])
+        write_json(temporary / LISTING, [suite.record() for suite in suites])
     return Path(folder)
 
 

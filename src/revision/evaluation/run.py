@@ -4,7 +4,6 @@ import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from revision.config.evaluation import Checkpoint
 from revision.encoders.base import Encoder
 from revision.errors import ConfigError
 from revision.evaluation.images import ImageEmbeddings
@@ -33,16 +33,6 @@ ANSWERS = pa.schema(
 )
 
 AnySuite = Suite | PublishedSuite
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """One model to score: the folder of a ReVisionModel and what it is called in the tables."""
-
-    method: str
-    seed: int
-    folder: Path
-    blind: bool = False
 
 
 def evaluate(
@@ -67,7 +57,7 @@ def evaluate(
     tasks
         Folder that `revision.evaluation.suites` or `revision.evaluation.published_suites` wrote.
     encoder
-        Encoder of the images, or its folder or YAML; None if all checkpoints are blind.
+        Encoder of the images, or its folder or YAML; None if all checkpoints are text-only.
     answers
         Parquet file to write, atomically.
     suites, limit
@@ -93,7 +83,7 @@ def evaluate(
     """
     published = is_published(tasks)
     chosen: Sequence[AnySuite] = listed(tasks, suites) if published else read_suites(tasks, suites)
-    _check(checkpoints, encoder, limit)
+    _check(checkpoints, limit)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("LMMS_EVAL_DATASETS_CACHE", _dataset_cache().name)
     images = None if encoder is None else ImageEmbeddings(encoder)
@@ -111,16 +101,13 @@ def evaluate(
     return table
 
 
-def _check(checkpoints: Sequence[Checkpoint], encoder: Any, limit: int | None) -> None:
+def _check(checkpoints: Sequence[Checkpoint], limit: int | None) -> None:
     if not checkpoints:
         raise ConfigError("evaluate: no checkpoints given; name at least one")
     names = [(checkpoint.method, checkpoint.seed) for checkpoint in checkpoints]
     twice = sorted({f"{method} (seed {seed})" for method, seed in names if names.count((method, seed)) > 1})
     if twice:
         raise ConfigError(f"evaluate: {', '.join(twice)} is given twice; method and seed must identify a checkpoint")
-    seeing = [checkpoint.method for checkpoint in checkpoints if not checkpoint.blind]
-    if encoder is None and seeing:
-        raise ConfigError(f"evaluate: {seeing[0]} reads pictures but there is no encoder; give one, or set blind")
     if limit is not None and limit < 1:
         raise ConfigError(f"evaluate: limit is {limit}; it must be at least 1, or None for all questions")
 
@@ -150,9 +137,7 @@ def _score(
 
     from revision.evaluation.lmms_model import ReVisionLmms
 
-    model = ReVisionLmms(
-        checkpoint.folder, None, batch_size, checkpoint.blind, device=device, precision=precision, images=images
-    )
+    model = ReVisionLmms(checkpoint.folder, None, batch_size, device=device, precision=precision, images=images)
     model.task_dict = {name: task.dataset for name, task in tasks.items()}
     # MMMU's scoring draws an option where an answer names none: from the same seed at every run.
     random.seed(checkpoint.seed)

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from revision.config.training import LoopSettings
 from revision.errors import ConfigError
 from revision.mllm.checkpoint import StateFiles, is_sharded
 from revision.mllm.prompts import batch_plan
@@ -24,27 +24,6 @@ from revision.training.schedule import learning_rate
 
 Batch = tuple[Tensor | None, ...]
 Weights = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """Budget and optimiser of one training: the same for every method that a table compares.
-
-    `batch_size` counts the rows of a step over all processes, `micro_batch_size` those of one forward pass of one
-    process: it saves memory and does not change the result. `validate_every` and `checkpoint_every` count steps.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 0.0
-    warmup_ratio: float = 0.03
-    clip_norm: float = 1.0
-    checkpoint_every: int = 500
-    validate_every: int = 200
-    precision: str = "no"
-    fused: bool = False
-    micro_batch_size: int | None = None
 
 
 def run_loop(

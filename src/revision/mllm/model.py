@@ -24,7 +24,7 @@ DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
 
 
 class ReVisionModel(nn.Module):
-    """LLM, tokenizer and projector; `embedding_dim` is the encoder's d, or None for a model without eyes (Blind)."""
+    """LLM, tokenizer and projector; `embedding_dim` is the encoder's d, or None for a text-only model (Blind)."""
 
     llm: Any  # transformers' classes are typed as bare modules
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,20 +12,21 @@ import pandas as pd
 import torch
 from accelerate.utils import reduce
 
+from revision.config.language_models import LanguageModelSettings
+from revision.config.training import LoopSettings
 from revision.data.corpus import read_columns
 from revision.embeddings import EmbeddingSet, open_embeddings
 from revision.errors import ConfigError, DataError
 from revision.io.files import atomic_file, write_json
 from revision.io.manifest import versions
 from revision.mllm.language_models.packaged import is_pretrained
-from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
-from revision.mllm.loop import Batch, LoopSettings, run_loop
+from revision.mllm.language_models.trained import new_llm, word_tokenizer
+from revision.mllm.loop import Batch, run_loop
 from revision.mllm.model import ReVisionModel, load_llm
 from revision.mllm.prompts import Examples, question_prompt, tokenise
 from revision.training.processes import join
 
 VALIDATION_BATCH = 256
-BLIND = "none"
 
 
 def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) -> EmbeddingSet:
@@ -145,7 +146,7 @@ def run(
         model.save(out, llm_folder, weights)
         with atomic_file(out / "history.csv") as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
-        about["loop"] = {name: value for name, value in asdict(loop).items() if value is not None}
+        about["loop"] = {name: value for name, value in loop.record().items() if value is not None}
         write_json(out / "manifest.json", json.loads(json.dumps(about)) | {"versions": versions()})
     team.wait_for_everyone()  # so that the launcher ends when all is there
 
@@ -180,7 +181,7 @@ def train_language_model(
     answers = tokenise(tokenizer, prompts[held:], columns["answer"][held:])
     model = ReVisionModel(new_llm(size, tokenizer, seed), tokenizer, None)
     task = Task("language model", examples, None, answers, None)
-    run(task, model, loop, out, {"stage": "language", "seed": seed, "size": asdict(size)})
+    run(task, model, loop, out, {"stage": "language", "seed": seed, "size": size.record()})
 
 
 def train_stage1(
@@ -216,9 +217,9 @@ def train_stage1(
 
 def train_stage2(
     start: str | Path,
-    embeddings: str | Path,
+    embeddings: str | Path | None,
     instructions: str | Path,
-    validation: tuple[str | Path, str | Path],
+    validation: tuple[str | Path | None, str | Path],
     loop: LoopSettings,
     *,
     share: float,
@@ -227,8 +228,8 @@ def train_stage2(
 ) -> None:
     """Visual instruction tuning on real images: projector and LLM are trained, loss on the answers.
 
-    `start` is a Stage-1 checkpoint, or a language model (then the projector is new, or there is none at all if
-    `embeddings` is "none": the Blind row). `share` of the instructions is used, the first rows.
+    `start` is a Stage-1 checkpoint, or a language model: then the projector is new, or there is none at all without
+    `embeddings` (the text-only row, Blind). `share` of the instructions is used, the first rows.
     """
     join()  # before weights are loaded: FSDP lets the first process alone read them
     if not 0 < share <= 1:
@@ -237,10 +238,13 @@ def train_stage2(
     rows = max(1, round(share * len(table["id"])))
     table = {name: values[:rows] for name, values in table.items()}
     held = read_columns(validation[1], ("id", "question", "answer"))
-    blind = str(embeddings) == BLIND
     model = ReVisionModel.load(start)
-    visual = None if blind else load_embeddings(embeddings, table["id"], model.embedding_dim)
-    held_visual = None if visual is None else load_embeddings(validation[0], held["id"], visual.dim)
+    visual = None if embeddings is None else load_embeddings(embeddings, table["id"], model.embedding_dim)
+    held_visual = None
+    if visual is not None:
+        if validation[0] is None:
+            raise ConfigError("stage 2: image embeddings without those of the held-out instructions; give both")
+        held_visual = load_embeddings(validation[0], held["id"], visual.dim)
     if model.projector is None and visual is not None:
         model = ReVisionModel(model.llm, model.tokenizer, visual.dim, seed=seed)
 

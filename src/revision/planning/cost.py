@@ -7,16 +7,18 @@ validation, waiting, restarts. `snakemake -n` counts the jobs.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from revision.config import run_variants, stage1_of, variant
+from revision.config import Configuration, Settings
+from revision.config.corpus import LONG, SourcesCorpus
+from revision.config.language_models import TrainedModel
+from revision.config.variants import Variant
 from revision.errors import ConfigError
-from revision.settings import check_numbers
 
 FLOPS = {"embedding": 2, "Stage 1": 4, "Stage 2": 6, "evaluation": 2}  # by parameter and token
 FLOAT32 = 4  # bytes of a number of an embedding, and of a weight as it is trained and written
@@ -27,11 +29,10 @@ IMAGES = ("reference", "probe", "validation", "instruct", "validation_instruct",
 
 
 def _assumed(value: float, source: str) -> Any:
-    return field(default=value, metadata={"source": source})
+    return Field(default=value, gt=0, description=source)
 
 
-@dataclass(frozen=True)
-class Assumptions:
+class Assumptions(Settings):
     """What the estimate takes for granted, each with its source. Tokens are averages of one text or image."""
 
     caption_tokens: float = _assumed(16.15, "appendix H.4: 16.15M output tokens for 1M captions")
@@ -51,10 +52,9 @@ class Assumptions:
     published_parameters: float = _assumed(8e9, "published.yaml, settings.llm")
     peak_flops: float = _assumed(989e12, "H200, bfloat16, dense")
     gpu_memory: float = _assumed(141e9, "H200, bytes")
-    utilisation: float = _assumed(0, "share of the peak; 0: what the published run implies")
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "assumption", shares=["utilisation"])
+    utilisation: float = Field(
+        default=0, ge=0, le=1, description="share of the peak; 0: what the published run implies"
+    )
 
     def stage1_tokens(self, texts: float, caption: str = "short") -> float:
         """Tokens of Stage 1: the visual token, the caption and the end of each text."""
@@ -74,13 +74,13 @@ def utilisation(published: Mapping[str, Any], given: Assumptions) -> float:
     return given.utilisation or given.published_parameters * (stage1 + stage2) / (seconds * given.peak_flops)
 
 
-def work(config: Mapping[str, Any], published: Mapping[str, Any], given: Assumptions) -> pd.DataFrame:
+def work(config: Configuration, published: Mapping[str, Any], given: Assumptions) -> pd.DataFrame:
     """Work of a scale by stage and model, over all seeds and variants.
 
     Parameters
     ----------
-    config : Mapping
-        The configuration of a scale with `corpora` (revision.config.load).
+    config : Configuration
+        The configuration of a scale of real data (revision.config.load).
     published : Mapping
         The published numbers (revision.stats.published.read_published), for the hardware of the paper.
     given : Assumptions
@@ -95,13 +95,13 @@ def work(config: Mapping[str, Any], published: Mapping[str, Any], given: Assumpt
     Raises
     ------
     ConfigError
-        If the scale has no `corpora`, or a language model no `parameters`.
+        If the scale has no real data, or a language model no `parameters`.
     """
-    if "corpora" not in config:
-        raise ConfigError(f"scale {config['scale']} has no `corpora`; the plan is for real data, as in scale paper")
-    memory = {"Stage 1": FLOAT32, "Stage 2": TRAINING, "evaluation": EVALUATION[config["evaluation"]["precision"]]}
+    if not isinstance(config.corpus, SourcesCorpus):
+        raise ConfigError(f"scale {config.scale} generates its data; the plan is for real data, as in scale paper")
+    memory = {"Stage 1": FLOAT32, "Stage 2": TRAINING, "evaluation": EVALUATION[config.evaluation.precision]}
     sizes = {"image": given.image_parameters, "text": given.text_parameters}
-    sizes |= {one["llm"]: one["parameters"] for one in _variants(config)}
+    sizes |= {one.llm: parameters(config, one) for one in _variants(config)}
     table = pd.DataFrame([(*key, tokens) for key, tokens in _tokens(config, given).items()])
     table.columns = ["stage", "model", "tokens"]
     size = table.model.map(sizes)
@@ -112,62 +112,67 @@ def work(config: Mapping[str, Any], published: Mapping[str, Any], given: Assumpt
     return table
 
 
-def disk(config: Mapping[str, Any], given: Assumptions) -> dict[str, float]:
+def disk(config: Configuration, given: Assumptions) -> dict[str, float]:
     """Bytes on disk by artefact; Stage 1 writes the projector and a reference to the language model."""
-    variants, seeds, row = _variants(config), len(config["seeds"]), given.dim * FLOAT32
-    aligned = {(one["aligner"], one["caption"], one["texts"]) for one in variants if one["source"] == "text"}
+    variants, seeds, row = _variants(config), len(config.seeds), given.dim * FLOAT32
+    aligned = {(one.aligner, one.caption, one.texts) for one in variants if one.source == "text"}
     return {
         "embeddings": embedded_rows(config).total() * row,
-        "aligned embeddings": config["data"]["text"] * sum(texts for *_, texts in aligned) * row,
+        "aligned embeddings": config.data.text * sum(texts for *_, texts in aligned) * row,
         "Stage-1 checkpoints": seeds * len(_starts(config)) * given.projector_parameters * FLOAT32,
-        "Stage-2 checkpoints": seeds * sum(one["parameters"] for one in variants) * FLOAT32,
-        "state of one running training": max(one["parameters"] for one in variants) * TRAINING,
+        "Stage-2 checkpoints": seeds * sum(parameters(config, one) for one in variants) * FLOAT32,
+        "state of one running training": max(parameters(config, one) for one in variants) * TRAINING,
     }
 
 
-def embedded_rows(config: Mapping[str, Any]) -> Counter[str]:
+def embedded_rows(config: Configuration) -> Counter[str]:
     """Rows to embed by kind: image, short (captions) and long; each embedding set counts once."""
-    data, sets = config["data"], {("text", 1, "short"), ("text", 1, "long")}
+    data = config.data
+    sets: set[tuple[str, float, str]] = {("text", 1, "short"), ("text", 1, "long")}
     for one in _variants(config):
-        if one["source"] != "none":
-            corpus, kind = ("synthetic", "short") if one["caption"] == "synthetic" else ("text", one["caption"])
-            sets.add((corpus, one["texts"], "image" if one["source"] == "image" else kind))
-    rows = Counter({"long": data["probe"], "short": sum(data[name] for name in ("probe", "scan_text", "scan_probe"))})
+        if one.source != "none":
+            corpus, kind = ("synthetic", "short") if one.caption == "synthetic" else ("text", one.caption)
+            sets.add((corpus, one.texts, "image" if one.source == "image" else kind))
+    rows = Counter({"long": data.probe, "short": data.probe + data.scan_text + data.scan_probe})
     for _, texts, kind in sets:
-        rows[kind] += data["text"] * texts
-    of_long = [name.removesuffix("_long") for name in config["corpora"]["tables"] if name.endswith("_long")]
-    rows["image"] += sum(data[name] for name in (*IMAGES, *of_long) if name != "text")
+        rows[kind] += round(data.text * texts)
+    of_long = [name.removesuffix(LONG) for name in config.corpus_tables if name.endswith(LONG)]
+    rows["image"] += sum(getattr(data, name) for name in (*IMAGES, *of_long) if name != "text")
     return rows
 
 
-def _variants(config: Mapping[str, Any], names: list[str] | None = None) -> list[dict[str, Any]]:
-    """The variants that are trained, in full and with the parameters of their language model."""
-    found = [variant(config, name) for name in names or run_variants(config)]
-    for name in (one["llm"] for one in found):
-        if "parameters" not in config["llm"]["sizes"][name]:
-            raise ConfigError(f"configuration llm.sizes.{name}: the plan needs its size; add `parameters: <number>`")
-    return [one | {"parameters": float(config["llm"]["sizes"][one["llm"]]["parameters"])} for one in found]
+def parameters(config: Configuration, variant: Variant) -> float:
+    """Parameters of a variant's language model; ConfigError where the configuration does not tell."""
+    model = config.llm[variant.llm]
+    if isinstance(model, TrainedModel) or model.parameters is None:
+        raise ConfigError(f"configuration llm.{variant.llm}: the plan needs its size; add `parameters: <number>`")
+    return float(model.parameters)
 
 
-def _starts(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _variants(config: Configuration, names: Iterable[str] | None = None) -> list[Variant]:
+    """The variants `names`; by default those that are trained."""
+    return [config.variants[name] for name in (config.trained if names is None else names)]
+
+
+def _starts(config: Configuration) -> list[Variant]:
     """The variants whose Stage 1 is trained; the others start from one of these or have none."""
-    names = [stage1_of(config, name) for name in run_variants(config)]
-    return _variants(config, list(dict.fromkeys(name for name in names if name)))
+    names = [config.stage1_of(name) for name in config.trained]
+    return _variants(config, dict.fromkeys(name for name in names if name))
 
 
-def _tokens(config: Mapping[str, Any], given: Assumptions) -> dict[tuple[str, str], float]:
-    rows, seeds, data = embedded_rows(config), len(config["seeds"]), config["data"]
+def _tokens(config: Configuration, given: Assumptions) -> dict[tuple[str, str], float]:
+    rows, seeds, data = embedded_rows(config), len(config.seeds), config.data
     tokens: dict[tuple[str, str], float] = defaultdict(float)
     tokens["embedding", "image"] = rows["image"] * given.image_tokens
     tokens["embedding", "text"] = rows["short"] * given.caption_tokens + rows["long"] * given.long_caption_tokens
     starts, variants = _starts(config), _variants(config)
     for one in starts:
-        texts = seeds * config["stage1"]["epochs"] * data["text"] * one["texts"]
-        tokens["Stage 1", one["llm"]] += given.stage1_tokens(texts, one["caption"])
+        texts = seeds * config.stage1.epochs * data.text * one.texts
+        tokens["Stage 1", one.llm] += given.stage1_tokens(texts, one.caption)
     for one in variants:
-        conversations = seeds * config["stage2"]["epochs"] * data["instruct"] * one["share"]
-        tokens["Stage 2", one["llm"]] += given.stage2_tokens(conversations)
+        conversations = seeds * config.stage2.epochs * data.instruct * one.share
+        tokens["Stage 2", one.llm] += given.stage2_tokens(conversations)
     for one in [*starts, *variants]:
         of_question = given.question_tokens + given.answer_tokens
-        tokens["evaluation", one["llm"]] += seeds * given.questions * of_question
+        tokens["evaluation", one.llm] += seeds * given.questions * of_question
     return tokens

@@ -1,11 +1,11 @@
 """The built-in world: scenes, pictures, captions and questions, all addressable by (seed, split, index)."""
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from revision.config.world import WorldSettings
 from revision.data.scenes.drawing import draw, draw_all
 from revision.data.scenes.draws import Draws
 from revision.data.scenes.language import Mentions, caption
@@ -18,46 +18,13 @@ SPLITS = ("encoder", "text", "paired", "instruct", "probe", "validation", "evalu
 KINDS = ("short", "long", "full")
 
 
-@dataclass(frozen=True)
-class WorldSettings:
-    """What the world is like. Probabilities are per object or per caption; `image_size` is in pixels.
-
-    Short and long captions mention part of a scene: that is the information imbalance from which a gap arises.
-    """
-
-    seed: int = 0
-    image_size: int = 32
-    odd_share: float = 0.4
-    short_objects: float = 0.5
-    short_colour: float = 0.9
-    short_size: float = 0.15
-    short_cell: float = 0.2
-    short_relation: float = 0.3
-    short_place: float = 0.5
-    short_count: float = 0.15
-    long_objects: float = 0.85
-    long_colour: float = 0.95
-    long_size: float = 0.5
-    long_cell: float = 0.5
-    long_relation: float = 0.4
-    long_place: float = 0.8
-    long_count: float = 0.5
-    long_phrases: int = 3
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if isinstance(value, float) and not 0 <= value <= 1:
-                raise ConfigError(f"world setting {name}: {value} is not a probability; give a number from 0 to 1")
-        if self.image_size < 16:
-            raise ConfigError(f"world setting image_size: {self.image_size} pixels are too few; give at least 16")
-
-    def mentions(self, kind: str) -> Mentions:
-        """The mention probabilities of captions of this kind."""
-        if kind == "full":
-            return Mentions(1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0)
-        names = ("objects", "colour", "size", "cell", "relation", "place", "count")
-        chances = {name: getattr(self, f"{kind}_{name}") for name in names}
-        return Mentions(**chances, phrases=self.long_phrases if kind == "long" else 0)
+def mentions_of(settings: WorldSettings, kind: str) -> Mentions:
+    """The mention probabilities of captions of this kind."""
+    if kind == "full":
+        return Mentions(1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0)
+    names = ("objects", "colour", "size", "cell", "relation", "place", "count")
+    chances = {name: getattr(settings, f"{kind}_{name}") for name in names}
+    return Mentions(**chances, phrases=settings.long_phrases if kind == "long" else 0)
 
 
 def _known(what: str, name: str, existing: Any) -> str:
@@ -95,7 +62,7 @@ class World:
 
     def captions(self, scenes: list[Scene], kind: str = "short", variant: int = 0) -> list[str]:
         """One caption for each scene; another `variant` mentions other parts in other words."""
-        mentions = self.settings.mentions(_known("caption kind", kind, KINDS))
+        mentions = mentions_of(self.settings, _known("caption kind", kind, KINDS))
         return [caption(scene, mentions, Draws(kind, variant, scene.key, scene.content().hex())) for scene in scenes]
 
     def suites(self) -> list[str]:

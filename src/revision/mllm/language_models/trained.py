@@ -1,26 +1,15 @@
 """A small Llama-architecture LLM, trained from scratch on text of the world: it knows no pictures."""
 
-from dataclasses import dataclass
-
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from revision.config.language_models import LanguageModelSettings
 from revision.mllm.prompts import question_prompt
 
 SPECIAL = ("<unk>", "<bos>", "<eos>")
-
-
-@dataclass(frozen=True)
-class LanguageModelSettings:
-    """Size of the LLM; the number of heads divides `hidden_size`."""
-
-    hidden_size: int
-    layers: int
-    heads: int
-    max_positions: int = 256
 
 
 def word_tokenizer(vocabulary: list[str]) -> PreTrainedTokenizerFast:

@@ -1,0 +1,258 @@
+"""The configuration of a run: scales, variants, and errors that name key, problem and what fits."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from revision.align import make_aligner
+from revision.config import CaptionSet, load, merge, read, scale_file
+from revision.config.corpus import CorpusSections, SourcesCorpus
+from revision.config.encoders import EncoderFile, EncoderSections, EncoderSettings, HeadSettings
+from revision.config.language_models import HubModel, PackagedModel, TrainedModel
+from revision.errors import ConfigError
+
+CONFIG = Path(__file__).parents[2] / "config"
+SCALES = sorted(path.stem for path in (CONFIG / "scales").glob("*.yaml"))
+
+
+def changed(scale="laptop", **overrides):
+    return load(CONFIG, scale, overrides)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_shipped_scale_is_valid_and_named_after_its_file(scale):
+    assert load(CONFIG, scale).scale == scale
+
+
+def test_a_scale_comes_from_the_overrides_or_the_defaults():
+    assert load(CONFIG).scale == "laptop"
+    assert load(CONFIG, overrides={"scale": "tiny", "seeds": [7]}).seeds == [7]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"wrold": 1}, r"configuration: unknown key wrold \(did you mean world\?\); the keys are aligners, "),
+        ({"stage1": {"epoch": 1}}, r"stage1: unknown key epoch \(did you mean epochs\?\); the keys are batch_size"),
+        ({"stage1": {"epochs": 0}}, "stage1.epochs: 0 does not fit: it should be greater than or equal to 1"),
+        ({"stage1": {"epochs": "two"}}, "stage1.epochs: 'two' does not fit: it should be a valid integer"),
+        ({"stage1": {"learning_rate": float("nan")}}, "stage1.learning_rate: nan does not fit"),
+        (
+            {"variants": {"mine": {"aligner": "c33"}}},
+            r"variants.mine.aligner: 'c33' does not exist \(did you mean c3\?\); there are .*realign",
+        ),
+        ({"variants": {"mine": {"llm": "huge"}}}, "variants.mine.llm: 'huge' does not exist; there are base, large"),
+        ({"variants": {"mine": {"sauce": "text"}}}, "variants.mine: unknown key sauce .*source"),
+        (
+            {"variants": {"mine": {"caption": "shor"}}},
+            r"variants.mine.caption: 'shor' does not exist \(did you mean sho",
+        ),
+        ({"variants": {"mine": {"visual": False}}}, "variants.mine.visual: false needs `source: none`"),
+        ({"tables": {"table_1": {"rows": ["c3", "it"]}}}, "tables.table_1.reference: 'revision' does not exist; .* c3"),
+        (
+            {"tables": {"mine": {"title": "", "rows": ["c3", "it"], "reference": "c3", "published": {}}}},
+            "tables.mine.rows: 'it' does not exist; there are .*blind",
+        ),
+        ({"scaling": {"paired": "pairs"}}, r"scaling: 'pairs' does not exist \(did you mean paired\?\)"),
+        ({"run": ["nothing"]}, "run: 'nothing' does not exist; there are .*blind"),
+        ({"seeds": []}, "seeds: list does not fit: List should have at least 1 item"),
+        ({"seeds": [1, 1]}, "seeds: 1 is given twice"),
+        (
+            {"encoder": {"kind": "scene"}},
+            r"encoder: kind 'scene' does not exist \(did you mean scenes\?\); there are file",
+        ),
+        ({"encoder": {"dims": 3}}, "encoder: unknown key dims"),
+        ({"encoder": {"batch": 30000, "pictures": 9}}, "encoder.batch: 30000 is more than pictures, 9; lower it"),
+        ({"llm": {"mine": {"kind": "hub"}}}, "llm.mine.model: missing"),
+        ({"llm": {"mine": {"model": "x"}}}, "llm.mine: missing key kind"),
+        ({"llm": {"base": {"size": {"heads": 7}}}}, "llm.base.size.heads: 7 does not divide hidden_size, 64"),
+        ({"dynamics": {"monitor": {"late_from": 130}}}, "dynamics.monitor.late_from: 130 is no later than"),
+        (
+            {"dynamics": {"causes": {"base": {"stepz": 3}}}},
+            "dynamics.causes.studies.temperature.0.01.encoder: unknown key s",
+        ),
+        ({"world": {"short_place": 1.5}}, "world.short_place: 1.5 does not fit: it should be less than or equal to 1"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_fits(overrides, message):
+    with pytest.raises(ConfigError, match=r"^configuration") as error:
+        changed(**overrides)
+    assert error.match(message)
+
+
+def test_numbers_of_the_command_line_may_be_text_and_other_words_stay():
+    config = changed(stage2={"epochs": "3", "precision": "no", "fused": "true"}, seeds=["0", "4"])
+    assert (config.stage2.epochs, config.stage2.precision, config.stage2.fused) == (3, "no", True)
+    assert config.seeds == [0, 4]
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(ConfigError) as error:
+        changed(seeds=[], world={"seed": 0.5}, stage2={"epochs": -1})
+    assert [line.partition(":")[0] for line in str(error.value).splitlines()] == [
+        "configuration, seeds", "configuration, world.seed", "configuration, stage2.epochs",
+    ]  # fmt: skip
+
+
+def test_unknown_scale_lists_the_scales():
+    with pytest.raises(ConfigError, match=r"scale 'lapto' does not exist \(did you mean laptop\?\); .* laptop, .*tiny"):
+        scale_file(CONFIG, "lapto")
+
+
+def test_unknown_method_lists_the_aligners():
+    with pytest.raises(ConfigError, match=r"aligner 'magic' does not exist; the aligners are .*realign"):
+        make_aligner("magic")
+
+
+def test_another_kind_replaces_a_section_and_the_same_kind_changes_it():
+    base = {"kind": "scenes", "dim": 8, "more": {"a": 1, "b": 2}}
+    assert merge({"x": base}, {"x": {"kind": "file", "path": "p"}}) == {"x": {"kind": "file", "path": "p"}}
+    assert merge({"x": base}, {"x": {"more": {"a": 3}}}) == {"x": base | {"more": {"a": 3, "b": 2}}}
+    assert merge({"x": base}, {"x": {"kind": "scenes", "dim": 9}}) == {"x": base | {"dim": 9}}
+    assert base["more"] == {"a": 1, "b": 2}
+
+
+def test_scales_choose_by_kind():
+    laptop, paper, pretrained = (load(CONFIG, scale) for scale in ("laptop", "paper", "pretrained"))
+    assert isinstance(laptop.encoder, EncoderSettings) and isinstance(laptop.llm["base"], TrainedModel)
+    assert isinstance(paper.encoder, EncoderFile) and isinstance(paper.llm["base"], HubModel)
+    assert isinstance(pretrained.encoder, HeadSettings) and isinstance(pretrained.llm["smollm2"], PackagedModel)
+
+
+def test_a_variant_is_the_base_with_its_changes():
+    config = load(CONFIG)
+    assert config.variants["revision"] == config.base
+    assert config.variants["paired"] == config.base.model_copy(update={"source": "image"})
+    names = {name: config.variants[name].captions.name for name in ("revision", "revision_2x", "long", "unicorn")}
+    assert names == {
+        "revision": "text_short", "revision_2x": "text_2x_short", "long": "text_long", "unicorn": "synthetic_short",
+    }  # fmt: skip
+
+
+def test_variants_that_agree_in_stage_1_share_its_checkpoint():
+    config = load(CONFIG)
+    assert {config.stage1_of(name) for name in ("revision", "share_30", "share_60")} == {"revision"}
+    assert config.stage1_of("revision_2x") == "revision_2x" and config.stage1_of("large") == "large"
+    assert config.stage1_of("blind") is None and config.stage1_of("without_stage1") is None
+
+
+def test_a_scale_may_train_some_variants_and_fills_the_tables_it_can():
+    config = load(CONFIG)
+    assert config.trained == list(config.variants) and config.filled_tables() == config.tables
+    config = changed(run=["revision", "blind", "share_30"])
+    assert config.trained == ["blind", "revision", "share_30"]
+    assert {name: table.rows for name, table in config.filled_tables().items()} == {
+        "table_1": ["blind", "revision"],
+        "table_7": ["share_30", "revision"],
+    }
+
+
+def test_figures_are_chosen_in_the_order_of_those_that_exist():
+    assert load(CONFIG).chosen_figures(["a", "b"]) == ["a", "b"]
+    assert changed(figures=["c", "a"]).chosen_figures(["a", "b", "c"]) == ["a", "c"]
+    with pytest.raises(ConfigError, match="configuration, figures: 'd' does not exist; there are a, b"):
+        changed(figures=["d"]).chosen_figures(["a", "b"])
+
+
+def test_the_paper_scale_runs_every_variant_that_has_its_texts():
+    paper = load(CONFIG, "paper")
+    assert set(paper.variants) - set(paper.trained) == {"revision_8x"}
+    assert set(paper.filled_tables()) == set(paper.tables)
+
+
+def test_the_paper_scale_has_what_the_paper_publishes():
+    paper = load(CONFIG, "paper")
+    published = yaml.safe_load((CONFIG / "published.yaml").read_text())["settings"]
+    for stage, settings in (("stage1", paper.stage1), ("stage2", paper.stage2)):
+        assert settings.epochs == published[stage]["epochs"]
+        assert settings.learning_rate == published[stage]["lr"]
+    training, monitor = published["contrastive_pretraining"], paper.dynamics.monitor
+    assert monitor.probe == training["probe"]
+    assert monitor.every == training["log_every"]
+    assert monitor.freeze_at == training["freeze_frame_at_step"]
+    assert monitor.gradient_batches == training["gradient_batches"]
+    assert paper.data.text == 1_000_000
+
+
+def test_long_captions_have_a_table_of_their_own_where_there_is_one():
+    laptop, paper = load(CONFIG), load(CONFIG, "paper")
+
+    def tables(config, *names):
+        return [config.table_of(CaptionSet.parse(name)).name for name in names]
+
+    assert tables(paper, "text_long", "text_2x_long", "probe_image", "probe_short", "scan_text_long") == [
+        "text_long", "text_long_2x", "probe", "probe", "scan_text",
+    ]  # fmt: skip
+    assert tables(laptop, "text_long", "text_2x_long") == ["text", "text_2x"]
+    assert paper.images_of(CaptionSet("probe", "long")).name == "probe_long_image"
+    assert laptop.images_of(CaptionSet("probe", "long")).name == "probe_image"
+    assert paper.row_count(paper.table_of(CaptionSet("text", "long", 0.1))) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("table", "value", "message"),
+    [
+        (
+            "probe",
+            {"share": [0.9, 0.95]},
+            "corpus.tables.probe.share: (reference and probe|text and probe) share rows of",
+        ),
+        ("probe", {"source": "coco"}, "corpus.tables.probe.source: 'coco' does not exist; there are bunny"),
+        (
+            "prob",
+            {"source": "bunny", "share": [1.0, 1.0]},
+            r"corpus.tables: 'prob' does not exist \(did you mean probe",
+        ),
+        ("probe", {"share": [0.9, 1.5]}, "corpus.tables.probe.share.1: 1.5 does not fit"),
+    ],
+)
+def test_corpora_that_do_not_fit(table, value, message):
+    with pytest.raises(ConfigError, match=message):
+        changed("paper", corpus={"tables": {table: value}})
+
+
+def test_a_corpus_lacks_no_table():
+    values = load(CONFIG, "paper").corpus.model_dump(mode="json")
+    del values["tables"]["probe"]
+    with pytest.raises(
+        ConfigError, match=r"configuration, corpus.tables: 'probe' does not exist .* there are instruct"
+    ):
+        load(CONFIG, "laptop", {"corpus": values})
+
+
+def test_a_table_depends_on_its_own_source_alone():
+    corpus = load(CONFIG, "paper").corpus
+    assert isinstance(corpus, SourcesCorpus)
+    for name, table in corpus.tables.items():
+        only = corpus.only(name)
+        assert list(only.sources) == [table.source] and only.tables == {name: table}
+        assert only.source(name).path.startswith("data/")
+    changed_get = corpus.model_dump(mode="json")
+    changed_get["sources"]["bunny"]["get"] = "ask"
+    assert CorpusSections.model_validate({"corpus": changed_get}, strict=False).corpus.only("text") == corpus.only(
+        "text"
+    )
+
+
+def test_a_command_reads_its_sections(tmp_path):
+    path = tmp_path / "encoder.yaml"
+    path.write_text("encoder: {kind: scenes, steps: 3}")
+    assert read(path, EncoderSections).encoder == EncoderSettings(steps=3)
+    path.write_text('{"encoder": {"kind": "pretrained_heads", "steps": 3}, "world": {"seed": 4}}')
+    assert read(path, EncoderSections).encoder == HeadSettings(steps=3)
+    path.write_text("encoder: {kind: scenes, stepz: 3}")
+    with pytest.raises(ConfigError, match=r"encoder.yaml, encoder: unknown key stepz \(did you mean steps"):
+        read(path, EncoderSections)
+    path.write_text("- seeds\n")
+    with pytest.raises(ConfigError, match=r"encoder\.yaml: holds list, expected keys with values"):
+        read(path, EncoderSections)
+    path.write_text("a: [")
+    with pytest.raises(ConfigError, match=r"encoder\.yaml: not readable as YAML"):
+        read(path, EncoderSections)
+
+
+def test_what_is_recorded_of_settings_does_not_name_their_class():
+    recorded = EncoderSettings(steps=3).record()
+    assert recorded["steps"] == 3 and "kind" not in recorded
+    assert EncoderSettings(**recorded) == EncoderSettings(steps=3)

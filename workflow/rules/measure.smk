@@ -1,0 +1,29 @@
+# Held-out pairs before and after every aligner: each is fitted once, for all figures that share it.
+
+# The mean shift is the first step of ReAlign, so figures show it once.
+SHOWN = [name for name, aligner in CONFIG.aligners.items() if aligner.method != "mean_shift"]
+ALIGNERS = settings_file("aligners", AlignerSections(aligners=CONFIG.aligners))
+MEASURED = {"short": SHOWN, "long": ["identity", "realign"]}
+
+
+rule measure:
+    """Held-out pairs before and after every aligner."""
+    input:
+        text=f"{WORK}/embeddings/text_{{captions}}",
+        image=embeddings("reference", "image"),
+        probe_text=f"{WORK}/embeddings/probe_{{captions}}",
+        probe_image=lambda w: images_of_probe(w.captions),
+        aligners=ALIGNERS,
+    output:
+        directory(f"{WORK}/held_out/{{captions}}"),
+    log:
+        f"{WORK}/logs/measure/{{captions}}.log",
+    benchmark:
+        f"{WORK}/benchmarks/measure/{{captions}}.tsv"
+    wildcard_constraints:
+        captions="|".join(MEASURED),
+    params:
+        names=lambda w: [f"--name {name}" for name in MEASURED[w.captions]],
+    shell:
+        "revision measure --text {input.text} --image {input.image} --probe-text {input.probe_text}"
+        " --probe-image {input.probe_image} --aligners {input.aligners} {params.names} --out {output} > {log} 2>&1"
