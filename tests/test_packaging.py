@@ -38,7 +38,7 @@ def test_the_version_is_the_same_everywhere():
 def test_every_setting_is_explained():
     """Keys of the configuration down to the second level, except names of a user's choice."""
     config = yaml.safe_load((ROOT / "config/default.yaml").read_text())
-    named = ("aligners", "variants", "tables")
+    named = ("aligners", "variants", "tables", "llm")
     keys = {part for key, value in config.items() if isinstance(value, dict) and key not in named for part in value}
     explained = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", (ROOT / "config/README.md").read_text()))))
     assert not (keys | config.keys()) - explained

@@ -136,7 +136,7 @@ def test_every_suite_is_a_task_of_lmms_eval_and_gives_the_metrics_we_read(name):
     settings = task_settings(suite)
     assert settings["task"] == name and settings["output_type"] == "generate_until"
     metrics = {metric["metric"] for metric in settings["metric_list"]}
-    assert set(suite.correct["metrics"]) <= metrics
+    assert set(suite.correct.metrics) <= metrics
 
 
 def test_the_splits_are_the_papers():

@@ -56,7 +56,7 @@ def test_same_inputs_give_the_same_bytes_in_a_moved_folder_and_with_other_batche
 
 
 def test_limit_and_choice_of_suites(tasks, tmp_path):
-    checkpoints = [Checkpoint("blind", 3, tmp_path / "yes", blind=True)]
+    checkpoints = [Checkpoint("blind", 3, tmp_path / "blind")]
     table = evaluate(checkpoints, tasks, None, tmp_path / "a", suites=["relation", "colour"], limit=5).to_pandas()
     assert table.suite.tolist() == ["relation"] * 5 + ["colour"] * 5 and set(table.seed) == {3}
     assert pq.read_table(tmp_path / "a").num_rows == 10
@@ -64,7 +64,7 @@ def test_limit_and_choice_of_suites(tasks, tmp_path):
 
 def test_progress_is_a_line_a_checkpoint(tasks, tmp_path):
     lines = []
-    checkpoints = [Checkpoint("blind", 0, tmp_path / "yes", blind=True)]
+    checkpoints = [Checkpoint("blind", 0, tmp_path / "blind")]
     evaluate(checkpoints, tasks, None, tmp_path / "a", limit=2, progress=lines.append)
     assert lines == [f"blind, seed 0: {2 * len(SUITES)} answers so far"]
 
@@ -160,7 +160,7 @@ def test_sampling_is_refused(tasks, tmp_path):
     path = tmp_path / "tasks" / "colour.yaml"
     path.write_text(path.read_text().replace("do_sample: false", "do_sample: true"))
     with pytest.raises(ConfigError, match="decodes greedily"):
-        evaluate([Checkpoint("a", 0, "yes", blind=True)], tmp_path / "tasks", None, tmp_path / "a", limit=1)
+        evaluate([Checkpoint("a", 0, tmp_path / "blind")], tmp_path / "tasks", None, tmp_path / "a", limit=1)
 
 
 def test_pictures_reach_the_encoder_in_batches_and_once():

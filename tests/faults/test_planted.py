@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from revision.cli import main
 from revision.embeddings import EmbeddingWriter, open_embeddings, write_embeddings
 
-LOOP = """--settings '{"epochs": 1, "batch_size": 8, "learning_rate": 0.01}'"""
+LOOP = "--config loop.yaml"
 ALIGN = "align texts aligned --target images"
 EMBED = "embed text.parquet --encoder encoder --out set --column"
 PRETRAIN = (
@@ -32,18 +32,19 @@ FINETUNE = (
     "finetune --start model --embeddings pictures --instructions instruct.parquet --validation-embeddings pictures "
     f"--validation-instructions instruct.parquet {LOOP} --out out"
 )
-EVALUATE = "evaluate m=model --tasks tasks --encoder encoder --answers answers.parquet"
+EVALUATE = "evaluate --config evaluate.yaml --tasks tasks --encoder encoder --answers answers.parquet"
 PROJECTOR, WEIGHTS, STATE = "model/projector.safetensors", "model/llm/model.safetensors", "out.state.pt"
 
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """Two sets of embeddings, corpus tables, an encoder, a multimodal model and tasks, all very small."""
+    from revision.config.language_models import LanguageModelSettings
     from revision.data.corpus import write_corpus
     from revision.data.scenes import World
     from revision.encoders import DualEncoder, EncoderSettings
     from revision.evaluation.suites import write_tasks
-    from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
+    from revision.mllm.language_models.trained import new_llm, word_tokenizer
     from revision.mllm.model import ReVisionModel
 
     folder = tmp_path_factory.mktemp("whole")
@@ -56,8 +57,11 @@ def whole(tmp_path_factory):
     shape = EncoderSettings(dim=8, vision_width=16, text_width=16, text_layers=1)
     DualEncoder(shape, world.vocabulary(), world.settings.image_size).save(folder / "encoder")
     tokenizer = word_tokenizer(world.vocabulary())
-    ReVisionModel(new_llm(LanguageModelSettings(16, 1, 2), tokenizer, 0), tokenizer, 8).save(folder / "model")
+    llm = new_llm(LanguageModelSettings(hidden_size=16, layers=1, heads=2), tokenizer, 0)
+    ReVisionModel(llm, tokenizer, 8).save(folder / "model")
     write_tasks(world, folder / "tasks", 3)
+    (folder / "loop.yaml").write_text("epochs: 1\nbatch_size: 8\nlearning_rate: 0.01\n")
+    (folder / "evaluate.yaml").write_text("checkpoints: [{method: m, seed: 0, folder: model}]")
     return folder
 
 

@@ -1,11 +1,11 @@
 """The plan's arithmetic against numbers worked out by hand."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from revision.config import load
+from revision.config import load, parse
+from revision.config.language_models import HubModel
 from revision.errors import ConfigError
 from revision.planning.cost import Assumptions, disk, embedded_rows, utilisation, work
 from revision.stats.published import read_published
@@ -13,28 +13,29 @@ from revision.stats.published import read_published
 CONFIG = Path(__file__).parents[2] / "config"
 PUBLISHED = read_published(CONFIG / "published.yaml")
 
-SMALL = {
-    "scale": "small",
-    "seeds": [0, 1],
-    "data": {
-        "text": 1000, "reference": 100, "probe": 50, "instruct": 500, "scan_text": 20, "scan_reference": 10,
-        "scan_probe": 5, "validation": 10, "validation_instruct": 10,
-    },
-    "corpora": {"tables": {"text": {}, "text_long": {}, "probe_long": {}}},
-    "llm": {"sizes": {"base": {"model": "someone/tiny", "parameters": 2_000_000_000}}},
-    "stage1": {"epochs": 1},
-    "stage2": {"epochs": 2},
-    "base": {
-        "source": "text", "caption": "short", "texts": 1.0, "aligner": "realign", "llm": "base", "share": 1.0,
-        "visual": True,
-    },
-    "variants": {
-        "revision": {}, "half": {"share": 0.5}, "double": {"texts": 2.0}, "blind": {"source": "none"},
-        "paired": {"source": "image"}, "written": {"caption": "synthetic"},
-    },
-    "run": ["revision", "half", "double", "blind"],
-    "evaluation": {"precision": "bf16"},
+PAPER = load(CONFIG, "paper")
+BASE = PAPER.base.model_copy(update={"caption": "short", "texts": 1.0, "aligner": "realign"})
+VARIANTS = {
+    "revision": {}, "half": {"share": 0.5}, "double": {"texts": 2.0}, "blind": {"source": "none"},
+    "paired": {"source": "image"}, "written": {"caption": "synthetic"},
 }  # fmt: skip
+ROWS = {
+    "text": 1000, "reference": 100, "probe": 50, "instruct": 500, "scan_text": 20, "scan_reference": 10,
+    "scan_probe": 5, "validation": 10, "validation_instruct": 10,
+}  # fmt: skip
+SOURCE_TABLES = ("text", "text_long", "probe_long")
+SMALL = PAPER.model_copy(
+    update={
+        "seeds": [0, 1],
+        "data": PAPER.data.model_copy(update=ROWS),
+        "corpus": PAPER.corpus.model_copy(update={"tables": {n: PAPER.corpus.tables[n] for n in SOURCE_TABLES}}),
+        "llm": {"base": HubModel(kind="hub", model="someone/tiny", parameters=2_000_000_000)},
+        "stage1": PAPER.stage1.model_copy(update={"epochs": 1}),
+        "stage2": PAPER.stage2.model_copy(update={"epochs": 2}),
+        "variants": {name: BASE.model_copy(update=change) for name, change in VARIANTS.items()},
+        "run": ["revision", "half", "double", "blind"],
+    }
+)
 GIVEN = Assumptions(
     caption_tokens=8, long_caption_tokens=30, exchange_tokens=99, exchanges=2, question_tokens=15, answer_tokens=5,
     questions=110, image_tokens=4, image_parameters=1e6, text_parameters=3e6, dim=16, peak_flops=1e12, utilisation=0.5,
@@ -71,13 +72,13 @@ def test_each_embedding_set_is_counted_once(planned):
     assert embedded_rows(SMALL) == {"image": images, "short": short, "long": long}
     assert planned.flops["embedding", "image"] == 2 * 1e6 * images * 4
     assert planned.flops["embedding", "text"] == 2 * 3e6 * (short * 8 + long * 30)
-    everything = embedded_rows(SMALL | {"run": "all"})
+    everything = embedded_rows(SMALL.model_copy(update={"run": "all"}))
     assert everything == {"image": images + 1000, "short": short + 1000, "long": long}
 
 
 def test_gpu_memory_and_the_gpus_that_hold_it(planned):
     assert dict(planned.memory.xs("base", level="model")) == {"Stage 1": 4 * N, "Stage 2": 16 * N, "evaluation": 2 * N}
-    paper = work(load(CONFIG, "paper"), PUBLISHED, Assumptions()).set_index(["stage", "model"]).gpus
+    paper = work(PAPER, PUBLISHED, Assumptions()).set_index(["stage", "model"]).gpus
     # 70e9 x 16 bytes over 0.8 x 141e9: more than one machine of eight.
     assert (paper["Stage 2", "large"], paper["evaluation", "large"], paper["Stage 2", "base"]) == (10, 2, 2)
 
@@ -96,17 +97,17 @@ def test_one_run_of_the_paper_takes_its_published_hours():
     given = Assumptions()
     flops = 8e9 * (4 * 1e6 * (16.15 + 2) + 6 * 1.3e6 * 2.5 * 151)
     assert utilisation(PUBLISHED, given) == pytest.approx(flops / (8 * 12 * 3600 * 989e12))
-    config = load(CONFIG, "paper") | {"seeds": [0], "run": ["revision"]}
+    config = PAPER.model_copy(update={"seeds": [0], "run": ["revision"]})
     hours = work(config, PUBLISHED, given).set_index("stage").gpu_hours
     assert hours["Stage 1"] + hours["Stage 2"] == pytest.approx(8 * 12)
-    assert utilisation(PUBLISHED, replace(given, utilisation=0.4)) == 0.4
+    assert utilisation(PUBLISHED, given.model_copy(update={"utilisation": 0.4})) == 0.4
 
 
 def test_what_cannot_be_planned_is_named():
-    with pytest.raises(ConfigError, match="scale tiny has no `corpora`"):
+    with pytest.raises(ConfigError, match="scale tiny generates its data"):
         work(load(CONFIG, "tiny"), PUBLISHED, GIVEN)
-    unknown = SMALL | {"llm": {"sizes": {"base": {"model": "someone/tiny"}}}}
-    with pytest.raises(ConfigError, match=r"llm\.sizes\.base: the plan needs its size; add"):
+    unknown = SMALL.model_copy(update={"llm": {"base": HubModel(kind="hub", model="someone/tiny")}})
+    with pytest.raises(ConfigError, match=r"llm\.base: the plan needs its size; add"):
         work(unknown, PUBLISHED, GIVEN)
-    with pytest.raises(ConfigError, match="peak_flops: -1 is too small"):
-        Assumptions(peak_flops=-1)
+    with pytest.raises(ConfigError, match="peak_flops: -1 does not fit: it should be greater than 0"):
+        parse(Assumptions, {"peak_flops": -1}, "assumptions")

@@ -41,7 +41,7 @@ def missing(config: Configuration) -> list[str]:
 def _data(config: Configuration) -> Iterator[str]:
     sources = {}
     if isinstance(config.corpus, SourcesCorpus):
-        sources = {table.source: config.corpus.source(table.source) for table in config.corpus.tables.values()}
+        sources = {table.source: config.corpus.source(name) for name, table in config.corpus.tables.items()}
     for name, source in sources.items():
         form = "; some images ask for a form" if source.gated else ""
         get = f"{source.get or 'see docs/cluster.md'} (licence: {source.licence}{form})"
