@@ -343,7 +343,7 @@ def test_ready_made_arrays_are_taken_as_they_are_and_embed_nothing(tmp_path):
         "wide": "dimension 4.*has 5",
         "flat": "expected floats",
         "none": "no such file",
-        "cut": "not readable as a plain .npy",
+        "cut": "not a .npy file of numbers",
     }
     for other, said in faults.items():
         path = describe(tmp_path / "bad.yaml", family="arrays", image=image, text=str(tmp_path / f"{other}.npy"))
