@@ -73,7 +73,7 @@ def measure(method: str, threads: int, warm: Path, work: Path) -> list[float]:
     os.sync()
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         command = [sys.executable, __file__, "--child", method, str(threads), str(warm), str(work), f"{scratch}/out"]
-        pools = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        pools = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # as in `revision align`
         done = subprocess.run(command, stdout=subprocess.PIPE, env=os.environ | pools, check=True, text=True)
         ready, numbers = done.stdout.splitlines()
         assert ready == "ready"
