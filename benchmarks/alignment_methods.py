@@ -157,7 +157,7 @@ def make_set(folder: Path, rows: int, dim: int, seed: int, pickles: bool, chunk:
             if pickles:
                 beside.mkdir(exist_ok=True)
                 entries = [
-                    {"id": name, "embed": row.copy(), "caption": f"a sentence about the picture {name}"}
+                    {"id": name, "embed": row.copy(), "caption": f"a sentence about the image {name}"}
                     for name, row in zip(names, block, strict=True)
                 ]
                 (beside / f"chunk_{start // chunk:05d}.pkl").write_bytes(pickle.dumps(entries))

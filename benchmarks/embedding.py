@@ -1,4 +1,4 @@
-"""Embedding a corpus against the bare forward pass of the same model, taking turns in one run on the same pictures.
+"""Embedding a corpus against the bare forward pass of the same model, taking turns in one run on the same images.
 
     python benchmarks/embedding.py --rows 512 --hidden 384 --layers 6 --threads 1
 
@@ -51,7 +51,7 @@ def measure(folder: Path, options: argparse.Namespace):  # type: ignore[no-untyp
     table = folder / "pairs.parquet"
     write_corpus(World(), "captions", "probe", options.rows, table)
     encoder = load_encoder(folder / "encoder.yaml")
-    images = [decode_image(data, "picture") for data in read_columns(table, ["image"])["image"]]
+    images = [decode_image(data, "image") for data in read_columns(table, ["image"])["image"]]
     parts = [images[start : start + options.batch] for start in range(0, len(images), options.batch)]
     batches = [encoder.to_device(encoder.prepare_images(part)) for part in parts]
 
@@ -89,6 +89,6 @@ if __name__ == "__main__":
     shares = [one / other for one, other in zip(bare, embedding, strict=True)]
     rates = options.rows / bare.median(), options.rows / embedding.median()
     print(
-        f"bare {rates[0]:.1f} pictures a second, embedding {rates[1]:.1f}: "
+        f"bare {rates[0]:.1f} images a second, embedding {rates[1]:.1f}: "
         f"{statistics.median(shares):.1%} of the bare rate (median of {len(shares)} turns)"
     )

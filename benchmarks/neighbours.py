@@ -3,7 +3,7 @@
     python benchmarks/neighbours.py --rows 100000 --queries 4096 --dim 1280 --k 20 --threads 1
 
 Two cases: some queries against all rows, and the first `--within` rows against themselves. Writes wall and CPU seconds
-of every run as CSV with a picture beside it; prints faiss / ours of the medians and the share of equal neighbours.
+of every run as CSV with a image beside it; prints faiss / ours of the medians and the share of equal neighbours.
 """
 
 import argparse

@@ -111,7 +111,7 @@ def test_a_run_without_other_peoples_data_lacks_nothing(checkout):
     assert run("preflight", "--scale", "laptop").output.strip() == "scale laptop: everything is here"
 
 
-def test_a_source_of_the_hub_needs_the_hub_and_pictures_need_their_folder(checkout, monkeypatch):
+def test_a_source_of_the_hub_needs_the_hub_and_images_need_their_folder(checkout, monkeypatch):
     of_hub = {"format": "hub", "path": "someone/set", "revision": "0" * 40}
     config = load("config", "paper", {"corpus": {"sources": {"densefusion": of_hub}}})
     bunny(checkout / "data/bunny")

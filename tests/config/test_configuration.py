@@ -63,7 +63,7 @@ def test_a_scale_comes_from_the_overrides_or_the_defaults():
             r"encoder: kind 'scene' does not exist \(did you mean scenes\?\); there are file",
         ),
         ({"encoder": {"dims": 3}}, "encoder: unknown key dims"),
-        ({"encoder": {"batch": 30000, "pictures": 9}}, "encoder.batch: 30000 is more than pictures, 9; lower it"),
+        ({"encoder": {"batch": 30000, "images": 9}}, "encoder.batch: 30000 is more than images, 9; lower it"),
         ({"llm": {"mine": {"kind": "hub"}}}, "llm.mine.model: missing"),
         ({"llm": {"mine": {"model": "x"}}}, "llm.mine: missing key kind"),
         ({"llm": {"base": {"size": {"heads": 7}}}}, "llm.base.size.heads: 7 does not divide hidden_size, 64"),

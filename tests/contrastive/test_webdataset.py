@@ -75,7 +75,7 @@ def test_pairs_are_read_where_they_lie(pairs, source):
         assert np.array_equal(pairs.image(row, 32), source[0][row])
 
 
-def test_a_wide_picture_is_scaled_by_its_shorter_side_and_cut_in_the_middle(tmp_path):
+def test_a_wide_image_is_scaled_by_its_shorter_side_and_cut_in_the_middle(tmp_path):
     pixels = np.zeros((40, 120, 3), np.uint8)
     pixels[:, 40:80] = 255
     with tarfile.open(tmp_path / "one.tar", "w") as archive:

@@ -10,22 +10,22 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 
-def picture(shade: int = 0, size: int = 8, kind: str = "PNG") -> bytes:
+def image(shade: int = 0, size: int = 8, kind: str = "PNG") -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (size, size), (shade % 256, shade // 256, 7)).save(buffer, kind)
     return buffer.getvalue()
 
 
-def pictures(folder: Path, names: list[str]) -> None:
+def images(folder: Path, names: list[str]) -> None:
     for shade, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(shade))
+        path.write_bytes(image(shade))
 
 
 def bunny(folder: Path, rows: int = 40) -> dict:
     """Bunny-pretrain: one JSON list; the caption is the second turn."""
-    pictures(folder / "pretrain/images", [f"{row:05d}.png" for row in range(rows)])
+    images(folder / "pretrain/images", [f"{row:05d}.png" for row in range(rows)])
     listed = [
         {
             "id": f"{row:09d}",
@@ -46,7 +46,7 @@ def bunny(folder: Path, rows: int = 40) -> dict:
 
 def densefusion(folder: Path, rows: int = 12) -> dict:
     """DenseFusion-1M: JSON lines of image_id, image_path, caption."""
-    pictures(folder / "images", [f"0/{row}.png" for row in range(rows)])
+    images(folder / "images", [f"0/{row}.png" for row in range(rows)])
     lines = [
         json.dumps({"image_id": row, "url": "none", "caption": f"A long story {row}.", "image_path": f"0/{row}.png"})
         for row in range(rows)
@@ -60,7 +60,7 @@ def densefusion(folder: Path, rows: int = 12) -> dict:
 
 def pubmedvision(folder: Path, rows: int = 10) -> dict:
     """PubMedVision: one JSON list; `image` is a list, sometimes of several."""
-    pictures(folder, [f"images/pmc_{row}.png" for row in range(rows)])
+    images(folder, [f"images/pmc_{row}.png" for row in range(rows)])
     listed = [
         {
             "id": f"PMC{row}",
@@ -73,13 +73,13 @@ def pubmedvision(folder: Path, rows: int = 10) -> dict:
     (folder / "PubMedVision_Alignment_VQA.json").write_text(json.dumps(listed))
     return {
         "path": str(folder), "format": "json", "files": ["PubMedVision_Alignment_VQA.json"],
-        "fields": {"id": "id", "short": "conversations.1.value", "image": "image"}, "skip": ["several_pictures"],
+        "fields": {"id": "id", "short": "conversations.1.value", "image": "image"}, "skip": ["several_images"],
     }  # fmt: skip
 
 
 def internvl(folder: Path) -> dict:
-    """InternVL-Chat-V1-2-SFT: a meta file that lists JSON-lines files and their folders of pictures."""
-    pictures(folder, ["data/coco/1.png", "data/coco/2.png", "data/dvqa/images/a.png"])
+    """InternVL-Chat-V1-2-SFT: a meta file that lists JSON-lines files and their folders of images."""
+    images(folder, ["data/coco/1.png", "data/coco/2.png", "data/dvqa/images/a.png"])
 
     def turns(*texts: str) -> list[dict]:
         return [{"from": ("human", "gpt")[n % 2], "value": text} for n, text in enumerate(texts)]
@@ -108,7 +108,7 @@ def internvl(folder: Path) -> dict:
     (folder / "meta.json").write_text(json.dumps(meta))
     return {
         "path": str(folder), "format": "meta", "files": ["meta.json"],
-        "fields": {"conversation": "conversations", "image": "image"}, "split_by": "image", "skip": ["no_picture"],
+        "fields": {"conversation": "conversations", "image": "image"}, "split_by": "image", "skip": ["no_image"],
     }  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def laion(folder: Path, shards: int = 2, rows: int = 5) -> dict:
         with tarfile.open(folder / f"{shard:05d}.tar", "w") as archive:
             for row in range(rows):
                 key = f"{shard:05d}{row:04d}"
-                content = {"jpg": picture(row, kind="JPEG"), "txt": f"alt text {key}".encode(),
+                content = {"jpg": image(row, kind="JPEG"), "txt": f"alt text {key}".encode(),
                            "json": json.dumps({"key": key, "url": "none"}).encode()}  # fmt: skip
                 for ending, data in content.items():
                     member = tarfile.TarInfo(f"{key}.{ending}")
@@ -132,12 +132,12 @@ def laion(folder: Path, shards: int = 2, rows: int = 5) -> dict:
 
 
 def parquet(folder: Path, rows: int = 6) -> dict:
-    """Parquet with pictures in the layout of `datasets.Image`."""
+    """Parquet with images in the layout of `datasets.Image`."""
     folder.mkdir(parents=True, exist_ok=True)
     table = {
         "key": list(range(rows)),
         "caption": [f"text {row}" for row in range(rows)],
-        "image": [{"bytes": picture(row), "path": None} for row in range(rows)],
+        "image": [{"bytes": image(row), "path": None} for row in range(rows)],
     }
     pq.write_table(pa.table(table), folder / "train-00000.parquet")
     return {

@@ -1,4 +1,4 @@
-"""The second domain as a corpus table, and the share of words that no picture shows."""
+"""The second domain as a corpus table, and the share of words that no image shows."""
 
 import pytest
 

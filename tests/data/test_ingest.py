@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from datasets_in_small import MAKERS, bunny, densefusion, internvl, laion, parquet, picture, pubmedvision
+from datasets_in_small import MAKERS, bunny, densefusion, image, internvl, laion, parquet, pubmedvision
 
 from revision.cli import app
 from revision.config import parse
@@ -42,11 +42,11 @@ def write(settings: dict, path: Path, count: int = 1000, share=(0, 1), at_most=T
             "internvl",
             {"id": "mix-000000000#0", "suite": "", "question": "What?", "answer": "A dog.", "image": "data/coco/1.png"},
         ),
-        ("laion", {"id": "000000000", "short": "alt text 000000000", "image": picture(0, kind="JPEG")}),
-        ("parquet", {"id": "0", "short": "text 0", "image": picture(0)}),
+        ("laion", {"id": "000000000", "short": "alt text 000000000", "image": image(0, kind="JPEG")}),
+        ("parquet", {"id": "0", "short": "text 0", "image": image(0)}),
     ],
 )
-def test_first_row_of_every_format_and_its_picture(tmp_path, name, first):
+def test_first_row_of_every_format_and_its_image(tmp_path, name, first):
     rows, _ = write(MAKERS[name](tmp_path / "set"), tmp_path / "t.parquet")
     assert rows[0] == first
     block = next(stream(tmp_path / "t.parquet", ("id", "image")))
@@ -56,9 +56,9 @@ def test_first_row_of_every_format_and_its_picture(tmp_path, name, first):
 
 def test_rows_and_what_is_left_out(tmp_path):
     rows, written = write(pubmedvision(tmp_path / "p"), tmp_path / "p.parquet")
-    assert len(rows) == 8 and written.skipped == {"several_pictures": 2}
+    assert len(rows) == 8 and written.skipped == {"several_images": 2}
     assert pq.read_schema(tmp_path / "p.parquet").metadata[b"revision.root"].decode() == str(tmp_path / "p")
-    assert pq.read_metadata(tmp_path / "p.parquet").metadata[b"revision.skipped"] == b"{'several_pictures': 2}"
+    assert pq.read_metadata(tmp_path / "p.parquet").metadata[b"revision.skipped"] == b"{'several_images': 2}"
     rows, written = write(internvl(tmp_path / "i"), tmp_path / "i.parquet")
     assert [(row["id"], row["question"], row["answer"]) for row in rows] == [
         ("mix-000000000#0", "What?", "A dog."),
@@ -66,7 +66,7 @@ def test_rows_and_what_is_left_out(tmp_path):
         ("mix-000000001", "Where?", "There."),
         ("dvqa-000000000", "How many?", "5"),
     ]
-    assert (written.rows, written.used, written.skipped) == (4, 3, {"no_picture": 1})
+    assert (written.rows, written.used, written.skipped) == (4, 3, {"no_image": 1})
     assert rows[-1]["image"] == "data/dvqa/images/a.png"
 
 
@@ -82,7 +82,7 @@ def test_parts_never_meet_and_together_are_everything(tmp_path):
         assert parts[name] == [one for one in everything if low <= share_of(one) < high] and len(parts[name]) > 8
 
 
-def test_rows_that_share_a_picture_stay_in_one_part(tmp_path):
+def test_rows_that_share_a_image_stay_in_one_part(tmp_path):
     settings = bunny(tmp_path / "bunny", rows=60)
     path = tmp_path / "bunny/pretrain/bunny_pretrain_laion_2m.json"
     rows = json.loads(path.read_text("utf-8"))
@@ -162,20 +162,20 @@ TURNS = [{"from": "human", "value": "Say."}, {"from": "gpt", "value": " <image>\
         ),
         ({"conversations": []}, JSON + r"no '1' on the way"),
         ({"conversations": TURNS}, JSON + r"short is empty; fill it or remove the row; or .*skip: \[empty_text\]"),
-        ({"image": None}, JSON + r"no picture; remove the row; or .*\[no_picture\]"),
+        ({"image": None}, JSON + r"no image; remove the row; or .*\[no_image\]"),
         (
             {"image": "../../../secret.png"},
             JSON + r"'pretrain/images/.*secret\.png' is not inside .*; correct the path",
         ),
         ({"image": "/etc/passwd"}, JSON + r"'/etc/passwd' is not inside"),
-        ({"image": "gone.png"}, JSON + r".*gone\.png does not exist; complete the pictures; or .*\[missing_picture\]"),
-        ({"image": ["00001.png", "00002.png"]}, JSON + r"2 pictures; one visual token shows one; or"),
+        ({"image": "gone.png"}, JSON + r".*gone\.png does not exist; complete the images; or .*\[missing_image\]"),
+        ({"image": ["00001.png", "00002.png"]}, JSON + r"2 images; one visual token shows one; or"),
         ({"image": 5}, JSON + r"image is int, not bytes or a path; correct `fields`"),
         ({"id": " "}, JSON + r"the id is empty"),
     ],
 )
 def test_a_bad_row_is_named_with_its_mend_and_nothing_is_written(tmp_path, change, said):
-    (tmp_path / "secret.png").write_bytes(picture())
+    (tmp_path / "secret.png").write_bytes(image())
     settings = replaced(bunny(tmp_path / "set"), 7, **change)
     with pytest.raises(DataError, match=said):
         write(settings, tmp_path / "t.parquet")
@@ -189,7 +189,7 @@ def test_a_bad_row_is_named_with_its_mend_and_nothing_is_written(tmp_path, chang
         (b"GIF89", r"00007\.png: not a readable image .*; replace the image or remove the row"),
     ],
 )
-def test_bad_pictures(tmp_path, content, said):
+def test_bad_images(tmp_path, content, said):
     settings = bunny(tmp_path / "set")
     (tmp_path / "set/pretrain/images/00007.png").write_bytes(content)
     with pytest.raises(DataError, match=JSON + ".*" + said):
@@ -197,7 +197,7 @@ def test_bad_pictures(tmp_path, content, said):
 
 
 @pytest.mark.parametrize("lenient", [False, True])
-def test_a_picture_cut_short_is_named_when_it_is_decoded(tmp_path, monkeypatch, lenient):
+def test_a_image_cut_short_is_named_when_it_is_decoded(tmp_path, monkeypatch, lenient):
     """Also where Pillow was told to accept it, as lmms-eval does when it is imported."""
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
     settings = bunny(tmp_path / "set")
@@ -216,7 +216,7 @@ def test_a_link_out_of_the_folder_is_refused_and_a_changed_table_too(tmp_path):
     settings = bunny(tmp_path / "set")
     write(settings, tmp_path / "t.parquet")
     outside = tmp_path / "secret.png"
-    outside.write_bytes(picture())
+    outside.write_bytes(image())
     place = tmp_path / "set/pretrain/images/00007.png"
     place.unlink()
     place.symlink_to(outside)
@@ -313,7 +313,7 @@ def test_bad_conversations(tmp_path, turns, said):
     ("change", "said"),
     [
         ({"format": "xml"}, r"format: 'xml' does not exist.*; there are hub, json, jsonl"),
-        ({"skip": ["bad"]}, r"skip.0: 'bad' does not exist; there are .*no_picture"),
+        ({"skip": ["bad"]}, r"skip.0: 'bad' does not exist; there are .*no_image"),
         ({"files": []}, "files: none named; give patterns"),
         ({"format": "hub"}, "revision: missing; the format hub needs a commit"),
         ({"fields": {"title": "x"}}, "unknown column title; there are id, image"),
@@ -357,7 +357,7 @@ def test_the_hub_is_asked_only_when_it_is_allowed(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", load)
     rows, _ = write(settings | {"fields": local["fields"]}, tmp_path / "t")
     assert asked == [("someone/set", "train", "0" * 40, True)]
-    assert rows[3] == {"id": "3", "short": "text 3", "image": picture(3)}
+    assert rows[3] == {"id": "3", "short": "text 3", "image": image(3)}
 
 
 def corpus(folder, source, *, count, out):
@@ -370,11 +370,11 @@ def corpus(folder, source, *, count, out):
     return CliRunner().invoke(app, words)
 
 
-def test_pictures_of_the_hub_come_as_they_are_and_its_errors_are_named(tmp_path, monkeypatch):
+def test_images_of_the_hub_come_as_they_are_and_its_errors_are_named(tmp_path, monkeypatch):
     import datasets
 
-    pictures = [picture(row) for row in range(3)]
-    held = {"id": [*"abc"], "caption": [*"xyz"], "image": [{"bytes": one, "path": None} for one in pictures]}
+    images = [image(row) for row in range(3)]
+    held = {"id": [*"abc"], "caption": [*"xyz"], "image": [{"bytes": one, "path": None} for one in images]}
     table = datasets.Dataset.from_dict(held).cast_column("image", datasets.Image())
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table.to_iterable_dataset())
@@ -382,7 +382,7 @@ def test_pictures_of_the_hub_come_as_they_are_and_its_errors_are_named(tmp_path,
     settings = {"path": "someone/set", "format": "hub", "revision": "0" * 40, "fields": fields}
     run = corpus(tmp_path, settings, count=3, out=tmp_path / "t")
     assert run.exit_code == 0 and f"streaming someone/set at {'0' * 40} from the Hugging Face hub" in run.stderr
-    assert [row["image"] for row in pq.read_table(tmp_path / "t").to_pylist()] == pictures
+    assert [row["image"] for row in pq.read_table(tmp_path / "t").to_pylist()] == images
 
     def refuse(*_, **__):
         raise ConnectionError("no route")
@@ -396,7 +396,7 @@ def test_the_command(tmp_path):
     settings = pubmedvision(tmp_path / "set")
     run = corpus(tmp_path, settings, count=5, out=tmp_path / "t")
     assert run.exit_code == 0, run.output
-    assert run.output.strip() == '5 rows from 5 of the source; left out: {"several_pictures": 1}'
+    assert run.output.strip() == '5 rows from 5 of the source; left out: {"several_images": 1}'
     run = corpus(tmp_path, settings, count=9, out="u")
     assert isinstance(run.exception, DataError) and "8 usable rows" in str(run.exception)
     run = CliRunner().invoke(app, ["corpus", "text", "--config", "nowhere.yaml", "--count", "9", "--out", "u"])

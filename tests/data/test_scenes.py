@@ -82,7 +82,7 @@ def test_scene_is_well_formed_and_frequencies_are_as_stated(domain):
     assert liked == pytest.approx(np.mean(expected), abs=0.06)
 
 
-def test_pictures_show_the_content():
+def test_images_show_the_content():
     scene = WORLD.scenes("paired", 0, 1)[0]
     image = np.asarray(WORLD.image(scene))
     assert image.shape == (32, 32, 3) and np.array_equal(WORLD.images([scene])[0], image)

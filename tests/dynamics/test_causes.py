@@ -13,7 +13,7 @@ from revision.dynamics.causes import CausesSettings, effects, held_out, points, 
 from revision.encoders import EncoderSettings
 from revision.errors import ConfigError, DataError
 
-BASE = {"dim": 16, "vision_width": 8, "text_width": 8, "pictures": 64, "batch": 16, "steps": 3}
+BASE = {"dim": 16, "vision_width": 8, "text_width": 8, "images": 64, "batch": 16, "steps": 3}
 STUDIES = [
     {"cause": "temperature", "points": [{"at": 0.03}, {"at": 0.3, "encoder": {"temperature": 0.3}}]},
     {"cause": "captions", "points": [{"at": "as it is"}, {"at": "no place", "world": {"short_place": 0.0}}]},

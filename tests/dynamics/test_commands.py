@@ -15,7 +15,7 @@ from revision.dynamics.causes import points
 from revision.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
-ENCODER = {"dim": 16, "vision_width": 8, "text_width": 8, "pictures": 64, "batch": 32, "steps": 10}
+ENCODER = {"dim": 16, "vision_width": 8, "text_width": 8, "images": 64, "batch": 32, "steps": 10}
 MONITOR = {"every": 2, "probe": 60, "gradient_batches": 1, "freeze_at": 2, "late_from": 6}
 CAUSES = {
     "probe": 40,

@@ -19,7 +19,7 @@ from revision.geometry.frame import Frame, fit_frame
 from revision.stats.claims import read_claims
 
 ROOT = Path(__file__).parents[2]
-ENCODER = EncoderSettings(dim=16, vision_width=8, text_width=8, pictures=160, batch=32, steps=16, peak_lr=5e-3)
+ENCODER = EncoderSettings(dim=16, vision_width=8, text_width=8, images=160, batch=32, steps=16, peak_lr=5e-3)
 MONITOR = MonitorSettings(every=2, probe=120, gradient_batches=2, freeze_at=4, late_from=10)
 FILES = ("series.csv", "summary.json", "manifest.json", "encoder/weights.safetensors", "encoder/manifest.json")
 

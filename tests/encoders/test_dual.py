@@ -17,7 +17,7 @@ from revision.io.files import digest
 
 WORLD = World()
 SMALL = EncoderSettings(
-    dim=32, vision_width=16, text_width=16, text_layers=1, pictures=256, steps=60, batch=32, temperature=0.05
+    dim=32, vision_width=16, text_width=16, text_layers=1, images=256, steps=60, batch=32, temperature=0.05
 )
 
 
@@ -68,8 +68,8 @@ def test_encoder_gives_unit_rows_of_its_dimension(trained):
     np.testing.assert_array_equal(images, encoder.encode_pixels(WORLD.images(scenes)))
 
 
-def test_pictures_of_another_size_are_named(trained):
-    with pytest.raises(DataError, match=r"pictures have shape \(8, 8, 3\), not \(\d+, \d+, 3\): resize them"):
+def test_images_of_another_size_are_named(trained):
+    with pytest.raises(DataError, match=r"images have shape \(8, 8, 3\), not \(\d+, \d+, 3\): resize them"):
         load_encoder(trained).encode_pixels(np.zeros((2, 8, 8, 3), np.uint8))
 
 
@@ -129,7 +129,7 @@ def test_infonce_against_its_formula():
     assert float(contrastive_loss(images, texts, 1 / 0.1)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_batches_visit_every_picture_once_an_epoch_with_the_stated_share_of_false_pairs(trained):
+def test_batches_visit_every_image_once_an_epoch_with_the_stated_share_of_false_pairs(trained):
     settings = EncoderSettings(**{**vars(SMALL), "false_pairs": 0.25, "long_share": 0.0})
     true = EncoderSettings(**{**vars(settings), "false_pairs": 0.0})
     encoder = load_encoder(trained)

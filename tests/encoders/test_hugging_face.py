@@ -101,7 +101,7 @@ def test_clap_hears_and_says_that_it_does_not_see(load, saved):
         encoder.encode_images(IMAGES)
 
 
-def test_rows_do_not_depend_on_the_batch_and_no_picture_is_no_row(load, saved, tmp_path):
+def test_rows_do_not_depend_on_the_batch_and_no_image_is_no_row(load, saved, tmp_path):
     three = load("clip")
     alone = np.concatenate([three.encode_texts([text]) for text in TEXTS])
     np.testing.assert_allclose(three.encode_texts(TEXTS), alone, atol=1e-5)

@@ -99,7 +99,7 @@ def test_sentence_transformers_gives_what_its_encode_gives(clip, tmp_path):
         load_encoder(describe(tmp_path / "bare.yaml", family="sentence_transformers", model=str(clip)))
 
 
-def test_a_sentence_model_that_is_none_or_reads_no_pictures_is_named(tmp_path):
+def test_a_sentence_model_that_is_none_or_reads_no_images_is_named(tmp_path):
     library = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 

@@ -50,7 +50,7 @@ def settings(tmp_path, monkeypatch):
     make_packages(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return HeadSettings(
-        dim=8, hidden=16, side=32, pictures=64, captions=2, steps=30, batch=32, vision_package="small_vision",
+        dim=8, hidden=16, side=32, images=64, captions=2, steps=30, batch=32, vision_package="small_vision",
         text_package="small_text",
     )  # fmt: skip
 
@@ -90,7 +90,7 @@ def test_the_towers_run_once_for_one_configuration(settings, tmp_path, monkeypat
 
 
 def test_false_pairs_are_the_share_that_is_asked_for():
-    settings = HeadSettings(pictures=40, batch=40, captions=1, long_share=0, false_pairs=0.25)
+    settings = HeadSettings(images=40, batch=40, captions=1, long_share=0, false_pairs=0.25)
     rows = np.arange(40, dtype=np.float16)[:, None]
     images, texts = FeatureBatches({"images": rows, "texts": np.stack([rows, -rows])}, settings, seed=0)(0)
     assert int((images != texts).sum()) == 10 and sorted(texts.flatten().tolist()) == list(range(40))
@@ -120,7 +120,7 @@ def test_other_towers_than_those_of_the_training_are_refused(settings, tmp_path)
 
 def test_heads_learn_what_the_features_share(tmp_path):
     settings = HeadSettings(
-        dim=8, hidden=32, pictures=64, captions=1, steps=400, batch=32, peak_lr=5e-3, long_share=0, false_pairs=0
+        dim=8, hidden=32, images=64, captions=1, steps=400, batch=32, peak_lr=5e-3, long_share=0, false_pairs=0
     )
     random = np.random.default_rng(0)
     images, texts = (random.standard_normal((64, size)).astype(np.float16) for size in (24, 16))

@@ -1,4 +1,4 @@
-"""A small world, encoder and model that stand in for the real ones: a picture's first pixel is its scene's number."""
+"""A small world, encoder and model that stand in for the real ones: a image's first pixel is its scene's number."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class FakeQuestion:
 
 
 class FakeWorld:
-    """Scene k of every suite is a plain picture whose red and green values spell k: suites share pictures."""
+    """Scene k of every suite is a plain image whose red and green values spell k: suites share images."""
 
     def __init__(self, extra: dict[str, str] | None = None) -> None:
         self.groups = {**SUITES, **(extra or {})}
@@ -49,7 +49,7 @@ class FakeWorld:
 
 
 class FakeEncoder:
-    """Writes the scene's number, read off the picture, into the first coordinate; notes the size of each batch."""
+    """Writes the scene's number, read off the image, into the first coordinate; notes the size of each batch."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -57,7 +57,7 @@ class FakeEncoder:
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
         self.batches.append(len(images))
         rows = np.zeros((len(images), 4), dtype=np.float32)
-        rows[:, 0] = [picture.getpixel((0, 0))[0] + 256 * picture.getpixel((0, 0))[1] for picture in images]
+        rows[:, 0] = [image.getpixel((0, 0))[0] + 256 * image.getpixel((0, 0))[1] for image in images]
         return rows
 
 

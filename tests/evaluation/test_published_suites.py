@@ -84,14 +84,14 @@ TRIED = ("mme", "mmstar", "mmmu_val", "logicvista", "crpe_relation", "pope", "ha
 
 
 class Shade:
-    """Writes the picture's red value into the first coordinate."""
+    """Writes the image's red value into the first coordinate."""
 
     def encode_images(self, images):
-        return np.array([[picture.getpixel((0, 0))[0], 0, 0, 0] for picture in images], dtype=np.float32)
+        return np.array([[image.getpixel((0, 0))[0], 0, 0, 0] for image in images], dtype=np.float32)
 
 
 class Says:
-    """Answers by the picture's number: right at odd numbers for one kind of question, always `yes` or `B`."""
+    """Answers by the image's number: right at odd numbers for one kind of question, always `yes` or `B`."""
 
     asked: ClassVar[list[tuple[str, int]]] = []
     projector = object()
@@ -145,7 +145,7 @@ def test_the_splits_are_the_papers():
         "mmmu_pro_standard": "test", "visulogic": "train", "logicvista": "test", "crpe_relation": "test",
         "pope": "test", "hallusion_bench_image": "image",
     }  # fmt: skip
-    assert [name for name, suite in SUITES.items() if suite.one_picture] == ["mmmu_val", "mmmu_pro_standard"]
+    assert [name for name, suite in SUITES.items() if suite.one_image] == ["mmmu_val", "mmmu_pro_standard"]
     assert any("validation" in pattern for pattern in SUITES["scienceqa_img"].files)
 
 
@@ -154,7 +154,7 @@ def test_real_tasks_score_as_their_own_code_does(scored):
     right = {name: answers[answers.suite == name].correct.tolist() for name in TRIED}
     assert right["pope"] == right["mme"] == [1, 0, 1, 0, 1, 0]
     assert right["mmstar"] == [0, 1, 0, 0, 0, 1] and right["crpe_relation"] == [0, 1, 0, 1, 0, 1]
-    assert right["mmmu_val"] == [0, 1, 1, 0, 1]  # question 2 has two pictures
+    assert right["mmmu_val"] == [0, 1, 1, 0, 1]  # question 2 has two images
     assert right["logicvista"] == [0] * 6 and right["hallusion_bench_image"] == [0, 1, 0, 1, 0, 1]
     assert answers.question.tolist()[:2] == ["mme-000000", "mme-000001"] and not answers.question.duplicated().any()
     assert set(answers[answers.suite == "pope"].prediction) == {"Yes"}

@@ -38,7 +38,7 @@ def test_answers_name_question_and_prediction_in_order(run):
     assert set(run.answers[run.answers.method == "blind"].prediction) == {"Yes."}
 
 
-def test_each_picture_is_encoded_once_over_suites_and_checkpoints(run):
+def test_each_image_is_encoded_once_over_suites_and_checkpoints(run):
     assert sum(run.encoder.batches) == COUNT
 
 
@@ -86,13 +86,13 @@ def test_settings_that_do_not_fit(tasks, tmp_path, change, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unreadable_picture_is_named_and_nothing_is_written(tasks, tmp_path):
+def test_unreadable_image_is_named_and_nothing_is_written(tasks, tmp_path):
     shutil.copytree(tasks, tmp_path / "tasks")
     path = tmp_path / "tasks" / "count.parquet"
     table = pq.read_table(path)
-    pictures = table["image"].to_pylist()
-    pictures[17]["bytes"] = pictures[17]["bytes"][:60]
-    column = pa.array(pictures, type=table.schema.field("image").type)
+    images = table["image"].to_pylist()
+    images[17]["bytes"] = images[17]["bytes"][:60]
+    column = pa.array(images, type=table.schema.field("image").type)
     pq.write_table(table.set_column(1, table.schema.field("image"), column), path)
     with pytest.raises(DataError, match=r"count\.parquet, row count-000017: not a readable image"):
         evaluate([Checkpoint("a", 0, "perfect")], tmp_path / "tasks", FakeEncoder(), tmp_path / "a")
@@ -135,20 +135,20 @@ def test_model_arguments(settings, message):
         ReVisionLmms("perfect", **settings)
 
 
-def test_only_one_picture_and_one_round_of_free_text_are_answered():
+def test_only_one_image_and_one_round_of_free_text_are_answered():
     from lmms_eval.api.instance import Instance
 
     from revision.evaluation.images import ImageEmbeddings
     from revision.evaluation.lmms_model import ReVisionLmms
 
     model = ReVisionLmms("perfect", images=ImageEmbeddings(FakeEncoder()))
-    model.task_dict = {"two": {"test": [{"pictures": FakeWorld().images([3, 4])}]}}
-    arguments = ("which count is it ?", {}, lambda doc: list(doc["pictures"]), 0, "two", "test")
+    model.task_dict = {"two": {"test": [{"images": FakeWorld().images([3, 4])}]}}
+    arguments = ("which count is it ?", {}, lambda doc: list(doc["images"]), 0, "two", "test")
     asked = Instance(
         request_type="generate_until", arguments=arguments, idx=0,
         metadata={"task": "two", "doc_id": 0, "repeats": 1},
     )  # fmt: skip
-    with pytest.raises(ConfigError, match="two 0: 2 pictures; the model reads exactly one: leave the question out"):
+    with pytest.raises(ConfigError, match="two 0: 2 images; the model reads exactly one: leave the question out"):
         model.generate_until([asked])
     for refused in (model.loglikelihood, model.generate_until_multi_round):
         with pytest.raises(NotImplementedError, match="generate_until tasks only"):
@@ -163,7 +163,7 @@ def test_sampling_is_refused(tasks, tmp_path):
         evaluate([Checkpoint("a", 0, tmp_path / "blind")], tmp_path / "tasks", None, tmp_path / "a", limit=1)
 
 
-def test_pictures_reach_the_encoder_in_batches_and_once():
+def test_images_reach_the_encoder_in_batches_and_once():
     from revision.evaluation.images import ImageEmbeddings
     from revision.evaluation.suites import suite_table
     from revision.evaluation.tasks.utils import doc_to_visual

@@ -16,7 +16,7 @@ from revision.evaluation.suites import COLUMNS, read_suites, write_tasks
 from revision.evaluation.tasks.utils import normalise, score
 
 
-def test_parquet_holds_questions_and_lossless_pictures(tasks):
+def test_parquet_holds_questions_and_lossless_images(tasks):
     table = pq.read_table(tasks / "count.parquet")
     assert tuple(table.column_names) == COLUMNS and table.num_rows == COUNT
     row = table.slice(5, 1).to_pylist()[0]
@@ -81,12 +81,12 @@ def png(size: tuple[int, int]) -> bytes:
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", png((8, 8))[:50], png((8, 8))[:-12]])
-def test_broken_pictures_name_their_row(content):
+def test_broken_images_name_their_row(content):
     with pytest.raises(DataError, match=r"x\.parquet, row 3: "):
         decode_image(content, "x.parquet, row 3")
 
 
-def test_truncated_pictures_are_refused_though_lmms_eval_accepts_them(monkeypatch):
+def test_truncated_images_are_refused_though_lmms_eval_accepts_them(monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
     rows = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The real world's suites: an oracle that knows every picture is always right, a constant answer is at chance."""
+"""The real world's suites: an oracle that knows every image is always right, a constant answer is at chance."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ COUNT = 24
 
 
 class Memory:
-    """Numbers the pictures that it sees by their content."""
+    """Numbers the images that it sees by their content."""
 
     def __init__(self):
-        self.pictures = {}
+        self.images = {}
 
     def encode_images(self, images):
-        numbers = [self.pictures.setdefault(picture.tobytes(), len(self.pictures)) for picture in images]
+        numbers = [self.images.setdefault(image.tobytes(), len(self.images)) for image in images]
         return np.array(numbers, dtype=np.float32)[:, None]
 
 

@@ -29,8 +29,8 @@ PRETRAIN = (
     f"--validation-captions text.parquet {LOOP} --out out"
 )
 FINETUNE = (
-    "finetune --start model --embeddings pictures --instructions instruct.parquet --validation-embeddings pictures "
-    f"--validation-instructions instruct.parquet {LOOP} --out out"
+    "finetune --start model --embeddings instruct_images --instructions instruct.parquet "
+    f"--validation-embeddings instruct_images --validation-instructions instruct.parquet {LOOP} --out out"
 )
 EVALUATE = "evaluate --config evaluate.yaml --tasks tasks --encoder encoder --answers answers.parquet"
 PROJECTOR, WEIGHTS, STATE = "model/projector.safetensors", "model/llm/model.safetensors", "out.state.pt"
@@ -51,7 +51,7 @@ def whole(tmp_path_factory):
     world, rng, ids = World(), np.random.default_rng(0), [f"text-{row:09d}" for row in range(40)]
     for name, shift in (("texts", 1), ("images", -1)):
         write_embeddings(folder / name, ids, rng.standard_normal((40, 8)) + shift, shard_rows=16)
-    write_embeddings(folder / "pictures", [name.replace("text", "instruct") for name in ids], np.ones((40, 8)))
+    write_embeddings(folder / "instruct_images", [name.replace("text", "instruct") for name in ids], np.ones((40, 8)))
     write_corpus(world, "captions", "text", 40, folder / "text.parquet")
     write_corpus(world, "instructions", "instruct", 40, folder / "instruct.parquet")
     shape = EncoderSettings(dim=8, vision_width=16, text_width=16, text_layers=1)
@@ -157,9 +157,9 @@ FAULTS = {
         column("text.parquet", "id", lambda ids: ids[::-1]), PRETRAIN,
         "images: row 0 is 'text-000000000', the table has 'text-000000039'; embed this table again"),
     "a set of fewer rows": (
-        embeddings("pictures", lambda e: e[:3]), FINETUNE, "3 rows, but the table asks for 40; embed"),
+        embeddings("instruct_images", lambda e: e[:3]), FINETUNE, "3 rows, but the table asks for 40; embed"),
     "a set that the projector does not fit": (
-        embeddings("pictures", lambda e: e[:, :6]), FINETUNE, "dimension 6, the projector reads 8; embed with the"),
+        embeddings("instruct_images", lambda e: e[:, :6]), FINETUNE, "dimension 6, the projector reads 8; embed with the"),
     "a language model that is not there": (
         str, FINETUNE.replace("--start model", "--start m"), "m/llm: no language model.*run"),
     "weights that are truncated": (truncate(WEIGHTS), PRETRAIN, f"{WEIGHTS}: .* bytes where .*restore it"),

@@ -49,7 +49,7 @@ def test_common_share_is_the_variance_of_the_mean_score_over_the_mean_variance(p
 
 
 def test_a_shift_of_the_texts_makes_hubs():
-    """Three pictures at different angles to a direction: a shift along it ranks them alike for every text."""
+    """Three images at different angles to a direction: a shift along it ranks them alike for every text."""
     image = unit(np.array([[1.0, 0.0, 0.9], [0.0, 1.0, 0.5], [-1.0, -1.0, 0.0]]))
     text = unit(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-1.0, -1.0, 0.0]]))
     assert hits(image, text)[0].tolist() == [1, 1, 1]

@@ -50,7 +50,7 @@ def test_stage1_trains_the_projector_and_leaves_the_llm(world):
     assert history.validation_loss.iloc[-1] < 0.9 * history.validation_loss.iloc[0]
 
 
-def test_stage2_reads_the_picture_and_blind_cannot(world):
+def test_stage2_reads_the_image_and_blind_cannot(world):
     stage1(world)
     stage2(world)
     stage2(world, start="llm", embeddings=None, out=world / "blind")

@@ -48,7 +48,7 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, address):
-        """Load an address and wait until it is there with all its pictures."""
+        """Load an address and wait until it is there with all its images."""
         self.call("Page.navigate", url=address)
         deadline = time.monotonic() + 60
         while self.js("document.readyState") != "complete" or self.js("location.href") == "about:blank":

@@ -26,7 +26,7 @@ def run(folder, shards):
     scale = folder / "config/scales/tiny.yaml"
     config = yaml.safe_load(scale.read_text())
     config["data"] |= {"text": 1500, "reference": 1100}
-    config["encoder"] |= {"steps": 3, "pictures": 300}
+    config["encoder"] |= {"steps": 3, "images": 300}
     scale.write_text(yaml.safe_dump(config | {"embed": {"shards": shards}}))
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", target, "--config", "scale=tiny"],

@@ -127,7 +127,7 @@ def embed_command(
     force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Embed the pictures or the texts of a corpus table.
+    """Embed the images or the texts of a corpus table.
 
     Examples:
 

@@ -70,7 +70,7 @@ class Source(Settings):
     files: list[str] = Field(default_factory=list)
     images: str = "."
     split_by: str = ""
-    skip: list[Literal["no_picture", "several_pictures", "missing_picture", "empty_text"]] = Field(default_factory=list)
+    skip: list[Literal["no_image", "several_images", "missing_image", "empty_text"]] = Field(default_factory=list)
     revision: Annotated[str, Field(pattern="^([0-9a-f]{40})?$")] = ""
     subset: str = ""
     split: str = "train"

@@ -8,10 +8,10 @@ from revision.config.base import Count, Fraction, NonNegative, Positive, Setting
 from revision.config.world import WorldSettings
 
 
-def require_whole_batch(batch: int, pictures: int) -> None:
+def require_whole_batch(batch: int, images: int) -> None:
     """Raise ValueError if the training images do not fill one batch."""
-    if batch > pictures:
-        raise ValueError(f"batch: {batch} is more than pictures, {pictures}; lower it")
+    if batch > images:
+        raise ValueError(f"batch: {batch} is more than images, {images}; lower it")
 
 
 class EncoderSettings(Settings):
@@ -19,7 +19,7 @@ class EncoderSettings(Settings):
 
     `temperature` is that of InfoNCE, fixed unless `learn_temperature`. `false_pairs` is the share of web-like wrong
     captions in a batch, `long_share` that of batches with long captions, `scan_share` that of images from the second
-    domain. `pictures` are drawn once; each epoch gives each image another caption. `centred_start` takes the cone in
+    domain. `images` are drawn once; each epoch gives each image another caption. `centred_start` takes the cone in
     which each net starts out of the first weights (see `DualEncoder.centre`).
     """
 
@@ -29,7 +29,7 @@ class EncoderSettings(Settings):
     text_width: Count = 64
     text_layers: Count = 2
     max_words: Count = 80
-    pictures: Count = 40000
+    images: Count = 40000
     steps: Count = 1500
     batch: Count = 256
     peak_lr: Positive = 2e-3
@@ -44,14 +44,14 @@ class EncoderSettings(Settings):
 
     @model_validator(mode="after")
     def _enough_images(self) -> Self:
-        require_whole_batch(self.batch, self.pictures)
+        require_whole_batch(self.batch, self.images)
         return self
 
 
 class HeadSettings(Settings):
     """Shape and training of two heads on frozen towers; words as in `EncoderSettings`.
 
-    Images are scaled to `side` pixels. Each of the `pictures` has `captions` short captions and a long one.
+    Images are scaled to `side` pixels. Each of the `images` has `captions` short captions and a long one.
     """
 
     kind: Literal["pretrained_heads"] = "pretrained_heads"
@@ -59,7 +59,7 @@ class HeadSettings(Settings):
     hidden: Count = 512
     side: Count = 128
     max_tokens: Count = 96
-    pictures: Count = 12000
+    images: Count = 12000
     captions: Count = 2
     steps: Count = 1500
     batch: Count = 256
@@ -74,7 +74,7 @@ class HeadSettings(Settings):
 
     @model_validator(mode="after")
     def _enough_images(self) -> Self:
-        require_whole_batch(self.batch, self.pictures)
+        require_whole_batch(self.batch, self.images)
         return self
 
 

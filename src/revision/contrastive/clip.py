@@ -75,7 +75,7 @@ class ClipEncoder(nn.Module):
         return torch.tensor([encoding.ids for encoding in self.tokenizer.encode_batch(texts)])
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """Unit rows [n, dim] of pictures uint8 [n, s, s, 3]."""
+        """Unit rows [n, dim] of images uint8 [n, s, s, 3]."""
         values = pixels.to(self.log_scale.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         return functional.normalize(self.clip.get_image_features(pixel_values=values).pooler_output, dim=-1)
 
@@ -90,7 +90,7 @@ class ClipEncoder(nn.Module):
 
     @torch.no_grad()
     def encode_pixels(self, pixels: np.ndarray, batch: int = 512) -> np.ndarray:
-        """Embed pictures uint8 [n, s, s, 3], which may be memory-mapped: float32 [n, dim], unit rows."""
+        """Embed images uint8 [n, s, s, 3], which may be memory-mapped: float32 [n, dim], unit rows."""
         parts = (torch.from_numpy(np.array(pixels[i : i + batch])) for i in range(0, len(pixels), batch))
         return torch.cat([self.embed_pixels(part).cpu() for part in parts]).numpy()
 

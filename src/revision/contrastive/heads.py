@@ -1,4 +1,4 @@
-"""Training of contrastive heads on frozen towers, which see each picture and caption once; then only heads train."""
+"""Training of contrastive heads on frozen towers, which see each image and caption once; then only heads train."""
 
 import json
 from pathlib import Path
@@ -25,13 +25,13 @@ def pair_features(world: World, settings: HeadSettings, towers: Towers, cache: P
     The last variant is the long caption. They are kept at `cache`; one that other settings made is made again.
     """
     identity = {"world": world.settings.record(), "towers": towers.revision}
-    identity |= {name: getattr(settings, name) for name in ("pictures", "captions", "side", "max_tokens")}
+    identity |= {name: getattr(settings, name) for name in ("images", "captions", "side", "max_tokens")}
     key = json.dumps(identity, sort_keys=True)
     if cache.is_file():
         with np.load(cache) as stored:
             if str(stored["identity"]) == key:
                 return {name: stored[name] for name in ("images", "texts")}
-    scenes = world.scenes("encoder", 0, settings.pictures)
+    scenes = world.scenes("encoder", 0, settings.images)
     pixels = world.images(scenes)
     images = [
         towers.see([Image.fromarray(one) for one in pixels[start : start + BLOCK]]).numpy().astype(np.float16)
@@ -54,10 +54,10 @@ class FeatureBatches:
     def __init__(self, features: dict[str, np.ndarray], settings: HeadSettings, seed: int) -> None:
         self.images, self.texts = features["images"], features["texts"]
         self.settings, self.seed = settings, seed
-        self.per_epoch = settings.pictures // settings.batch
+        self.per_epoch = settings.images // settings.batch
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Features of pictures [batch, f] and of their captions [batch, h], a share of which are another picture's."""
+        """Features of images [batch, f] and of their captions [batch, h], a share of which are another image's."""
         epoch, place = divmod(step, self.per_epoch)
         size = self.settings.batch
         order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.images))

@@ -36,19 +36,19 @@ def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor | float) -> Te
 class Batches:
     """Training batches, each a pure function of its step.
 
-    The pictures are drawn once; an epoch visits each in an order of its own and gives it a caption of its own.
+    The images are drawn once; an epoch visits each in an order of its own and gives it a caption of its own.
     """
 
     def __init__(self, world: World, settings: EncoderSettings, model: DualEncoder, seed: int) -> None:
         self.world, self.settings, self.model, self.seed = world, settings, model, seed
-        scans = round(settings.pictures * settings.scan_share)
-        self.scenes = world.scenes("encoder", 0, settings.pictures - scans) + world.scenes("encoder", 0, scans, "scan")
+        scans = round(settings.images * settings.scan_share)
+        self.scenes = world.scenes("encoder", 0, settings.images - scans) + world.scenes("encoder", 0, scans, "scan")
         self.pixels = torch.from_numpy(world.images(self.scenes))
-        self.per_epoch = settings.pictures // settings.batch
+        self.per_epoch = settings.images // settings.batch
         self._order: tuple[int, np.ndarray] | None = None
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Pictures uint8 [batch, s, s, 3] and word numbers [batch, words] of a step."""
+        """Images uint8 [batch, s, s, 3] and word numbers [batch, words] of a step."""
         epoch, place = divmod(step, self.per_epoch)
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.scenes))
@@ -70,7 +70,7 @@ class Monitor(Protocol):
     """
 
     def __call__(self, step: int, model: Any, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
-        """Observe the model after `step` steps; `batches(step)` gives that step's pictures and words."""
+        """Observe the model after `step` steps; `batches(step)` gives that step's images and words."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def fit(
 ) -> None:
     """Train `model` (embed_pixels, embed_tokens, log_scale, save) on `batches` and save it, with a manifest.
 
-    `batches(step)` gives a step's pictures and words, a pure function of the step.
+    `batches(step)` gives a step's images and words, a pure function of the step.
     `settings` has steps, peak_lr, weight_decay and warmup_share; `identity` says what is trained, with its "seed".
     Of several processes (`revision.training.processes`) each takes `batches.share(rank, processes)`; the first alone
     observes and writes.

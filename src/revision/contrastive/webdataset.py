@@ -38,7 +38,7 @@ class ShardBatches:
         return replace(self, part=part, parts=parts)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Pictures uint8 [batch / parts, s, s, 3] and token numbers of a step."""
+        """Images uint8 [batch / parts, s, s, 3] and token numbers of a step."""
         epoch, place = divmod(step, len(self.rows) // self.settings.batch)
         order = np.random.default_rng((self.seed, epoch)).permutation(self.rows)
         first = place * self.settings.batch

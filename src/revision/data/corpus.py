@@ -1,7 +1,7 @@
 """Corpus tables on disk: Parquet with one row an example; the rest of the harness knows the world only through them.
 
 Columns by kind: captions (id, short, long, image), instructions (id, suite, question, answer, image) and reading
-(id, context, question, answer, short). `image` holds an encoded picture or, in tables of other people's data sets
+(id, context, question, answer, short). `image` holds an encoded image or, in tables of other people's data sets
 (revision.data.ingest), the path of one under the folder that the table's metadata name.
 """
 
@@ -22,7 +22,7 @@ from revision.errors import ConfigError, DataError
 from revision.io.files import atomic_file
 
 BLOCK = 4096
-ROOT = b"revision.root"  # metadata: the folder of the pictures whose paths the table holds
+ROOT = b"revision.root"  # metadata: the folder of the images whose paths the table holds
 KINDS = ("captions", "instructions", "reading")
 
 
@@ -109,7 +109,7 @@ def stream(
 ) -> Iterator[dict[str, list]]:
     """Blocks of at most `rows` rows as lists by column name; memory does not grow with the table.
 
-    `span` is the first row and the end of what is wanted; what lies outside is not read. Pictures are bytes or, where
+    `span` is the first row and the end of what is wanted; what lies outside is not read. Images are bytes or, where
     the table holds their paths, files for `decode_image`.
     """
     table = open_corpus(path, columns)

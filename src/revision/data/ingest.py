@@ -24,7 +24,7 @@ from revision.io.files import atomic_file
 
 TEXTS = ("short", "long", "question", "answer", "conversation")
 KNOWN = ("id", "image", *TEXTS)
-BYTES = 64 << 20  # pictures that wait for a block to be written
+BYTES = 64 << 20  # images that wait for a block to be written
 ASKS, ANSWERS = ("human", "user"), ("gpt", "assistant")
 MARK = "<image>"
 
@@ -168,19 +168,19 @@ def _key(source: Source, example: Example, identity: str) -> str:
 
 def _rows(source: Source, example: Example, identity: str) -> list[dict[str, Any]]:
     """The table's rows of one source row: one, or one an exchange of its conversation."""
-    picture = _picture(source, example) if "image" in source.fields else {}
+    image = _image(source, example) if "image" in source.fields else {}
     if "conversation" in source.fields:
         exchanges = _exchanges(example, _at(example, source.fields["conversation"]))
         names = [identity] if len(exchanges) == 1 else [f"{identity}#{turn}" for turn in range(len(exchanges))]
         return [
-            {"id": name, "suite": "", "question": question, "answer": answer, **picture}
+            {"id": name, "suite": "", "question": question, "answer": answer, **image}
             for name, (question, answer) in zip(names, exchanges, strict=True)
         ]
     row = {"id": identity}
     for column in ("short", "long", "question", "answer"):
         if column in source.fields:
             row[column] = _text(example, _at(example, source.fields[column]), column)
-    return [row | ({"suite": ""} if "question" in row else {}) | picture]
+    return [row | ({"suite": ""} if "question" in row else {}) | image]
 
 
 def _text(example: Example, value: Any, column: str) -> str:
@@ -203,18 +203,18 @@ def _exchanges(example: Example, turns: Any) -> list[tuple[str, str]]:
     return [(_text(example, a.get("value"), "question"), _text(example, b.get("value"), "answer")) for a, b in pairs]
 
 
-def _picture(source: Source, example: Example) -> dict[str, Any]:
+def _image(source: Source, example: Example) -> dict[str, Any]:
     """The column `image`: the bytes, or the path from the source's folder. Its header is read, so that it is one."""
     top = source.fields["image"].split(".")[0]
     value = _at(example, source.fields["image"]) if top in example.values else None
     if isinstance(value, list):
         if len(value) > 1:
-            raise _Skip("several_pictures", f"{example.where}: {len(value)} pictures; one visual token shows one")
+            raise _Skip("several_images", f"{example.where}: {len(value)} images; one visual token shows one")
         value = value[0] if value else None
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if not value:
-        raise _Skip("no_picture", f"{example.where}: no picture; remove the row")
+        raise _Skip("no_image", f"{example.where}: no image; remove the row")
     if isinstance(value, bytes):
         check_image(value, example.where)
         return {"image": value}
@@ -222,7 +222,7 @@ def _picture(source: Source, example: Example) -> dict[str, Any]:
         raise DataError(f"{example.where}: image is {type(value).__name__}, not bytes or a path; correct `fields`")
     found = inside(source.path, f"{example.folder}/{value}" if value[:1] != "/" else value, example.where)
     if not found.is_file():
-        raise _Skip("missing_picture", f"{example.where}: {found} does not exist; complete the pictures")
+        raise _Skip("missing_image", f"{example.where}: {found} does not exist; complete the images")
     check_image(found, f"{example.where}: {found}")
     return {"image": found.relative_to(source.path).as_posix()}
 

@@ -22,7 +22,7 @@ from revision.errors import DataError
 
 @dataclass(frozen=True)
 class Example:
-    """One row: its values, where it stands, a name for rows without an id, and the folder its picture's path is from.
+    """One row: its values, where it stands, a name for rows without an id, and the folder its image's path is from.
 
     `folder` is inside the source's.
     """

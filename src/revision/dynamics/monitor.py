@@ -22,7 +22,7 @@ PROBE = "probe"
 
 @dataclass(frozen=True)
 class Probe:
-    """Held-out pairs: pictures uint8 [n, s, s, 3] and their captions."""
+    """Held-out pairs: images uint8 [n, s, s, 3] and their captions."""
 
     pixels: Array
     captions: list[str]
@@ -34,7 +34,7 @@ class Probe:
         return cls(world.images(scenes), world.captions(scenes))
 
     def embed(self, model: Any) -> tuple[Array, Array]:
-        """Unit rows float32 [n, d] of the pictures and of their captions."""
+        """Unit rows float32 [n, d] of the images and of their captions."""
         return model.encode_pixels(self.pixels), model.encode_texts(self.captions)
 
 

@@ -69,7 +69,7 @@ def observe_shards(
     """`observe_training` on the pairs of webdataset shards.
 
     `settings.probe` pairs are held out. In a process group every process calls this; `out_dir` and the shards are
-    shared. Tokenizer and decoded probe pictures lie in `out_dir` until training has ended.
+    shared. Tokenizer and decoded probe images lie in `out_dir` until training has ended.
     """
     from tokenizers import Tokenizer
 
@@ -87,20 +87,20 @@ def observe_shards(
     pairs = ShardPairs(shards)
     rows, held_out = split(pairs, settings.probe, encoder.batch)
     name = f"{pairs.digest[:12]}-{settings.probe}-{encoder.image_size}-{encoder.vocabulary}"
-    vocabulary, pictures = out_dir / f"tokenizer-{name}.json", out_dir / f"probe-{name}.npy"
+    vocabulary, images = out_dir / f"tokenizer-{name}.json", out_dir / f"probe-{name}.npy"
     if team.is_main_process:
         if not vocabulary.is_file():
             with atomic_file(vocabulary) as temporary:
                 train_tokenizer(map(pairs.text, rows), encoder.vocabulary).save(str(temporary))
-        if not pictures.is_file():
-            _decode(pairs.image, held_out, encoder.image_size, threads, pictures)
+        if not images.is_file():
+            _decode(pairs.image, held_out, encoder.image_size, threads, images)
     team.wait_for_everyone()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = ClipEncoder(encoder, Tokenizer.from_file(str(vocabulary))).to(team.device)
     batches = ShardBatches(pairs, rows, encoder, model, seed, threads)
     captions = [pairs.text(row) for row in held_out] if team.is_main_process else []
-    monitor = GapMonitor(Probe(np.load(pictures, mmap_mode="r"), captions), settings)
+    monitor = GapMonitor(Probe(np.load(images, mmap_mode="r"), captions), settings)
     about = {"encoder": encoder.record(), "shards": pairs.digest, "pairs": len(rows)}
 
     def work() -> None:
@@ -113,7 +113,7 @@ def observe_shards(
     if team.is_main_process:
         write(out_dir, monitor, spent, about, seed)
         vocabulary.unlink()
-        pictures.unlink()
+        images.unlink()
 
 
 def write(out_dir: Path, monitor: GapMonitor, spent: dict[str, float], about: dict[str, Any], seed: int) -> None:

@@ -18,7 +18,7 @@ class ArraysSettings(Settings):
 
 
 class ReadyMade:
-    """Embeddings of pictures and texts that exist already. It can be compared; it cannot embed anything new."""
+    """Embeddings of images and texts that exist already. It can be compared; it cannot embed anything new."""
 
     Settings: ClassVar[type] = ArraysSettings
 

@@ -19,7 +19,7 @@ class Encoder(Protocol):
         ...
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        """Embed pictures: float32 [n, d], unit rows."""
+        """Embed images: float32 [n, d], unit rows."""
         ...
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:

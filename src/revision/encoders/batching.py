@@ -23,7 +23,7 @@ class ModelSettings(Settings):
 
     `model` is the model's id on the hub or a local folder; `revision` its commit (without one: the newest) or, for a
     local folder, the checksum of its files. `device` is auto or a torch device, `dtype` a key of DTYPES. `workers` is
-    the number of threads that prepare pictures.
+    the number of threads that prepare images.
     """
 
     model: str
@@ -56,7 +56,7 @@ class BatchEncoder(ABC):
 
     @abstractmethod
     def prepare_images(self, images: list[Image.Image]) -> Mapping[str, Tensor]:
-        """A batch of pictures (RGB) as the model's inputs."""
+        """A batch of images (RGB) as the model's inputs."""
 
     @abstractmethod
     def prepare_texts(self, texts: list[str]) -> Mapping[str, Tensor]:
@@ -64,7 +64,7 @@ class BatchEncoder(ABC):
 
     @abstractmethod
     def image_features(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Features [n, d] of prepared pictures."""
+        """Features [n, d] of prepared images."""
 
     @abstractmethod
     def text_features(self, inputs: dict[str, Tensor]) -> Tensor:
@@ -76,7 +76,7 @@ class BatchEncoder(ABC):
         return self._encode(["a"], self.prepare_texts, self.text_features).shape[1]
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        """Embed pictures: float32 [n, d], unit rows."""
+        """Embed images: float32 [n, d], unit rows."""
         workers = self.settings.workers
         return self._encode(images, lambda batch: self.prepare_images(as_rgb(batch)), self.image_features, workers)
 
@@ -116,5 +116,5 @@ class BatchEncoder(ABC):
 
 
 def as_rgb(images: list[Image.Image]) -> list[Image.Image]:
-    """Pictures in the colour mode that every processor takes."""
+    """Images in the colour mode that every processor takes."""
     return [image.convert("RGB") for image in images]

@@ -66,7 +66,7 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(HEAD, CLASSES)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pictures uint8 [n, s, s, 3] to features [n, FEATURES]: a 4 x 4 grid of the last 16-stride stage, where things
+        """Images uint8 [n, s, s, 3] to features [n, FEATURES]: a 4 x 4 grid of the last 16-stride stage, where things
         keep their place, and the pooled features of the last layer."""
         hidden = (pixels.permute(0, 3, 1, 2).float() - 127) / 128
         hidden = functional.relu6(self._bn0(self._conv_stem(hidden)))

@@ -1,4 +1,4 @@
-"""From a corpus table to embedding shards: pictures or texts of one column, a block at a time.
+"""From a corpus table to embedding shards: images or texts of one column, a block at a time.
 
 A thread decodes the next block while the encoder works on this one.
 """
@@ -33,10 +33,10 @@ def embed_corpus(
     part: tuple[int, int] | None = None,
     show_progress: bool = True,
 ) -> EmbeddingSet:
-    """Embed `column` of the corpus table (column "image": encoded pictures; any other: texts) into a set at `folder`.
+    """Embed `column` of the corpus table (column "image": encoded images; any other: texts) into a set at `folder`.
 
     With `part`, (i, n), the rows of the i-th of n parts alone, for `revision.embeddings.merge_sets`: parts begin where
-    blocks begin, so that together they are what one job writes. Raises DataError for a missing column or a picture
+    blocks begin, so that together they are what one job writes. Raises DataError for a missing column or a image
     that can't be read, naming file and row.
     """
     count = open_corpus(table, ("id", column)).metadata.num_rows
@@ -49,15 +49,15 @@ def embed_corpus(
     if part is not None:
         start, stop = span(count, *part)
         about[ROWS] = [start, stop, count]
-    pictures = column == IMAGE_COLUMN
-    encode = encoder.encode_images if pictures else encoder.encode_texts
+    is_image = column == IMAGE_COLUMN
+    encode = encoder.encode_images if is_image else encoder.encode_texts
 
     def decode(block: tuple[int, list[str], list[Any]]) -> tuple[list[str], list[Any]]:
         row, ids, items = block
         if None in items:
             empty = f"{table}: row {row + items.index(None)}: column {column} is empty"
             raise DataError(f"{empty}; fill it or remove the row")
-        if pictures:
+        if is_image:
             items = [decode_image(data, f"{table}: row {row + k}") for k, data in enumerate(items)]
         return ids, items
 

@@ -1,6 +1,6 @@
 """Dual encoders of transformers through one adapter: CLIP, SigLIP, SigLIP 2, ALIGN, BLIP-ITM, CLAP and their like.
 
-What differs between model classes is data, RECIPES. For audio-text models (CLAP) the sounds take the pictures' place:
+What differs between model classes is data, RECIPES. For audio-text models (CLAP) the sounds take the images' place:
 `encode_images` then takes waveforms, float arrays [samples] at `sampling_rate`.
 """
 
@@ -57,7 +57,7 @@ class HuggingFaceSettings(ModelSettings):
 
 
 class HuggingFaceEncoder(BatchEncoder):
-    """A dual encoder of transformers, pictures (or sounds) and texts. Satisfies `Encoder`."""
+    """A dual encoder of transformers, images (or sounds) and texts. Satisfies `Encoder`."""
 
     Settings = HuggingFaceSettings
 
@@ -93,13 +93,13 @@ class HuggingFaceEncoder(BatchEncoder):
         return self.processor.feature_extractor.sampling_rate
 
     def encode_images(self, images: list) -> np.ndarray:
-        """Embed pictures, or waveforms [samples] where the model hears: float32 [n, d], unit rows."""
+        """Embed images, or waveforms [samples] where the model hears: float32 [n, d], unit rows."""
         if not self.recipe.hears:
             return super().encode_images(images)
         if any(isinstance(one, Image.Image) for one in images):
             raise DataError(
                 f"encoder {self.name} hears and does not see: give waveforms, float arrays [samples] at "
-                f"{self.sampling_rate} Hz, where others take pictures"
+                f"{self.sampling_rate} Hz, where others take images"
             )
         return self._encode(images, self._prepare_sounds, self.image_features)
 

@@ -25,7 +25,7 @@ LOADER = "LLM2CLIP"
 
 
 class LLM2CLIPSettings(ModelSettings):
-    """`model` and `revision` are the vision checkpoint; `image_size` is the side of its pictures."""
+    """`model` and `revision` are the vision checkpoint; `image_size` is the side of its images."""
 
     text_model: Annotated[str, Field(min_length=1)]
     text_revision: str | None = None

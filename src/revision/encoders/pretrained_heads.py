@@ -44,7 +44,7 @@ def package_file(package: str, pattern: str) -> Path:
 
 
 class Towers:
-    """The frozen towers: pictures and texts to features."""
+    """The frozen towers: images and texts to features."""
 
     def __init__(self, settings: HeadSettings) -> None:
         self.settings = settings
@@ -68,7 +68,7 @@ class Towers:
 
     @torch.inference_mode()
     def see(self, images: list[Image.Image], batch: int = 64) -> Tensor:
-        """Features float32 [n, FEATURES] of pictures."""
+        """Features float32 [n, FEATURES] of images."""
         side = (self.settings.side, self.settings.side)
         parts = [torch.empty((0, FEATURES))]
         for start in range(0, len(images), batch):
@@ -111,7 +111,7 @@ class Heads(nn.Module):
         )
 
     def embed_pixels(self, features: Tensor) -> Tensor:
-        """Features of pictures [n, FEATURES] to unit rows [n, dim]."""
+        """Features of images [n, FEATURES] to unit rows [n, dim]."""
         return functional.normalize(self.vision(features.float()), dim=1)
 
     def embed_tokens(self, features: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class PretrainedEncoder:
 
     @torch.inference_mode()
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        """Embed pictures: float32 [n, dim], unit rows."""
+        """Embed images: float32 [n, dim], unit rows."""
         return self.heads.embed_pixels(self.towers.see(images)).numpy()
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""A small dual encoder for the built-in world: a convolutional net for pictures, another one for texts."""
+"""A small dual encoder for the built-in world: a convolutional net for images, another one for texts."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ REACH = 5
 
 
 class Vision(nn.Module):
-    """Pictures uint8 [n, s, s, 3] to vectors [n, dim]; three halvings of the side, positions kept by flattening."""
+    """Images uint8 [n, s, s, 3] to vectors [n, dim]; three halvings of the side, positions kept by flattening."""
 
     def __init__(self, image_size: int, width: int, dim: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class DualEncoder(nn.Module):
         return torch.tensor([row + [PADDING] * (longest - len(row)) for row in rows])
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """Unit rows [n, dim] of pictures uint8 [n, s, s, 3]."""
+        """Unit rows [n, dim] of images uint8 [n, s, s, 3]."""
         return functional.normalize(self.vision(pixels), dim=-1)
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
@@ -110,21 +110,21 @@ class DualEncoder(nn.Module):
 
     @torch.no_grad()
     def centre(self, pixels: Tensor, tokens: Tensor) -> None:
-        """Set the output biases so that each net's mean output on these pictures and words is zero: no cone."""
+        """Set the output biases so that each net's mean output on these images and words is zero: no cone."""
         self.vision.layers[-1].bias -= self.vision(pixels).mean(0)
         self.text.head[-1].bias -= self.text(tokens).mean(0)
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: np.ndarray, batch: int = 512) -> np.ndarray:
-        """Embed pictures uint8 [n, s, s, 3]: float32 [n, dim], unit rows."""
+        """Embed images uint8 [n, s, s, 3]: float32 [n, dim], unit rows."""
         size = self.image_size
         if pixels.shape[1:] != (size, size, 3):
-            raise DataError(f"pictures have shape {pixels.shape[1:]}, not {(size, size, 3)}: resize them")
+            raise DataError(f"images have shape {pixels.shape[1:]}, not {(size, size, 3)}: resize them")
         parts = [self.embed_pixels(torch.from_numpy(pixels[i : i + batch])) for i in range(0, len(pixels), batch)]
         return torch.cat(parts).numpy() if parts else np.empty((0, self.dim), np.float32)
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        """Embed pictures: float32 [n, dim], unit rows. Other sizes are scaled to the encoder's."""
+        """Embed images: float32 [n, dim], unit rows. Other sizes are scaled to the encoder's."""
         side = (self.image_size, self.image_size)
         scaled = (image if image.size == side else image.resize(side) for image in images)
         pixels = [np.asarray(image.convert("RGB")) for image in scaled]

@@ -14,7 +14,7 @@ LOADER = "sentence-transformers"
 
 
 class SentenceEncoder(BatchEncoder):
-    """A model of sentence-transformers that takes pictures and texts. Satisfies `Encoder`."""
+    """A model of sentence-transformers that takes images and texts. Satisfies `Encoder`."""
 
     Settings = ModelSettings
 

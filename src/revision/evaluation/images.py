@@ -12,9 +12,9 @@ from revision.encoders.base import Encoder
 
 
 class ImageEmbeddings:
-    """Embeddings by picture content, kept in memory and shared by all checkpoints of a run.
+    """Embeddings by image content, kept in memory and shared by all checkpoints of a run.
 
-    `encoder` is an encoder or the folder of one, which is loaded when the first picture comes.
+    `encoder` is an encoder or the folder of one, which is loaded when the first image comes.
     """
 
     def __init__(self, encoder: Encoder | str | Path, batch_size: int = 256) -> None:
@@ -30,22 +30,22 @@ class ImageEmbeddings:
     def __contains__(self, place: Hashable) -> bool:
         return place in self._row_of_place
 
-    def add(self, pictures: Iterable[tuple[Hashable, Image.Image]]) -> None:
-        """Embed the pictures whose content is new, and remember at which place each content stands."""
+    def add(self, images: Iterable[tuple[Hashable, Image.Image]]) -> None:
+        """Embed the images whose content is new, and remember at which place each content stands."""
         waiting: list[tuple[bytes, Image.Image]] = []
-        for place, picture in pictures:
-            shape = f"{picture.mode} {picture.size}".encode()
-            content = hashlib.blake2b(picture.tobytes(), key=shape, digest_size=16).digest()
+        for place, image in images:
+            shape = f"{image.mode} {image.size}".encode()
+            content = hashlib.blake2b(image.tobytes(), key=shape, digest_size=16).digest()
             if content not in self._row_of_content:
                 self._row_of_content[content] = len(self._rows) + len(waiting)
-                waiting.append((content, picture))
+                waiting.append((content, image))
             self._row_of_place[place] = self._row_of_content[content]
             if len(waiting) == self._batch_size:
                 self._encode(waiting)
         self._encode(waiting)
 
     def take(self, places: Sequence[Hashable]) -> torch.Tensor:
-        """Embeddings [n, d] float32 of the pictures at n places that were added before."""
+        """Embeddings [n, d] float32 of the images at n places that were added before."""
         return torch.from_numpy(np.stack([self._rows[self._row_of_place[place]] for place in places]))
 
     def _encode(self, waiting: list[tuple[bytes, Image.Image]]) -> None:

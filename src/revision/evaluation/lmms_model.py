@@ -14,7 +14,7 @@ NEW_TOKENS = 1024
 
 
 class ReVisionLmms(lmms):
-    """A checkpoint under lmms-eval. A question must have exactly one picture: it becomes the one visual token.
+    """A checkpoint under lmms-eval. A question must have exactly one image: it becomes the one visual token.
 
     `checkpoint` is the folder of a ReVisionModel and `encoder` the folder of the encoder whose embeddings it reads; a
     text-only model, one without a projector, needs none. `precision` bf16 loads the LLM in bfloat16;
@@ -54,7 +54,7 @@ class ReVisionLmms(lmms):
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """Answer every request greedily; batches are drawn from requests sorted by length."""
         if self.images is not None:
-            self.images.add(self._pictures(requests))
+            self.images.add(self._images(requests))
         answers = [""] * len(requests)
         order = sorted(range(len(requests)), key=lambda row: _length(requests[row]))
         for start in range(0, len(order), self.batch_size):
@@ -73,7 +73,7 @@ class ReVisionLmms(lmms):
         if self.images is not None:
             seen = self.images.take([_place(request) for request in requests])
             return self._model.generate(prompts, seen, max_new_tokens=new_tokens)
-        # Without pictures many questions are the same one: each is answered once.
+        # Without images many questions are the same one: each is answered once.
         different = list(dict.fromkeys(prompts))
         texts = self._model.generate(different, None, max_new_tokens=new_tokens)
         answer = dict(zip(different, texts, strict=True))
@@ -91,7 +91,7 @@ class ReVisionLmms(lmms):
         """Let the weights go once all answers are there; lmms-eval calls this before it scores."""
         self._model = None
 
-    def _pictures(self, requests: list[Instance]) -> Any:
+    def _images(self, requests: list[Instance]) -> Any:
         for request in requests:
             place = _place(request)
             if self.images is not None and place in self.images:
@@ -100,7 +100,7 @@ class ReVisionLmms(lmms):
             visuals = doc_to_visual(self.task_dict[task][split][doc_id])
             if len(visuals) != 1:
                 raise ConfigError(
-                    f"{task} {doc_id}: {len(visuals)} pictures; the model reads exactly one: leave the question out"
+                    f"{task} {doc_id}: {len(visuals)} images; the model reads exactly one: leave the question out"
                 )
             yield place, visuals[0]
 

@@ -42,7 +42,7 @@ class PublishedSuite(Settings):
     published: str
     correct: Correct
     change: str = ""
-    one_picture: bool = False
+    one_image: bool = False
     files: list[str] = Field(default_factory=list)
     revision: str = ""
 
@@ -123,7 +123,7 @@ def write_published(suites: Sequence[PublishedSuite], folder: str | Path, data: 
     templates = files("revision.evaluation.tasks")
     with atomic_folder(folder) as temporary:
         for suite in suites:
-            changes = [name for name in (suite.change, "one_picture.yaml" if suite.one_picture else "") if name]
+            changes = [name for name in (suite.change, "one_image.yaml" if suite.one_image else "") if name]
             for name in changes:
                 (temporary / f"_{name.removesuffix('.yaml')}_yaml").write_bytes((templates / name).read_bytes())
             task = {
@@ -171,7 +171,7 @@ def listed(folder: str | Path, names: Sequence[str] | None = None) -> list[Publi
 
 
 def look_up(folder: str | Path, suite: str, questions: Sequence[str]) -> list[dict[str, Any]]:
-    """Text, true answer and picture (PNG bytes) of some questions of a suite, for people to look at."""
+    """Text, true answer and image (PNG bytes) of some questions of a suite, for people to look at."""
     from lmms_eval.tasks import TaskManager, get_task_dict
 
     manager = TaskManager(include_path=str(folder), include_defaults=False)

@@ -141,7 +141,7 @@ def _score(
     model.task_dict = {name: task.dataset for name, task in tasks.items()}
     # MMMU's scoring draws an option where an answer names none: from the same seed at every run.
     random.seed(checkpoint.seed)
-    # Scoring reads no pictures (process_with_media), needs no bootstrap, and one thread is faster than four here.
+    # Scoring reads no images (process_with_media), needs no bootstrap, and one thread is faster than four here.
     return lmms_evaluate(
         model,
         tasks,

@@ -96,15 +96,15 @@ def write_tasks(
 
 
 def suite_table(world: World, name: str, count: int) -> pa.Table:
-    """The first `count` questions of a suite: columns `COLUMNS`, pictures as PNG in the layout of `datasets.Image`."""
+    """The first `count` questions of a suite: columns `COLUMNS`, images as PNG in the layout of `datasets.Image`."""
     questions = world.suite(name, count)
     if not questions:
         raise DataError(f"suite {name}: no questions for count {count}; give a count of at least 1")
-    pictures = world.images([question.scene for question in questions])
+    images = world.images([question.scene for question in questions])
     rows = [
         {
             "id": f"{name}-{row:06d}",
-            "image": {"bytes": encode_image(Image.fromarray(pictures[row]), compress_level=6), "path": None},
+            "image": {"bytes": encode_image(Image.fromarray(images[row]), compress_level=6), "path": None},
             "question": question.question,
             "answer": question.answer,
             "suite": name,

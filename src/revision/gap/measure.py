@@ -125,7 +125,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Suite:
-    """All numbers of a run, and what the pictures need.
+    """All numbers of a run, and what the images need.
 
     `methods[name][metric]` is None where the metric needs pairs and there are none; "identity" is before alignment.
     `moved_images` holds the images of those aligners that move them too.
@@ -147,7 +147,7 @@ class Suite:
     plane: tuple[Array, Array] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain, JSON-ready values: everything but rows and curves of pictures."""
+        """Plain, JSON-ready values: everything but rows and curves of images."""
         drift = [
             {
                 "relative_residual": one.relative_residual,

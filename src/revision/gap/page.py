@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a `Suite`: table and pictures as data URIs, no script, no external request."""
+"""One self-contained HTML page of a `Suite`: table and images as data URIs, no script, no external request."""
 
 import base64
 import io
@@ -19,8 +19,8 @@ COLUMNS = 4
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as a data URI with its words."""
+class Image:
+    """A image as a data URI with its words."""
 
     title: str
     uri: str
@@ -55,8 +55,8 @@ def render(suite: Suite, title: str) -> str:
     """The page as HTML."""
     source = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    pictures = [_spectra(suite), _cosines(suite), _plane(suite), _trade(suite), _overlap(suite), _drift(suite)]
-    return template.render(title=title, suite=suite, rows=table(suite), notes=suite.notes, pictures=pictures) + "\n"
+    images = [_spectra(suite), _cosines(suite), _plane(suite), _trade(suite), _overlap(suite), _drift(suite)]
+    return template.render(title=title, suite=suite, rows=table(suite), notes=suite.notes, images=images) + "\n"
 
 
 def _uri(figure: Figure, kind: str = "svg") -> str:
@@ -78,7 +78,7 @@ def _axes(width: float = 8.0, height: float = 4.0) -> tuple[Figure, Any]:
     return figure, figure.subplots()
 
 
-def _spectra(suite: Suite) -> Picture:
+def _spectra(suite: Suite) -> Image:
     figure, axes = _axes()
     for name, side, colour in _with_images(suite):
         values = side.eigenvalues[side.eigenvalues > 0] / side.eigenvalues.sum()
@@ -86,7 +86,7 @@ def _spectra(suite: Suite) -> Picture:
     lowest = suite.images.eigenvalues[min(len(suite.images.rows), suite.dimension) - 2] / suite.images.eigenvalues.sum()
     axes.set(xlabel="rank", ylabel="share of the trace", ylim=(max(lowest, 1e-9) / 10, 1))
     axes.legend(fontsize=7, ncols=2)
-    return Picture(
+    return Image(
         "Covariance spectra (figure 4a)",
         _uri(figure),
         "Eigenvalues over their sum against rank, both logarithmic, for images, texts before and after each aligner.",
@@ -99,13 +99,13 @@ def _with_images(suite: Suite) -> list[tuple[str, Any, Any]]:
     return [("images", suite.images, "black"), *((name, side, colours[name]) for name, side in suite.sides.items())]
 
 
-def _cosines(suite: Suite) -> Picture:
+def _cosines(suite: Suite) -> Image:
     figure, axes = _axes()
     for name, side, colour in _with_images(suite):
         axes.plot(grid(len(side.density)), side.density, label=label(name), color=colour, lw=1.2)
     axes.set(xlabel="cosine of two rows of one set", ylabel="density", xlim=(-1, 1))
     axes.legend(fontsize=7, ncols=2)
-    return Picture(
+    return Image(
         "Pairwise cosines (figure 4b)",
         _uri(figure),
         "Density of the cosines within the image set and within the texts before and after each aligner.",
@@ -113,7 +113,7 @@ def _cosines(suite: Suite) -> Picture:
     )
 
 
-def _plane(suite: Suite) -> Picture:
+def _plane(suite: Suite) -> Image:
     count = len(suite.sides)
     lines = -(-count // COLUMNS)
     figure = Figure(figsize=(2.4 * min(count, COLUMNS), 2.4 * lines), layout="constrained")
@@ -130,7 +130,7 @@ def _plane(suite: Suite) -> Picture:
         panel.tick_params(labelsize=6)
     for panel in panels[count:]:
         panel.set_axis_off()
-    return Picture(
+    return Image(
         "Before and after (figure 5)",
         _uri(figure, "png"),
         "Images and texts in the plane of the two leading principal axes: before alignment, then for each aligner.",
@@ -138,7 +138,7 @@ def _plane(suite: Suite) -> Picture:
     )
 
 
-def _trade(suite: Suite) -> Picture:
+def _trade(suite: Suite) -> Image:
     figure, axes = _axes()
     bars = {"mixing_rate": "k-NN mixing rate", "neighbour_overlap": "k-NN overlap with the texts before"}
     if suite.paired:
@@ -150,7 +150,7 @@ def _trade(suite: Suite) -> Picture:
     axes.set_xticks(places, [label(name) for name in suite.methods], rotation=30, ha="right", fontsize=8)
     axes.set(ylim=(0, 1), ylabel="share")
     axes.legend(fontsize=7, ncols=len(bars), loc="lower center", bbox_to_anchor=(0.5, 1))
-    return Picture(
+    return Image(
         "What closing the gap brings and costs",
         _uri(figure),
         "Bars for each aligner: share of image neighbours, of neighbours kept, and recall at 1 if there are pairs.",
@@ -158,14 +158,14 @@ def _trade(suite: Suite) -> Picture:
     )
 
 
-def _overlap(suite: Suite) -> Picture:
+def _overlap(suite: Suite) -> Image:
     figure, axes = _axes(6, 3.2)
     sizes = list(suite.overlap_curve)
     axes.semilogx(sizes, list(suite.overlap_curve.values()), "o-", label="O_q, images and texts", color="black")
     axes.semilogx(sizes, [q / suite.dimension for q in sizes], "--", label="chance, q / d", color="grey")
     axes.set(xlabel="q", ylim=(0, 1.05))
     axes.legend(fontsize=8)
-    return Picture(
+    return Image(
         "Shared directions (follow-up paper)",
         _uri(figure),
         "Overlap of the top-q eigenvectors of images and texts before alignment against q, with the chance line q / d.",
@@ -173,14 +173,14 @@ def _overlap(suite: Suite) -> Picture:
     )
 
 
-def _drift(suite: Suite) -> Picture:
+def _drift(suite: Suite) -> Image:
     figure, axes = _axes(6, 3.2)
     at = [one.relative_residual for one in suite.drift]
     axes.loglog(at, [np.linalg.norm(one.predicted) for one in suite.drift], "--", label="predicted", color="grey")
     axes.loglog(at, [np.linalg.norm(one.measured) for one in suite.drift], "o-", label="measured", color="black")
     axes.set(xlabel="RMS residual over length of the mean", ylabel="drift")
     axes.legend(fontsize=8)
-    return Picture(
+    return Image(
         "Phantom drift (theorem B.14)",
         _uri(figure),
         "Drift of the mean direction under normalisation, predicted to second order and measured, by residual.",

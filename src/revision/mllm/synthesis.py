@@ -1,4 +1,4 @@
-"""Captions that no picture lies behind, written by a language model from the first words of others (Unicorn's corpus).
+"""Captions that no image lies behind, written by a language model from the first words of others (Unicorn's corpus).
 
 Unicorn (arXiv:2503.22655) lets a large language model write its captions from sparse text. Here the language model of
 the scale goes on from the first words of each unpaired caption: the details are what the model holds for likely.

@@ -1,4 +1,4 @@
-"""The built-in world: small pictures of coloured shapes, with captions, questions and a second domain."""
+"""The built-in world: small images of coloured shapes, with captions, questions and a second domain."""
 
 from revision.data.scenes.language import nonvisual_share
 from revision.data.scenes.scene import Object, Scene

@@ -1,4 +1,4 @@
-"""Pictures of scenes, drawn with Pillow from cached backgrounds and masks."""
+"""Images of scenes, drawn with Pillow from cached backgrounds and masks."""
 
 from functools import lru_cache
 from math import cos, pi, sin
@@ -71,8 +71,8 @@ def _background(domain: str, place: int, size: int) -> Image.Image:
 
 
 def draw(scene: Scene, size: int) -> Image.Image:
-    """Draw `scene` as an RGB picture of `size` x `size` pixels."""
-    picture = _background(scene.domain, scene.place, size).copy()
+    """Draw `scene` as an RGB image of `size` x `size` pixels."""
+    image = _background(scene.domain, scene.place, size).copy()
     paint = DOMAINS[scene.domain].paint
     half, jitter = size // 2, scene.key
     for thing in scene.objects:
@@ -81,13 +81,13 @@ def draw(scene: Scene, size: int) -> Image.Image:
         jitter, y = divmod(jitter, JITTER)
         row, column = divmod(thing.cell, 2)
         slack = (half - JITTER - mask.width) // 2
-        picture.paste(paint[thing.colour], (column * half + slack + x, row * half + slack + y), mask)
-    return picture
+        image.paste(paint[thing.colour], (column * half + slack + x, row * half + slack + y), mask)
+    return image
 
 
 def draw_all(scenes: list[Scene], size: int) -> np.ndarray:
     """Draw all scenes: uint8 [n, size, size, 3]."""
-    pictures = np.empty((len(scenes), size, size, 3), dtype=np.uint8)
+    images = np.empty((len(scenes), size, size, 3), dtype=np.uint8)
     for index, scene in enumerate(scenes):
-        pictures[index] = np.asarray(draw(scene, size))
-    return pictures
+        images[index] = np.asarray(draw(scene, size))
+    return images

@@ -67,7 +67,7 @@ def caption(scene: Scene, mentions: Mentions, draws: Draws) -> str:
 
 
 def nonvisual_share(text: str, domain: str = "general") -> float:
-    """Share of the words of a caption, full stops aside, that belong to phrases no picture can show (figure 11)."""
+    """Share of the words of a caption, full stops aside, that belong to phrases no image can show (figure 11)."""
     parts = text.split(" . ")
     words = [len(part.split()) for part in parts]
     phrases = DOMAINS[domain].phrases

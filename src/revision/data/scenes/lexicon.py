@@ -8,7 +8,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Domain:
-    """One domain: what its pictures can show, in words and in RGB.
+    """One domain: what its images can show, in words and in RGB.
 
     An attribute's value is its place in the tuple. `popularity[k]` weighs shape k; place p prefers the shapes p and
     p + 3 (modulo their number) by the factor `preference`, so that shapes have a frequency and a company, as objects

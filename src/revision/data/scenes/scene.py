@@ -1,4 +1,4 @@
-"""Scenes: what a picture shows, as small integers, and how they are drawn at random."""
+"""Scenes: what a image shows, as small integers, and how they are drawn at random."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Object(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a picture shows: a place and one to four objects in different cells, sorted by cell.
+    """What a image shows: a place and one to four objects in different cells, sorted by cell.
 
     `key` names this occurrence: it decides the pixel jitter and the wording of captions, not the content.
     """
@@ -42,7 +42,7 @@ class Scene:
     key: int
 
     def content(self) -> bytes:
-        """Everything the picture shows but its jitter; the splits are disjoint in it."""
+        """Everything the image shows but its jitter; the splits are disjoint in it."""
         return _content(self.domain, self.place, self.objects)
 
     def only(self, *, shape: int | None = None, colour: int | None = None) -> Object | None:

@@ -1,4 +1,4 @@
-"""The built-in world: scenes, pictures, captions and questions, all addressable by (seed, split, index)."""
+"""The built-in world: scenes, images, captions and questions, all addressable by (seed, split, index)."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def _known(what: str, name: str, existing: Any) -> str:
 
 
 class World:
-    """Scenes with pictures and texts. Stateless: the same settings and index give the same result in every process.
+    """Scenes with images and texts. Stateless: the same settings and index give the same result in every process.
 
     The splits never share a scene's content (place, objects, sizes, cells): each owns one bucket of fingerprints.
     """
@@ -53,11 +53,11 @@ class World:
         ]
 
     def image(self, scene: Scene) -> Image.Image:
-        """The scene's picture, RGB, image_size x image_size."""
+        """The scene's image, RGB, image_size x image_size."""
         return draw(scene, self.settings.image_size)
 
     def images(self, scenes: list[Scene]) -> np.ndarray:
-        """The scenes' pictures: uint8 [n, s, s, 3]."""
+        """The scenes' images: uint8 [n, s, s, 3]."""
         return draw_all(scenes, self.settings.image_size)
 
     def captions(self, scenes: list[Scene], kind: str = "short", variant: int = 0) -> list[str]:
@@ -74,7 +74,7 @@ class World:
         return SUITES[_known("suite", name, SUITES)].group
 
     def chance(self, name: str) -> float:
-        """Accuracy of a guess that knows the question and its possible answers but not the picture."""
+        """Accuracy of a guess that knows the question and its possible answers but not the image."""
         return 1 / SUITES[_known("suite", name, SUITES)].choices
 
     def suite(self, name: str, count: int, split: str = "evaluation") -> list[Question]:

@@ -1,4 +1,4 @@
-"""Functions that the task YAMLs name: picture, prompt, and scores of one question."""
+"""Functions that the task YAMLs name: image, prompt, and scores of one question."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ LETTER_PROMPT = "\nAnswer with the option's letter from the given choices direct
 
 
 def undecoded(docs: Any) -> Any:
-    """Leave the pictures of a `datasets.Dataset` as bytes: reading a row must not decode its picture."""
+    """Leave the images of a `datasets.Dataset` as bytes: reading a row must not decode its image."""
     import datasets
 
     return docs.cast_column("image", datasets.Image(decode=False))
 
 
 def doc_to_visual(doc: Mapping[str, Any]) -> list[Image.Image]:
-    """The one picture of a question, RGB. Raises DataError naming the question if it can't be decoded."""
+    """The one image of a question, RGB. Raises DataError naming the question if it can't be decoded."""
     return [decode_image(doc["image"]["bytes"] or b"", f"{doc['suite']}.parquet, row {doc['id']}")]
 
 
@@ -42,15 +42,15 @@ def score(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     return {"accuracy": float(normalise(results[0]) == normalise(doc["answer"]))}
 
 
-def one_picture(docs: Any) -> Any:
-    """Rows of a `datasets.Dataset` in MMMU's layout whose question and options name exactly one picture."""
+def one_image(docs: Any) -> Any:
+    """Rows of a `datasets.Dataset` in MMMU's layout whose question and options name exactly one image."""
     return docs.filter(
         lambda question, options: len(set(_PICTURE.findall(f"{question} {options}"))) == 1,
         input_columns=["question", "options"],
     )
 
 
-def picture(doc: Mapping[str, Any]) -> list[Image.Image]:
+def image(doc: Mapping[str, Any]) -> list[Image.Image]:
     """The column `image` of a question, RGB."""
     return [doc["image"].convert("RGB")]
 

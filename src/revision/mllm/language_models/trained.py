@@ -1,4 +1,4 @@
-"""A small Llama-architecture LLM, trained from scratch on text of the world: it knows no pictures."""
+"""A small Llama-architecture LLM, trained from scratch on text of the world: it knows no images."""
 
 import torch
 from tokenizers import Tokenizer
