@@ -159,7 +159,7 @@ FAULTS = {
     "a set of fewer rows": (
         embeddings("instruct_images", lambda e: e[:3]), FINETUNE, "3 rows, but the table asks for 40; embed"),
     "a set that the projector does not fit": (
-        embeddings("instruct_images", lambda e: e[:, :6]), FINETUNE, "dimension 6, the projector reads 8; embed with the"),
+        embeddings("instruct_images", lambda e: e[:, :6]), FINETUNE, "dimension 6, the projector reads 8"),
     "a language model that is not there": (
         str, FINETUNE.replace("--start model", "--start m"), "m/llm: no language model.*run"),
     "weights that are truncated": (truncate(WEIGHTS), PRETRAIN, f"{WEIGHTS}: .* bytes where .*restore it"),
