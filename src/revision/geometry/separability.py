@@ -1,0 +1,89 @@
+"""How far apart two sets lie: the gap relative to their spread, and whether a plane parts them."""
+
+import numpy as np
+
+from revision.embeddings.rows import Array, measured, same_dimension, same_shape, unit_rows
+from revision.errors import DataError
+from revision.geometry.neighbours import pair_cosine
+
+LEAST_ROWS = 4
+
+
+def relative_modality_gap(image: Array, text: Array) -> float:
+    """Distance of pairs relative to the distances within each set (RMG of Schrodi et al. 2024, arXiv:2404.07983).
+
+    With the distance D = (1 - cosine) / 2: D_pairs / (D_pairs + (D_image + D_text) / 2), where D_image and D_text are
+    means over all pairs of different rows of a set. This is the form of the authors' code; others divide by the
+    distances within the sets alone.
+
+    Parameters
+    ----------
+    image, text
+        Pairs image[i], text[i], [n, d] each with unit rows, n >= 2.
+
+    Returns
+    -------
+    float
+        Between 0 (identical pairs) and 1. Pairs as far apart as any two rows of a set give 0.5.
+
+    Raises
+    ------
+    DataError
+        Sets of different shape, fewer than two rows, rows that are not of unit length, or all rows equal.
+    """
+    count, _ = same_shape(image, text)
+    if count < 2:
+        raise DataError("separability: one pair has no distances within a set; give two or more")
+    pairs = (1 - float(pair_cosine(unit_rows(image, "image"), unit_rows(text, "text")).mean())) / 2
+    within = sum(_distance_within(rows) for rows in (image, text)) / 2
+    if pairs + within <= 0:
+        raise DataError("separability: all rows of both sets are equal, so there is no distance; check the encoder")
+    return pairs / (pairs + within)
+
+
+def _distance_within(rows: Array) -> float:
+    """Mean of (1 - cosine) / 2 over pairs of different rows: half the variance, without the rounding of a sum."""
+    moments = measured(rows)
+    return moments.trace * moments.count / (moments.count - 1) / 2
+
+
+def linear_separability(image: Array, text: Array, *, rows: int = 5000, seed: int = 0) -> float:
+    """Held-out accuracy of a logistic regression that tells images from texts.
+
+    As in Fill the Gap (arXiv:2505.03703). As many rows of each set are drawn, half of them to fit on. Coordinates are
+    standardised, so that the strength of the L2 penalty (scikit-learn's default) does not depend on their scale.
+
+    Parameters
+    ----------
+    image, text
+        Unpaired sets [n, d] and [m, d] with unit rows.
+    rows
+        At most this many rows of each set are drawn.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    float
+        0.5 where no plane parts the sets, 1 where one does.
+
+    Raises
+    ------
+    DataError
+        Sets of different dimension, rows that are not of unit length, or fewer than four rows in a set.
+    """
+    from sklearn.linear_model import LogisticRegression  # late: slow to import
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    same_dimension(image, text)
+    image, text = unit_rows(image, "image"), unit_rows(text, "text")
+    size = min(rows, len(image), len(text)) // 2 * 2
+    if size < LEAST_ROWS:
+        raise DataError(f"separability: {len(image)} images and {len(text)} texts; give {LEAST_ROWS} or more of each")
+    generator = np.random.default_rng(seed)
+    drawn = [part[generator.permutation(len(part))[:size]].astype(np.float64) for part in (image, text)]
+    fitted, held_out = (np.concatenate([part[half::2] for part in drawn]) for half in (0, 1))
+    labels = np.repeat([0, 1], size // 2)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(fitted, labels)
+    return float(model.score(held_out, labels))
