@@ -7,6 +7,7 @@ from revision.align.base import Aligner, Engine
 from revision.align.blockwise import BlockwiseCovariance
 from revision.align.c3 import C3, C3Centred
 from revision.align.gaussian_ot import GaussianOT
+from revision.align.i0t import I0T
 from revision.align.oracles import Procrustes, Ridge
 from revision.align.realign import ReAlign, ReAlignIterated
 from revision.align.serialization import load_aligner, save_aligner
@@ -22,6 +23,7 @@ ALIGNERS: dict[str, type[Aligner]] = {
         ReAlignIterated,
         C3,
         C3Centred,
+        I0T,
         BlockwiseCovariance,
         GaussianOT,
         AnisoAlign,
