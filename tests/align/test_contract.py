@@ -49,7 +49,7 @@ OF_IDENTITY = {"check_estimators_nan_inf": "its fit looks at no number"}
 def expected_to_fail(aligner):
     return (
         NOT_APPLICABLE
-        | (OF_NOISE if aligner.name in ("c3", "c3_centred") else {})
+        | (OF_NOISE if aligner.name in ("c3", "c3_centred", "capdec") else {})
         | (OF_IDENTITY if aligner.name == "identity" else {})
     )
 

@@ -6,6 +6,8 @@ from revision.align.aniso import AnisoAlign
 from revision.align.base import Aligner, Engine
 from revision.align.blockwise import BlockwiseCovariance
 from revision.align.c3 import C3, C3Centred
+from revision.align.capdec import CapDec
+from revision.align.decap import DeCap
 from revision.align.gaussian_ot import GaussianOT
 from revision.align.i0t import I0T
 from revision.align.oracles import Procrustes, Ridge
@@ -24,6 +26,8 @@ ALIGNERS: dict[str, type[Aligner]] = {
         C3,
         C3Centred,
         I0T,
+        CapDec,
+        DeCap,
         BlockwiseCovariance,
         GaussianOT,
         AnisoAlign,

@@ -10,12 +10,13 @@ from safetensors.numpy import load_file, save_file
 
 from revision.align.aniso import Polar
 from revision.align.base import Aligner, check_is_fitted
+from revision.align.decap import Memory
 from revision.align.transforms import Linear, Noise, Shift, pack, unpack
 from revision.errors import DataError
 from revision.io.files import atomic_folder, digest, write_json
 
 FORMAT = "revision-aligner-2"
-KINDS = {cls.kind: cls for cls in (Shift, Linear, Noise, Polar)}
+KINDS = {cls.kind: cls for cls in (Shift, Linear, Noise, Polar, Memory)}
 TENSORS, DESCRIPTION = "aligner.safetensors", "aligner.json"
 
 
