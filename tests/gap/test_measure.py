@@ -4,10 +4,14 @@ import re
 import numpy as np
 import pytest
 
-from revision.align import ALIGNERS, Aligner
+from revision.align import ALIGNERS, Aligner, make_aligner
 from revision.errors import ConfigError, DataError
 from revision.gap.measure import METRICS, SuiteSettings, run_suite
 from revision.gap.page import render, table
+from revision.geometry.ranking import mixed_modality_ndcg
+from revision.geometry.representations import linear_cka, mutual_knn
+from revision.geometry.separability import linear_separability, relative_modality_gap
+from revision.geometry.uniformity import alignment, uniformity
 
 REFERENCE = {"clip": (0.8514, 0.0014648), "convirt": (0.8231, 0.00029964)}
 
@@ -25,6 +29,7 @@ def test_real_arrays_go_through_the_whole_suite(real):
     if name == "clip":
         assert before["image_to_text_at_1"] == pytest.approx(0.552)
         assert after["image_to_text_at_1"] == pytest.approx(0.390)
+        assert round(before["relative_gap"], 3) == 0.591
     json.dumps(suite.to_dict(), allow_nan=False)
 
 
@@ -34,6 +39,25 @@ def test_suite_is_the_same_for_the_same_seed_and_measures_rows_it_did_not_fit_on
     assert runs[0]["counts"]["image_fitted"] == runs[0]["counts"]["image_measured"] == 200
     assert runs[0]["methods"]["identity"]["neighbour_overlap"] == 1
     assert runs[0]["methods"]["realign"]["gap"] < 0.3 * runs[0]["methods"]["identity"]["gap"]
+
+
+def test_measures_of_other_papers_are_those_of_their_modules(pairs):
+    image, text = pairs
+    suite = run_suite(image, text, ["i0t"], paired=True, settings=SuiteSettings(fit_share=1))
+    aligner = make_aligner("i0t").fit(text, image)
+    sets = {"identity": pairs, "i0t": (aligner.transform_target(image), aligner.transform(text))}
+    for name, (images, texts) in sets.items():
+        expected = {
+            "relative_gap": relative_modality_gap(images, texts),
+            "separability": linear_separability(images, texts),
+            "alignment": alignment(images, texts),
+            "uniformity": uniformity(texts),
+            "mixed_ndcg_at_10": mixed_modality_ndcg(images, texts),
+            "mutual_knn": mutual_knn(images, texts),
+            "cka": linear_cka(images, texts),
+        }
+        assert {metric: suite.methods[name][metric] for metric in expected} == pytest.approx(expected, abs=1e-5)
+    assert suite.image["uniformity"] == pytest.approx(uniformity(image), abs=1e-6)
 
 
 def test_unpaired_sets_get_every_metric_that_needs_no_pairs(pairs):

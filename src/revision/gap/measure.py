@@ -20,6 +20,9 @@ from revision.geometry.drift import Drift, drift_sweep
 from revision.geometry.frame import FRAME_ENERGY, Frame, frame_of
 from revision.geometry.gap import decompose
 from revision.geometry.neighbours import mixing_rate, neighbour_overlap, pair_cosine, retrieval
+from revision.geometry.ranking import mixed_modality_ndcg
+from revision.geometry.representations import linear_cka, mutual_knn
+from revision.geometry.separability import linear_separability, relative_modality_gap
 from revision.geometry.shape import residual, shape_discrepancy, spectral_correlation, subspace_overlap
 from revision.geometry.spectrum import (
     EFFECTIVE_ENERGY,
@@ -32,6 +35,7 @@ from revision.geometry.spectrum import (
     power_law,
     principal_axes,
 )
+from revision.geometry.uniformity import alignment, uniformity
 
 LEAST_ROWS = 32
 BEFORE = "identity"
@@ -75,6 +79,8 @@ METRICS: dict[str, Metric] = {
     "shape_discrepancy": Metric("covariance shape discrepancy G_S", "follow-up"),
     "spectral_correlation": Metric("spectral correlation", "follow-up"),
     "subspace_overlap": Metric("subspace overlap O_q", "follow-up"),
+    "separability": Metric("linear separability, held out", "arXiv:2505.03703"),
+    "uniformity": Metric("uniformity", "arXiv:2005.10242"),
     "text_to_image_at_1": Metric("text to image R@1", "retrieval", True),
     "text_to_image_at_5": Metric("text to image R@5", "retrieval", True),
     "text_to_image_at_10": Metric("text to image R@10", "retrieval", True),
@@ -91,6 +97,11 @@ METRICS: dict[str, Metric] = {
     "residual_anisotropy": Metric("residual anisotropy A_r", "follow-up", True),
     "residual_dimension_share": Metric("residual effective dimension / d", "follow-up", True),
     "residual_ratio": Metric("residual ratio", "follow-up", True),
+    "relative_gap": Metric("relative modality gap (RMG)", "arXiv:2404.07983", True),
+    "alignment": Metric("alignment of pairs", "arXiv:2005.10242", True),
+    "mixed_ndcg_at_10": Metric("mixed-modality NDCG@10", "arXiv:2507.19054", True),
+    "mutual_knn": Metric("mutual k-NN of images and texts", "arXiv:2405.07987", True),
+    "cka": Metric("linear CKA of images and texts", "arXiv:1905.00414", True),
 }
 
 
@@ -120,6 +131,7 @@ class Side:
             "effective_dimension": effective_dimension(self.eigenvalues),
             "condition": condition_number(self.eigenvalues),
             "effective_condition": effective_condition_number(self.eigenvalues),
+            "uniformity": uniformity(self.sample),
         }
 
 
@@ -186,9 +198,11 @@ def measure(
         "shape_discrepancy": shape_discrepancy(image.moments.covariance, text.moments.covariance),
         "spectral_correlation": spectral_correlation(image.eigenvalues, text.eigenvalues),
         "subspace_overlap": subspace_overlap(image.moments.covariance, text.moments.covariance, [q])[q],
+        "separability": linear_separability(image.sample, text.sample, seed=settings.seed),
     }
     if not paired:
         return values
+    values |= agreement(image, text, settings)
     recall = retrieval(image.sample, text.sample)
     for way in ("text_to_image", "image_to_text"):
         values |= {f"{way}_at_{k}": share for k, share in getattr(recall, way).items()}
@@ -203,6 +217,17 @@ def measure(
         "residual_anisotropy": left.anisotropy,
         "residual_dimension_share": left.effective_dimension / image.rows.shape[1],
         "residual_ratio": left.ratio,
+        "relative_gap": relative_modality_gap(image.rows, text.rows),
+        "alignment": alignment(image.rows, text.rows),
+        "mixed_ndcg_at_10": mixed_modality_ndcg(image.sample, text.sample),
+    }
+
+
+def agreement(image: Side, text: Side, settings: SuiteSettings) -> dict[str, float]:
+    """The metrics of pairs that need no common dimension."""
+    return {
+        "mutual_knn": mutual_knn(image.sample, text.sample, settings.overlap_k),
+        "cka": linear_cka(image.rows, text.rows),
     }
 
 
@@ -336,4 +361,10 @@ def _choices(settings: SuiteSettings, image: Side, text: Side, frame: Frame) -> 
         "subspace": f"q = {q}; chance gives q / d = {q / d:.3f}.",
         "coupling": f"Ridge at {RIDGE:g} of the mean eigenvalue; R^2 in sample, n = {len(text.rows)}, "
         f"r = {frame.rank}: chance alone gives about r / n.",
+        "relative gap": "D / (D + mean of the distances within both sets), D = (1 - cosine) / 2 of pairs.",
+        "separability": "Logistic regression; half of the rows to fit on, half to test on; chance gives 0.5.",
+        "uniformity": "t = 2; alignment is the mean squared distance of pairs.",
+        "mixed NDCG": "A text searches its image among all images and all other texts.",
+        "agreement": f"Mutual k-NN: k = {settings.overlap_k}, chance gives "
+        f"{settings.overlap_k / (len(text.sample) - 1):.3f}. CKA: debiased, chance gives 0.",
     }
