@@ -6,6 +6,7 @@ among ties is drawn evenly. Similarities are scanned in tiles; memory grows with
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from scipy.special import comb
 
@@ -32,6 +33,20 @@ class _Rivals:
         return 1 - comb(self.ties, left) / comb(self.ties + self.best, np.minimum(left, self.ties + self.best))
 
 
+@numba.njit(cache=True, nogil=True)
+def _count(tile, own, query_ids, corpus_ids, above, ties):
+    """Add the columns of tile [q, c] of another id whose values lie above own [q], or tie with it."""
+    for i in range(tile.shape[0]):
+        larger = 0
+        as_large = 0
+        for j in range(tile.shape[1]):
+            if query_ids[i] != corpus_ids[j]:
+                larger += tile[i, j] > own[i] + TIE
+                as_large += tile[i, j] >= own[i] - TIE
+        above[i] += larger
+        ties[i] += as_large - larger
+
+
 def _rivals(queries: Array, corpus: Array, own: Array, query_ids: Array, corpus_ids: Array) -> tuple[Array, Array]:
     """Numbers of corpus rows of another id above and at the similarity `own` [q], int64 [q] each."""
     above, ties = np.zeros(len(queries), np.int64), np.zeros(len(queries), np.int64)
@@ -41,10 +56,7 @@ def _rivals(queries: Array, corpus: Array, own: Array, query_ids: Array, corpus_
         for column in range(0, len(corpus), CORPUS):
             columns = slice(column, column + CORPUS)
             products = tile.multiply(queries[rows], corpus[columns])
-            products[query_ids[rows, None] == corpus_ids[None, columns]] = -2.0  # below every cosine
-            larger = np.count_nonzero(products > own[rows, None] + TIE, axis=1)
-            above[rows] += larger
-            ties[rows] += np.count_nonzero(products >= own[rows, None] - TIE, axis=1) - larger
+            _count(products, own[rows], query_ids[rows], corpus_ids[columns], above[rows], ties[rows])
     return above, ties
 
 
