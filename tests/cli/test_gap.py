@@ -89,3 +89,16 @@ def test_an_empty_set_is_refused(run, sets, tmp_path):
     write_embeddings(tmp_path / "none", [], np.empty((0, 8)))
     result = run("gap", "--image", sets / "image", "--text", tmp_path / "none")
     assert result.exit_code == 1 and "only 0 rows" in result.output
+
+
+def test_sets_of_other_dimensions_get_what_needs_no_common_space(run, sets, tmp_path):
+    text = np.load(sets / "text.npy")
+    np.save(tmp_path / "wide.npy", np.concatenate([text, text[:, :4] ** 2], axis=1))
+    words = "gap", "--image", sets / "image.npy", "--text", tmp_path / "wide.npy"
+    found = json.loads(run(*words, "--json").stdout)
+    assert found["methods"]["identity"]["cka"] > 0.1 and found["methods"]["identity"]["gap"] is None
+    assert "dimension 8 and texts 12" in found["notes"][1]
+    result = run(*words, "--html", tmp_path / "gap.html")
+    assert result.exit_code == 0 and "linear CKA" in result.stdout, result.output
+    refused = run(*words, "--aligner", "realign")
+    assert refused.exit_code == 1 and "dimensions differ, 8 against 12" in refused.output

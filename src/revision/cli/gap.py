@@ -67,7 +67,8 @@ def gap(
     Example: revision gap --image images/ --text texts/ --aligner all --html gap.html
     """
     from revision.embeddings import open_rows
-    from revision.gap.measure import SuiteSettings, run_suite
+    from revision.gap.across_dimensions import run_any_suite
+    from revision.gap.measure import SuiteSettings
     from revision.gap.page import render
     from revision.io.files import write_text
 
@@ -80,7 +81,7 @@ def gap(
         quiet = not sys.stderr.isatty()
         with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
             task = progress.add_task("reading", total=None)
-            suite = run_suite(
+            suite = run_any_suite(
                 images,
                 texts,
                 aligner or [],

@@ -18,7 +18,8 @@ def leaderboard(suites: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     takes away; `retrieval_cost` the recall that it loses. What needs pairs is missing where there are none.
     """
     rows = []
-    for encoder in sorted(suites, key=lambda name: suites[name]["methods"][BEFORE]["gap"]):
+    gaps = {name: suite["methods"][BEFORE]["gap"] for name, suite in suites.items()}
+    for encoder in sorted(suites, key=lambda name: (gaps[name] is None, gaps[name])):
         suite = suites[encoder]
         methods = {
             name: dict(suite["methods"][name]) for name in sorted(suite["methods"], key=lambda name: name != BEFORE)
@@ -28,7 +29,7 @@ def leaderboard(suites: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         before = methods[BEFORE]
         for values in methods.values():
             paired = values["recall"] is not None
-            values["gap_closed"] = 1 - values["gap"] / before["gap"]
+            values["gap_closed"] = None if before["gap"] is None else 1 - values["gap"] / before["gap"]
             values["retrieval_cost"] = before["recall"] - values["recall"] if paired else None
         sets = {"image": {"dimension": suite["dimension"]} | suite["image"]} | methods
         rows += [

@@ -156,7 +156,7 @@ class Suite:
     sides: dict[str, Side] = field(repr=False)
     images: Side = field(repr=False)
     moved_images: dict[str, Side] = field(repr=False)
-    plane: tuple[Array, Array] = field(repr=False)
+    plane: tuple[Array, Array] | None = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain, JSON-ready values: everything but rows and curves of images."""

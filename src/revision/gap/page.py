@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from revision.embeddings.rows import Array
 from revision.gap.measure import BEFORE, DRIFT_FACTORS, METRICS, Suite
 from revision.geometry.angles import grid
 
@@ -55,7 +56,9 @@ def render(suite: Suite, title: str) -> str:
     """The page as HTML."""
     source = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
-    images = [_spectra(suite), _cosines(suite), _plane(suite), _trade(suite), _overlap(suite), _drift(suite)]
+    images = [_spectra(suite), _cosines(suite)]
+    if suite.plane is not None:
+        images += [_plane(suite, suite.plane), _trade(suite), _overlap(suite), _drift(suite)]
     return template.render(title=title, suite=suite, rows=table(suite), notes=suite.notes, images=images) + "\n"
 
 
@@ -90,7 +93,7 @@ def _spectra(suite: Suite) -> Image:
         "Covariance spectra (figure 4a)",
         _uri(figure),
         "Eigenvalues over their sum against rank, both logarithmic, for images, texts before and after each aligner.",
-        suite.choices["power law"],
+        suite.choices.get("power law", ""),
     )
 
 
@@ -109,16 +112,16 @@ def _cosines(suite: Suite) -> Image:
         "Pairwise cosines (figure 4b)",
         _uri(figure),
         "Density of the cosines within the image set and within the texts before and after each aligner.",
-        suite.choices["cosines"],
+        suite.choices.get("cosines", ""),
     )
 
 
-def _plane(suite: Suite) -> Image:
+def _plane(suite: Suite, plane: tuple[Array, Array]) -> Image:
     count = len(suite.sides)
     lines = -(-count // COLUMNS)
     figure = Figure(figsize=(2.4 * min(count, COLUMNS), 2.4 * lines), layout="constrained")
     panels = figure.subplots(lines, min(count, COLUMNS), squeeze=False, sharex=True, sharey=True).ravel()
-    mean, axes = suite.plane
+    mean, axes = plane
 
     def points(rows: np.ndarray) -> np.ndarray:
         return ((rows[:PLANE_POINTS] - mean) @ axes).T
