@@ -102,3 +102,23 @@ def test_sets_of_other_dimensions_get_what_needs_no_common_space(run, sets, tmp_
     assert result.exit_code == 0 and "linear CKA" in result.stdout, result.output
     refused = run(*words, "--aligner", "realign")
     assert refused.exit_code == 1 and "dimensions differ, 8 against 12" in refused.output
+
+
+def test_captions_and_classes_from_files(run, sets, tmp_path):
+    image, text = (np.load(sets / f"{name}.npy") for name in ("image", "text"))
+    np.save(tmp_path / "captions.npy", np.concatenate([text, text[::-1] + 0.01]))
+    np.save(tmp_path / "image_of.npy", np.concatenate([np.arange(120), np.arange(120)[::-1]]))
+    np.save(tmp_path / "labels.npy", np.arange(120) % 4)
+    np.save(tmp_path / "prompts.npy", text[:8])
+    np.save(tmp_path / "class_of.npy", np.arange(8) % 4)
+    words = ["gap", "--image", sets / "image.npy", "--text", tmp_path / "captions.npy", "--json"]
+    words += ["--aligner", "realign", "--image-of", tmp_path / "image_of.npy"]
+    classes = [f"--{name.replace('_', '-')}={tmp_path / name}.npy" for name in ("labels", "prompts", "class_of")]
+    result = run(*words, *classes)
+    assert result.exit_code == 0, result.output
+    for values in json.loads(result.stdout)["methods"].values():
+        assert values["text_to_image_captions_at_10"] > 0.3 and 0 <= values["zero_shot_at_1"] <= 1
+        assert values["text_to_image_at_1"] is None
+    assert len(image) == 120 and "all three" in run(*words, classes[0]).output
+    np.save(tmp_path / "image_of.npy", np.zeros(240))
+    assert "image_of.npy: expected integers [n]" in run(*words).output

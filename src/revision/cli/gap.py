@@ -11,7 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from revision.cli.messages import reported
-from revision.errors import ConfigError
+from revision.errors import ConfigError, DataError
 
 LEAST_WIDTH, LABEL_WIDTH, CELL_WIDTH = 100, 50, 13
 
@@ -49,10 +49,31 @@ def pair_up(image: Any, text: Any, unpaired: bool) -> tuple[Any, Any, bool, str]
     return image, text.array()[place], True, "Paired by ids; the texts were put in the order of the images."
 
 
+def read_integers(path: Path | None) -> Any:
+    """A .npy file of integers [n], or None for None; DataError for anything else."""
+    import numpy as np
+
+    if path is None:
+        return None
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a .npy file of integers ({error}); write it with numpy.save") from error
+    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iu":
+        raise DataError(f"{path}: expected integers [n]; write them with numpy.save")
+    return values.astype(np.int64)
+
+
 def gap(
     image: Annotated[Path, typer.Option(help="Image embeddings: a folder of shards or a .npy file.")],
     text: Annotated[Path, typer.Option(help="Text embeddings, likewise.")],
     aligner: Annotated[list[str] | None, typer.Option(help="Aligner to measure; repeatable; or 'all'.")] = None,
+    image_of: Annotated[
+        Path | None, typer.Option(help="Several captions an image: .npy with the row of each text's image.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Zero-shot: .npy with the class of each image, from 0.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="Zero-shot: embeddings of the classes' prompts.")] = None,
+    class_of: Annotated[Path | None, typer.Option(help="Zero-shot: .npy with the class of each prompt.")] = None,
     unpaired: Annotated[bool, typer.Option("--unpaired", help="Row i of one set does not belong to row i.")] = False,
     rows: Annotated[int, typer.Option(min=64, help="At most this many rows of each set.")] = 100_000,
     sample: Annotated[int, typer.Option(min=32, help="Rows for neighbours, cosines and retrieval.")] = 10_000,
@@ -70,12 +91,19 @@ def gap(
     from revision.gap.across_dimensions import run_any_suite
     from revision.gap.measure import SuiteSettings
     from revision.gap.page import render
+    from revision.gap.tasks import Tasks, with_tasks
     from revision.io.files import write_text
 
     with reported(as_json):
         if html is not None and html.exists() and not force:
             raise ConfigError(f"{html}: exists already; pass --force to overwrite it, or name another file")
-        images, texts, paired, why = pair_up(open_rows(image), open_rows(text), unpaired)
+        tasks = Tasks(
+            image_of=read_integers(image_of),
+            labels=read_integers(labels),
+            prompts=None if prompts is None else open_rows(prompts),
+            class_of=read_integers(class_of),
+        )
+        images, texts, paired, why = pair_up(open_rows(image), open_rows(text), unpaired or image_of is not None)
         settings = SuiteSettings(seed=seed, rows=rows, sample=sample, fit_share=fit_share)
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
         quiet = not sys.stderr.isatty()
@@ -89,6 +117,9 @@ def gap(
                 settings=settings,
                 tell=lambda stage: progress.update(task, description=f"measuring: {stage}"),
             )
+            if any(file is not None for file in (image_of, labels, prompts, class_of)):
+                progress.update(task, description="measuring: tasks")
+                suite = with_tasks(suite, images, texts, tasks)
         suite.notes.insert(0, why)
         if as_json:
             typer.echo(json.dumps(suite.to_dict(), indent=2, sort_keys=True, allow_nan=False))

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from revision.embeddings.rows import Array
 from revision.gap.measure import BEFORE, DRIFT_FACTORS, METRICS, Suite
+from revision.gap.tasks import TASK_METRICS
 from revision.geometry.angles import grid
 
 PLANE_POINTS = 2000
@@ -48,7 +49,8 @@ def table(suite: Suite) -> list[dict[str, Any]]:
             "needs_pairs": metric.needs_pairs,
             "cells": [number(suite.image.get(name)), *(number(values[name]) for values in suite.methods.values())],
         }
-        for name, metric in METRICS.items()
+        for name, metric in (METRICS | TASK_METRICS).items()
+        if name in suite.methods[BEFORE]
     ]
 
 
