@@ -15,7 +15,6 @@ from revision.align.transforms import Noise, Transform
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, take, unit_rows
 from revision.errors import ConfigError, DataError
-from revision.geometry.neighbours import nearest_within
 
 
 def caption_spread(text: Array, image_of: Array) -> float:
@@ -100,6 +99,8 @@ class CapDec(Aligner):
         return float(noise)
 
     def _estimate(self, source: Rows) -> float:
+        from revision.geometry.neighbours import nearest_within  # late: it imports numba
+
         if self.sample < 2:
             raise ConfigError(f"{self.name}: sample must be at least 2, got {self.sample!r}")
         rows = np.unique(take(source, drawn_rows(source.count, self.sample, self.seed), "source"), axis=0)

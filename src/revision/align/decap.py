@@ -34,7 +34,9 @@ class DeCap(Aligner):
 
     DeCap trains its decoder on text embeddings as they are and projects images at inference, so here the
     target moves (`transform_target`) and no target statistics enter. Images lie within the cone of the texts, and what
-    no text says is lost. A fitted aligner holds the memory: `memory` x dimension float64 numbers.
+    no text says is lost. Measured on the texts of the memory itself, images find their own text in it, so numbers of
+    alignment and retrieval are too good: fit on other rows. A fitted aligner holds the memory: `memory` x dimension
+    float64 numbers.
 
     Parameters
     ----------
