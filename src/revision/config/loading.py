@@ -116,14 +116,10 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
         section = merged.get(key)
-        if _same_section(section, value):
-            value = merge(section, value)
-        merged[key] = value
+        if not isinstance(value, Mapping) or not isinstance(section, Mapping):
+            merged[key] = value
+        elif value.get("kind") in (None, section.get("kind")):
+            merged[key] = merge(section, value)
+        else:
+            merged[key] = value
     return merged
-
-
-def _same_section(section: Any, change: Any) -> bool:
-    """Whether both are mappings and `change` keeps the kind, if it has one."""
-    if not (isinstance(section, Mapping) and isinstance(change, Mapping)):
-        return False
-    return change.get("kind") in (None, section.get("kind"))
