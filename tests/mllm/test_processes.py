@@ -1,4 +1,4 @@
-"""Two real processes (gloo) train what one does: with parts of a batch, with sharded weights, and after a kill."""
+"""Two processes (gloo) give the result of one: with micro-batches, with sharded weights, and after a kill."""
 
 import contextlib
 import json
@@ -29,14 +29,14 @@ from revision.training.processes import share
 
 ROWS, WORDS = 90, ["red", "blue", "green", "white", "small", "what", "colour", "?"]
 LOOP = LoopSettings(epochs=1, batch_size=10, learning_rate=0.01, validate_every=3, checkpoint_every=2)
-# Sums in another order; AdamW divides small gradients by their own size, which makes differences grow.
+# Sums are in another order, and AdamW divides small gradients by their own size, which amplifies differences.
 CLOSE = {"rtol": 2e-3, "atol": 2e-5}
-BOUND = 300  # seconds until a run of seconds counts as one that hangs
+BOUND = 300  # seconds, far more than any of these runs takes
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Captions of one to four words, so that a mean over tokens is no mean over rows; an untrained LLM."""
+    """Captions of one to four words, so that means over tokens and over rows differ, and an untrained LLM."""
     folder = tmp_path_factory.mktemp("world")
     generator = np.random.default_rng(0)
     rows = generator.standard_normal((ROWS, 8)).astype(np.float32)
@@ -54,7 +54,7 @@ def world(tmp_path_factory):
 
 
 def stages(world, out, loop):
-    """Stage 1 and, from its checkpoint, Stage 2."""
+    """Train Stage 1 and, from its checkpoint, Stage 2."""
     held = (world / "e", world / "t.parquet")
     train_stage1(
         world / "llm", world / "e", world / "t.parquet", "short", held, loop, rows=None, seed=0, out=out / "s1"
@@ -63,7 +63,7 @@ def stages(world, out, loop):
 
 
 def process(rank, port, world, out, sharded):
-    """One of two processes, as a launcher starts them."""
+    """Run one of two processes as a launcher would."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
@@ -78,7 +78,7 @@ def process(rank, port, world, out, sharded):
 
 
 def fake_fsdp():
-    """Let accelerate use FSDP2 on the CPU: it knows how to, but offers FSDP on accelerators only."""
+    """Make accelerate use FSDP2 on the CPU, which works but is only offered on accelerators."""
     from accelerate import Accelerator, PartialState
     from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
@@ -104,14 +104,14 @@ class Killed(Exception):
 
 
 def resume_sharded(world, out):
-    """Stage 2 that dies after its second state and is started again."""
+    """Kill Stage 2 after its second stored state and start it again."""
     from revision.mllm import loop
 
-    real, seen = loop.share, []
+    real, calls = loop.share, []
 
-    def dying(*arguments):
-        seen.append(1)
-        if len(seen) == 6:
+    def share_until_killed(*arguments):
+        calls.append(1)
+        if len(calls) == 6:
             raise Killed
         return real(*arguments)
 
@@ -120,7 +120,7 @@ def resume_sharded(world, out):
         start = out / "sharded/s1"
         train_stage2(start, world / "e", world / "t.parquet", held, LOOP, share=1.0, seed=0, out=out / "again/s2")
 
-    loop.share = dying
+    loop.share = share_until_killed
     with contextlib.suppress(Killed):
         run()
     loop.share = real
@@ -189,7 +189,7 @@ def test_every_row_is_taken_once_and_weights_add_up(size, micro):
 
 @pytest.fixture(scope="module")
 def launched(world):
-    """Starts `revision pretrain` on two processes; the second value holds its result when nobody disturbs it."""
+    """A function that starts `revision pretrain` on two processes, and the result of an undisturbed run."""
     settings = {"epochs": 6, "batch_size": 6, "learning_rate": 0.01, "checkpoint_every": 5, "validate_every": 30}
     (world / "loop.json").write_text(json.dumps(settings))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
@@ -199,22 +199,22 @@ def launched(world):
                world / "loop.json", "--out"]  # fmt: skip
 
     def start(out):
-        said = out.with_suffix(".log").open("wb")
-        return subprocess.Popen([*map(str, command), str(out)], start_new_session=True, stderr=said)
+        log = out.with_suffix(".log").open("wb")
+        return subprocess.Popen([*map(str, command), str(out)], start_new_session=True, stderr=log)
 
     assert start(world / "whole").wait(BOUND) == 0
     return start, world / "whole"
 
 
-def one_of(launcher):
-    """The second of the processes that a launcher has started."""
+def second_process(launcher):
+    """Process id of rank 1 of a launcher."""
     children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    return next(int(one) for one in children if b"\0RANK=1\0" in Path(f"/proc/{one}/environ").read_bytes())
+    return next(int(child) for child in children if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", ["all", "one of two"])
-def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(killed, launched, tmp_path):
+def test_a_killed_launch_resumes_and_gives_the_same_files(killed, launched, tmp_path):
     start, whole = launched
     folder, state = tmp_path / "killed", tmp_path / "killed.state.pt"
     first = start(folder)
@@ -225,10 +225,10 @@ def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(killed, laun
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     else:
-        os.kill(one_of(first), signal.SIGKILL)
-        assert first.wait(BOUND) == 1, "the process that is left waits for the dead one"
-        said = folder.with_suffix(".log").read_text()
-        assert "Signal 9 (SIGKILL) received" in said and "rank      : 1" in said, said[-2000:]
+        os.kill(second_process(first), signal.SIGKILL)
+        assert first.wait(BOUND) == 1, "the remaining process waits for the killed one"
+        log = folder.with_suffix(".log").read_text()
+        assert "Signal 9 (SIGKILL) received" in log and "rank      : 1" in log, log[-2000:]
     kept = torch.load(state, weights_only=True)["step"]
     assert 0 < kept < 90 and not folder.exists()
     assert start(folder).wait(BOUND) == 0
@@ -236,7 +236,7 @@ def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(killed, laun
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_configurations_of_accelerate_are_what_accelerate_reads(monkeypatch):
+def test_accelerate_reads_our_configurations(monkeypatch):
     from accelerate.commands.config.config_args import load_config_from_file
     from accelerate.utils import FullyShardedDataParallelPlugin
 
@@ -255,17 +255,17 @@ def test_configurations_of_accelerate_are_what_accelerate_reads(monkeypatch):
 
 
 @pytest.mark.slow
-def test_launchers_stand_before_the_commands(tmp_path):
-    """The rules of both stages start what the configuration names."""
+def test_launchers_precede_the_commands(tmp_path):
+    """The rules of both stages start the launchers of the configuration."""
     root = Path(__file__).parents[2]
     for part in ("Snakefile", "workflow", "config"):
         (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tmp_path / part)
-    words = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
+    settings = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
     target = "results/tiny/work/stage2/revision/seed0"
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *words],
+        [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *settings],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
-    said = done.stdout + done.stderr
-    assert "torchrun --nproc-per-node 8 --no-python revision pretrain" in said, said[-2000:]
-    assert "accelerate launch revision finetune" in said
+    output = done.stdout + done.stderr
+    assert "torchrun --nproc-per-node 8 --no-python revision pretrain" in output, output[-2000:]
+    assert "accelerate launch revision finetune" in output
