@@ -141,21 +141,21 @@ def alone(world):
     return world / "one"
 
 
-def assert_same(found, expected, **close):
+def assert_same(actual, expected, **close):
     for stage in ("s1", "s2"):
-        histories = [pd.read_csv(folder / stage / "history.csv") for folder in (found, expected)]
+        histories = [pd.read_csv(folder / stage / "history.csv") for folder in (actual, expected)]
         assert histories[0].step.tolist() == histories[1].step.tolist() == [3, 6, 9]
         for column in ("loss", "validation_loss", "learning_rate"):
             np.testing.assert_allclose(histories[0][column], histories[1][column], rtol=1e-5)
         for name in ("projector.safetensors", "llm/model.safetensors"):
-            weights = [load_file(folder / stage / name) for folder in (found, expected)]
+            weights = [load_file(folder / stage / name) for folder in (actual, expected)]
             assert weights[0].keys() == weights[1].keys()
             for key, value in weights[1].items():
                 torch.testing.assert_close(weights[0][key], value, **close)
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does_with_and_without_parts(world, alone, tmp_path):
+def test_two_processes_match_one_with_and_without_micro_batches(world, alone, tmp_path):
     two(world, tmp_path, sharded=False)
     assert_same(tmp_path / "two", alone, **CLOSE)
     assert_same(tmp_path / "parts", alone, **CLOSE)
@@ -163,7 +163,7 @@ def test_two_processes_train_what_one_does_with_and_without_parts(world, alone, 
 
 
 @pytest.mark.slow
-def test_sharded_weights_train_the_same_and_resume(world, alone, tmp_path):
+def test_sharded_weights_match_one_process_and_resume(world, alone, tmp_path):
     two(world, tmp_path, sharded=True)
     assert_same(tmp_path / "sharded", alone, **CLOSE)
     for name in ("projector.safetensors", "llm/model.safetensors", "history.csv"):
@@ -171,13 +171,13 @@ def test_sharded_weights_train_the_same_and_resume(world, alone, tmp_path):
     assert not list(tmp_path.rglob("*.state*"))
 
 
-def test_parts_of_a_batch_change_neither_loss_nor_weights(world, alone, tmp_path):
+def test_micro_batches_change_neither_loss_nor_weights(world, alone, tmp_path):
     stages(world, tmp_path / "parts", LOOP.model_copy(update={"micro_batch_size": 3}))
     assert_same(tmp_path / "parts", alone, **CLOSE)
 
 
 @pytest.mark.parametrize(("size", "micro"), [(1, None), (2, None), (3, 2), (4, 1), (16, 4)])
-def test_every_row_is_taken_once_and_weights_add_up(size, micro):
+def test_every_row_is_in_one_part_and_weights_sum_to_1(size, micro):
     batch, targets = np.array([7, 3, 9, 1, 5, 8, 2]), np.arange(1, 11)
     parts = [share(batch, targets, micro, rank, size) for rank in range(size)]
     assert len({len(of_rank) for of_rank in parts}) == 1

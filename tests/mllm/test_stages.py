@@ -1,4 +1,4 @@
-"""Both stages on a toy task whose answer is in the embedding: Stage 1 trains only the projector, Stage 2 the LLM too."""
+"""Both stages on a toy task whose answer is in the embedding: what they train, their losses and their errors."""
 
 import numpy as np
 import pandas as pd
