@@ -36,16 +36,8 @@ def test_texts_continue_the_captions_in_their_vocabulary(made):
 
 
 def test_texts_depend_only_on_the_seed(made):
-    arguments = [
-        "synthesise",
-        made / "text.parquet",
-        "--llm",
-        made / "llm",
-        "--seed",
-        0,
-        "--out",
-        made / "again.parquet",
-    ]
+    options = ["--llm", made / "llm", "--seed", 0, "--out", made / "again.parquet"]
+    arguments = ["synthesise", made / "text.parquet", *options]
     assert CliRunner().invoke(app, list(map(str, arguments))).exit_code == 0
     synthesise(made / "text.parquet", made / "llm", made / "other.parquet", seed=1, rows=20)
     first, again, other = (pd.read_parquet(made / f"{name}.parquet").short for name in ("one", "again", "other"))
