@@ -108,12 +108,11 @@ class PublishedSuite(Settings):
         DataError
             If the task returned none of the metrics, or the value is neither 0 nor 1.
         """
+        where = f"suite {self.name}, question {sample['doc_id']}"
         metric = next((name for name in self.correct.metrics if name in sample), None)
         if metric is None:
             wanted = ", ".join(self.correct.metrics)
-            raise DataError(
-                f"suite {self.name}, question {sample['doc_id']}: the task gave no {wanted}; check `correct.metrics` of the suite"
-            )
+            raise DataError(f"{where}: the task gave no {wanted}; check `correct.metrics` of the suite")
         value = sample[metric]
         if self.correct.aggregate:
             with contextlib.redirect_stdout(io.StringIO()):  # MMMU's aggregation prints a table
@@ -121,9 +120,7 @@ class PublishedSuite(Settings):
         elif self.correct.key is not None:
             value = value[self.correct.key]
         if value not in (0, 1):
-            raise DataError(
-                f"suite {self.name}, question {sample['doc_id']}: {metric} is {value!r}, not 0 or 1; check `correct` of the suite"
-            )
+            raise DataError(f"{where}: {metric} is {value!r}, not 0 or 1; check `correct` of the suite")
         return int(value)
 
 

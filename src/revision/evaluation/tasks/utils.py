@@ -43,7 +43,7 @@ def score(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
 
 
 def one_image(docs: Any) -> Any:
-    """Select the rows of a `datasets.Dataset` in MMMU's layout whose question and options refer to exactly one image."""
+    """Select the rows of a `datasets.Dataset` in MMMU's layout whose question and options refer to one image."""
     return docs.filter(
         lambda question, options: len(set(_IMAGE.findall(f"{question} {options}"))) == 1,
         input_columns=["question", "options"],
