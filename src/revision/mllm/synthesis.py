@@ -64,7 +64,7 @@ def synthesise(
         by_length.setdefault(len(ids), []).append(row)
     texts = [""] * len(encoded)
     torch.manual_seed(seed)
-    generate: Any = model.generate  # transformers types it as a method of a bare module
+    generate: Any = model.generate
     for rows_of_length in by_length.values():
         for first in range(0, len(rows_of_length), BATCH):
             chosen = rows_of_length[first : first + BATCH]
