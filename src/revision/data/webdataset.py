@@ -180,7 +180,7 @@ class ShardPairs:
         return f"{self.shards[location.shard]}: pair at byte {location.image[0]}"
 
     def _read(self, shard: int, span: tuple[int, int]) -> bytes:
-        # One descriptor per read: threads and processes that share this object share no file position.
+        # Opened on each read: threads read at the same time, and no descriptor stays open.
         handle = os.open(self.shards[shard], os.O_RDONLY)
         try:
             return os.pread(handle, span[1], span[0])

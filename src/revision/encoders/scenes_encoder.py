@@ -46,7 +46,7 @@ class Vision(nn.Module):
 class Text(nn.Module):
     """Map token ids of shape (n, length), padded with 0, to vectors of shape (n, dim).
 
-    Residual convolutions over the words are followed by mean and maximum over them.
+    Residual convolutions over the words are followed by mean and maximum over the words.
     """
 
     def __init__(self, vocabulary_size: int, settings: EncoderSettings) -> None:

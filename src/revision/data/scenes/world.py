@@ -215,7 +215,7 @@ class World:
             for text in (text for group in groups for text in getattr(domain, group)):
                 words.update(text.split())
         for suite in SUITES.values():
-            # 64 draws of a question cover all words with near certainty; a test checks the vocabulary against texts.
+            # Questions add only a few words to those of the lexicon, so that 64 draws per suite contain all of them.
             for block in range(64):
                 arguments = suite.arguments(Draws("vocabulary", block))
                 words.update(suite.text(arguments).split(), *(answer.split() for answer in suite.answers(arguments)))
