@@ -1,4 +1,4 @@
-"""The verdict on every claim of the paper, read from the tables of this run."""
+"""The verdict on every claim of the paper (config/claims.yaml), from the tables of one run."""
 
 from figure_inputs import arguments
 from style import name_of, run, save_table
