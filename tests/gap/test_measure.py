@@ -6,7 +6,8 @@ import pytest
 
 from revision.align import ALIGNERS, Aligner
 from revision.errors import ConfigError, DataError
-from revision.gap.measure import METRICS, SuiteSettings, run_suite
+from revision.gap.measure import SuiteSettings, run_suite
+from revision.gap.metrics import METRICS
 from revision.gap.page import render, table
 
 REFERENCE = {"clip": (0.8514, 0.0014648), "convirt": (0.8231, 0.00029964)}
