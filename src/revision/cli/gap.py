@@ -86,7 +86,7 @@ def gap(
                 aligner or [],
                 paired=paired,
                 settings=settings,
-                tell=lambda stage: progress.update(task, description=f"measuring: {stage}"),
+                progress=lambda stage: progress.update(task, description=f"measuring: {stage}"),
             )
         suite.notes.insert(0, why)
         if as_json:
