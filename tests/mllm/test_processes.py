@@ -107,7 +107,7 @@ def resume_sharded(world, out):
     """Stage 2 that dies after its second state and is started again."""
     from revision.mllm import loop
 
-    real, seen = loop.share, []
+    real, seen = loop.local_parts, []
 
     def dying(*arguments):
         seen.append(1)
@@ -120,10 +120,10 @@ def resume_sharded(world, out):
         start = out / "sharded/s1"
         train_stage2(start, world / "e", world / "t.parquet", held, LOOP, share=1.0, seed=0, out=out / "again/s2")
 
-    loop.share = dying
+    loop.local_parts = dying
     with contextlib.suppress(Killed):
         run()
-    loop.share = real
+    loop.local_parts = real
     assert [path.name for path in (out / "again/s2.state").iterdir()] == ["step-000000004"]
     run()
 
