@@ -143,7 +143,7 @@ def _local(where: str, folder: Path, revision: str | None) -> Snapshot:
     committed = folder.parent.name == "snapshots" and is_pinned(folder.name)
     actual = folder.name if committed else checksum(folder)
     if revision is not None and is_pinned(revision) and revision != actual:
-        raise DataError(f"{where}: {folder} is {actual}, not the revision {revision}; correct the one or the other")
+        raise DataError(f"{where}: {folder} is {actual}, not the revision {revision}; correct one of them")
     return Snapshot(folder, actual)
 
 
