@@ -25,7 +25,7 @@ from revision.mllm.language_models.trained import LanguageModelSettings, new_llm
 from revision.mllm.loop import LoopSettings
 from revision.mllm.model import ReVisionModel
 from revision.mllm.train import train_stage1, train_stage2
-from revision.training.processes import share
+from revision.training.processes import local_parts
 
 ROWS, WORDS = 90, ["red", "blue", "green", "white", "small", "what", "colour", "?"]
 LOOP = LoopSettings(epochs=1, batch_size=10, learning_rate=0.01, validate_every=3, checkpoint_every=2)
@@ -107,7 +107,7 @@ def resume_sharded(world, out):
     """Kill Stage 2 after its second stored state and start it again."""
     from revision.mllm import loop
 
-    real, calls = loop.share, []
+    real, calls = loop.local_parts, []
 
     def share_until_killed(*arguments):
         calls.append(1)
@@ -120,10 +120,10 @@ def resume_sharded(world, out):
         start = out / "sharded/s1"
         train_stage2(start, world / "e", world / "t.parquet", held, LOOP, share=1.0, seed=0, out=out / "again/s2")
 
-    loop.share = share_until_killed
+    loop.local_parts = share_until_killed
     with contextlib.suppress(Killed):
         run()
-    loop.share = real
+    loop.local_parts = real
     assert [path.name for path in (out / "again/s2.state").iterdir()] == ["step-000000004"]
     run()
 
@@ -179,7 +179,7 @@ def test_micro_batches_change_neither_loss_nor_weights(world, alone, tmp_path):
 @pytest.mark.parametrize(("size", "micro"), [(1, None), (2, None), (3, 2), (4, 1), (16, 4)])
 def test_every_row_is_in_one_part_and_weights_sum_to_1(size, micro):
     batch, targets = np.array([7, 3, 9, 1, 5, 8, 2]), np.arange(1, 11)
-    parts = [share(batch, targets, micro, rank, size) for rank in range(size)]
+    parts = [local_parts(batch, targets, micro, rank, size) for rank in range(size)]
     assert len({len(of_rank) for of_rank in parts}) == 1
     assert sum(part.weight for of_rank in parts for part in of_rank) == pytest.approx(1)
     taken = np.concatenate([part.rows for of_rank in parts for part in of_rank if part.weight])

@@ -19,7 +19,7 @@ from revision.config.training import LoopSettings
 from revision.errors import ConfigError
 from revision.mllm.checkpoint import StateFiles, is_sharded
 from revision.mllm.prompts import batch_plan
-from revision.training.processes import Part, join, share
+from revision.training.processes import Part, join, local_parts
 from revision.training.schedule import learning_rate
 
 Batch = tuple[Tensor | None, ...]
@@ -116,7 +116,9 @@ def run_loop(
             rate = settings.learning_rate * learning_rate(step, steps, settings.warmup_ratio)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            parts = share(batches[step], targets, settings.micro_batch_size, team.process_index, team.num_processes)
+            parts = local_parts(
+                batches[step], targets, settings.micro_batch_size, team.process_index, team.num_processes
+            )
             loss = torch.stack([backward(part, part is parts[-1]) for part in parts]).sum()
             loss = accelerator.reduce(loss, "sum")
             accelerator.clip_grad_norm_(parameters, settings.clip_norm)
