@@ -60,6 +60,8 @@ lint: setup
 	ruff format --check .
 	mypy
 	codespell
+	snakefmt --check workflow
+	snakemake --lint --config scale=tiny
 
 # CUDA's libraries are left to torch: a CPU build of it needs none. "+cpu" and the like are dropped for the same reason.
 lock:

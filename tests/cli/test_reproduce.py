@@ -49,7 +49,8 @@ def toy(tmp_path):
     (tmp_path / "config/scales/toy.yaml").write_text("scale: toy")
     (tmp_path / "config/input").write_text("one\n")
     (tmp_path / "setting").write_text("first")
-    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow/Snakefile").write_text(SNAKEFILE)
     before(tmp_path, "a", "")
     before(tmp_path, "b", "")
     return tmp_path
@@ -114,7 +115,7 @@ def test_what_does_not_exist_is_named_in_one_line(toy, tmp_path_factory):
     scale = revision(toy, "reproduce", "--scale", "huge")
     assert scale.returncode == 1 and "'huge' does not exist; the scales are toy" in scale.stderr
     elsewhere = revision(tmp_path_factory.mktemp("empty"), "reproduce")
-    assert elsewhere.returncode == 1 and "no Snakefile here" in elsewhere.stderr
+    assert elsewhere.returncode == 1 and "no workflow/Snakefile here" in elsewhere.stderr
 
 
 def test_paths_are_left_to_snakemake_and_nothing_close_is_no_guess():
@@ -124,7 +125,7 @@ def test_paths_are_left_to_snakemake_and_nothing_close_is_no_guess():
 
 
 def test_what_snakemake_refuses_is_passed_on(toy):
-    (toy / "Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
+    (toy / "workflow/Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
     done = run(toy)
     assert done.returncode == 1 and "error: Snakemake refuses:" in done.stderr
     assert "Missing input files for rule one" in done.stderr and "nowhere.csv" in done.stderr

@@ -4,7 +4,6 @@ import functools
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from workflow_copy import copy_checkout
 
 from revision.cli import app
 
@@ -157,8 +157,7 @@ def test_the_readmes_own_embeddings_run_as_written(tmp_path):
 
 @pytest.mark.slow
 def test_the_ablation_of_the_tutorial_is_accepted_and_planned(tmp_path):
-    for part in ("Snakefile", "workflow", "config", "analysis"):
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, tmp_path / part)
+    copy_checkout(tmp_path)
     text = (ROOT / "docs/ablation.md").read_text(encoding="utf-8")
     path, settings = re.search(r"^```yaml (\S+)\n(.*?)^```$", text, re.M | re.S).groups()
     (tmp_path / path).write_text(settings, encoding="utf-8")

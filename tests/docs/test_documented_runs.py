@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from test_documented_commands import PAGES, ROOT, commands
 from typer.testing import CliRunner
+from workflow_copy import copy_checkout
 
 from revision.cli import app
 
@@ -69,9 +69,7 @@ def named_only(line):
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     """A checkout with the ablation of the docs, a run of `tiny` to clean up, and a data set for the cluster's page."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for part in ("Snakefile", "workflow", "config", "analysis"):
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
+    folder = copy_checkout(tmp_path_factory.mktemp("checkout"))
     (folder / "results/tiny/work").mkdir(parents=True)
     bunny(folder / "data/bunny", rows=1200)
     for page in ("ablation", "cluster"):
