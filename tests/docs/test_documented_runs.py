@@ -20,12 +20,13 @@ from datasets_in_small import bunny
 
 TUTORIALS = ("new-encoder.md", "new-aligner.md")  # test_tutorials.py runs all of their blocks
 TESTED = {  # lines, and the test that runs them
-    r"revision import (image|text).npy .*|revision gap --image image.npy .*|revision align text aligned .*": (
+    r"revision import (image|text).npy .*|revision gap --image image.npy .*|revision align text aligned .*"
+    r"|revision verify image text aligned": (
         "tests/docs/test_documented_commands.py",
         "test_the_readmes_own_embeddings_run_as_written",
     ),
     r"revision gap --aligner all": (
-        "tests/geometry/test_geometry_suite.py",
+        "tests/gap/test_measure.py",
         "test_unpaired_sets_get_every_metric_that_needs_no_pairs",
     ),
     r"revision reproduce table_noise --scale noise -n": (
@@ -42,6 +43,7 @@ TESTED = {  # lines, and the test that runs them
         "test_the_whole_graph_is_planned_for_slurm",
     ),
     r"mkdocs .*|make docs": ("tests/docs/test_documented_commands.py", "test_the_site_builds"),
+    r"make clean SCALE=tiny": ("tests/docs/test_documented_runs.py", "test_make_clean_removes_the_working_folder_alone"),
 }
 # Set-up, what takes hours, an account, or more disk than a test may have; their options are checked all the same.
 NOT_HERE = (
@@ -68,9 +70,8 @@ def named_only(line):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A checkout with the ablation of the docs, a run of `tiny` to clean up, and a data set for the cluster's page."""
+    """A checkout with the ablation of the docs and a data set for the cluster's page."""
     folder = copy_checkout(tmp_path_factory.mktemp("checkout"))
-    (folder / "results/tiny/work").mkdir(parents=True)
     bunny(folder / "data/bunny", rows=1200)
     for page in ("ablation", "cluster"):
         text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
@@ -105,6 +106,13 @@ def test_it_runs(checkout, line, monkeypatch):
     assert program == "revision", f"{line}: run it here, or name the test that does"
     done = CliRunner().invoke(app, [*words, "--help"] if named_only(line) else words, input="y\n")
     assert done.exit_code == 0, f"{done.output[-2000:]}\n{done.exception!r}"
+
+
+def test_make_clean_removes_the_working_folder_alone(tmp_path):
+    (tmp_path / "results/tiny/work/data").mkdir(parents=True)
+    (tmp_path / "results/tiny/report.html").touch()
+    subprocess.run(["make", "-f", ROOT / "Makefile", "clean", "SCALE=tiny"], cwd=tmp_path, check=True)
+    assert [path.name for path in (tmp_path / "results/tiny").iterdir()] == ["report.html"]
 
 
 def test_every_page_is_read():
