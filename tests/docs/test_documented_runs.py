@@ -43,7 +43,7 @@ TESTED = {  # lines, and the test that runs them
         "test_the_whole_graph_is_planned_for_slurm",
     ),
     r"mkdocs .*|make docs": ("tests/docs/test_documented_commands.py", "test_the_site_builds"),
-    r"make clean SCALE=tiny": ("tests/docs/test_documented_runs.py", "test_make_clean_removes_the_working_folder_alone"),
+    r"make clean SCALE=tiny": ("tests/docs/test_documented_runs.py", "test_make_clean_removes_the_working_folder"),
 }
 # Set-up, what takes hours, an account, or more disk than a test may have; their options are checked all the same.
 NOT_HERE = (
@@ -108,7 +108,7 @@ def test_it_runs(checkout, line, monkeypatch):
     assert done.exit_code == 0, f"{done.output[-2000:]}\n{done.exception!r}"
 
 
-def test_make_clean_removes_the_working_folder_alone(tmp_path):
+def test_make_clean_removes_the_working_folder(tmp_path):
     (tmp_path / "results/tiny/work/data").mkdir(parents=True)
     (tmp_path / "results/tiny/report.html").touch()
     subprocess.run(["make", "-f", ROOT / "Makefile", "clean", "SCALE=tiny"], cwd=tmp_path, check=True)
