@@ -155,7 +155,7 @@ def test_arrays_are_aligned_like_sets(sets):
     call("stats", sets / "texts", "--save", sets / "texts.npz")
     moments = ("--target", sets / "images", "--source-moments", sets / "texts.npz")
     refused = call("align", sets / "texts.npy", sets / "other", *moments, code=1).stderr
-    assert "moments are of an embedding set; leave them out for a .npy file" in refused
+    assert "moments belong to an embedding set; omit them for a .npy file" in refused
 
 
 def test_align_starts_without_the_large_libraries(sets):

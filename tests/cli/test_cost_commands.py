@@ -108,7 +108,7 @@ def test_packages_that_are_missing_are_listed(checkout, monkeypatch):
 
 
 def test_a_run_without_other_peoples_data_lacks_nothing(checkout):
-    assert run("preflight", "--scale", "laptop").output.strip() == "scale laptop: everything is here"
+    assert run("preflight", "--scale", "laptop").output.strip() == "scale laptop: nothing is missing"
 
 
 def test_a_source_of_the_hub_needs_the_hub_and_images_need_their_folder(checkout, monkeypatch):

@@ -51,7 +51,7 @@ def test_unpaired_where_asked_and_where_the_counts_differ(run, sets, tmp_path):
     asked = run("gap", "--image", sets / "image", "--text", sets / "text", "--unpaired", "--json")
     np.save(tmp_path / "few.npy", np.load(sets / "text.npy")[:100])
     fewer = run("gap", "--image", sets / "image.npy", "--text", tmp_path / "few.npy", "--json")
-    for result, why in ((asked, "Taken as unpaired, as asked."), (fewer, "Not paired: 120 images and 100 texts.")):
+    for result, why in ((asked, "Treated as unpaired (--unpaired)."), (fewer, "Not paired: 120 images and 100 texts.")):
         found = json.loads(result.stdout)
         assert not found["paired"] and found["notes"][0] == why
         assert found["methods"]["identity"]["text_to_image_at_1"] is None

@@ -127,7 +127,7 @@ def test_paths_are_left_to_snakemake_and_nothing_close_is_no_guess():
 def test_what_snakemake_refuses_is_passed_on(toy):
     (toy / "workflow/Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
     done = run(toy)
-    assert done.returncode == 1 and "error: Snakemake refuses:" in done.stderr
+    assert done.returncode == 1 and "error: Snakemake failed:" in done.stderr
     assert "Missing input files for rule one" in done.stderr and "nowhere.csv" in done.stderr
 
 
