@@ -45,7 +45,7 @@ TESTED = {  # lines, and the test that runs them
     r"mkdocs .*|make docs": ("tests/docs/test_documented_commands.py", "test_the_site_builds"),
     r"make clean SCALE=tiny": ("tests/docs/test_documented_runs.py", "test_make_clean_removes_the_working_folder"),
 }
-# Set-up, what takes hours, an account, or more disk than a test may have; their options are checked all the same.
+# Set-up, and what takes hours, an account or too much disk; only their options are checked.
 NOT_HERE = (
     r"pip install .*|make (test|coverage|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*"
     r"|HF_HUB_OFFLINE=0 .*|python benchmarks/.*"
@@ -83,8 +83,8 @@ def checkout(tmp_path_factory):
 def test_the_tests_that_are_named_exist():
     for path, name in TESTED.values():
         assert re.search(rf"^def {name}", (ROOT / path).read_text(encoding="utf-8"), re.M), (path, name)
-    found = [parameters.values[1] for parameters in commands()]
-    unused = [pattern for pattern in TESTED if not any(re.fullmatch(pattern, line) for line in found)]
+    documented = [parameters.values[1] for parameters in commands()]
+    unused = [pattern for pattern in TESTED if not any(re.fullmatch(pattern, line) for line in documented)]
     assert unused == [], "no page has these commands any more"
 
 

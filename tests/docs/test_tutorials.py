@@ -20,16 +20,16 @@ def blocks(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["new-encoder.md", "new-aligner.md"])
 def test_every_block_runs_as_written(name, tmp_path):
-    found = blocks(name)
-    assert [language for language, *_ in found].count("bash") >= 3
-    for _, file, text in found:
+    fenced = blocks(name)
+    assert [language for language, *_ in fenced].count("bash") >= 3
+    for _, file, text in fenced:
         if file:
             (tmp_path / file).write_text(text, encoding="utf-8")
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    for language, file, text in found:
+    for language, file, text in fenced:
         if file:
             continue
         assert language == "bash", f"{name}: a block of {language} without a file's name is never run"
@@ -40,10 +40,10 @@ def test_every_block_runs_as_written(name, tmp_path):
 
 def test_python_files_of_the_tutorials_are_run_and_yaml_files_read():
     for name in ("new-encoder.md", "new-aligner.md"):
-        found = blocks(name)
-        commands = "".join(text for language, _, text in found if language == "bash")
-        everything = "".join(text for *_, text in found)
-        for language, file, _ in found:
+        fenced = blocks(name)
+        commands = "".join(text for language, _, text in fenced if language == "bash")
+        everything = "".join(text for *_, text in fenced)
+        for language, file, _ in fenced:
             if language == "python":
                 assert f"python {file}" in commands or f"from {Path(file).stem} import" in everything, file
             elif file and file != "clip_from_the_hub.yaml":
