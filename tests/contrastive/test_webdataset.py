@@ -184,7 +184,7 @@ def test_two_processes_match_one(shards, uninterrupted, tmp_path):
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"a.png": b"x"}, "a lacks an image or a text; it has .png"),
+        ({"a.png": b"x"}, "a lacks an image or a text \(it has .png\)"),
         ({"a.png": b"x", "a.txt": b" "}, "the text is empty"),
         ({"a.png": b"x", "a.txt": b"\xff"}, "not UTF-8"),
         ({"a.png": b"x", "a.txt": b"red"}, "not a readable image"),
@@ -202,7 +202,7 @@ def test_an_invalid_pair_is_reported(tmp_path, members, message):
 
 def test_invalid_or_too_few_shards_are_reported(pairs, tmp_path):
     (tmp_path / "no.tar").write_bytes(b"no tar")
-    with pytest.raises(DataError, match=r"no\.tar: not a tar file"):
+    with pytest.raises(DataError, match=r"no\.tar: not a readable tar file"):
         ShardPairs([tmp_path / "no.tar"])
     with pytest.raises(DataError, match="no file matches"):
         ShardPairs([])

@@ -330,7 +330,7 @@ def test_bad_conversations_are_reported(tmp_path, turns, message):
     [
         ({"format": "xml"}, r"format: 'xml' does not exist.*; there are hub, json, jsonl"),
         ({"skip": ["bad"]}, r"skip.0: 'bad' does not exist; there are .*no_image"),
-        ({"files": []}, "files: none named; give patterns"),
+        ({"files": []}, "files: none given; give patterns"),
         ({"format": "hub"}, "revision: missing; the format hub needs a commit"),
         ({"fields": {"title": "x"}}, "unknown column title; the columns are id, image"),
         ({"fields": {"id": "id"}}, "`fields` has no text column; add one of short"),

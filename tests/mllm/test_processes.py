@@ -258,8 +258,8 @@ def test_accelerate_reads_our_configurations(monkeypatch):
 def test_launchers_precede_the_commands(tmp_path):
     """The rules of both stages start the launchers of the configuration."""
     root = Path(__file__).parents[2]
-    for part in ("Snakefile", "workflow", "config"):
-        (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tmp_path / part)
+    for part in ("workflow", "config"):
+        shutil.copytree(root / part, tmp_path / part)
     settings = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
     target = "results/tiny/work/stage2/revision/seed0"
     done = subprocess.run(

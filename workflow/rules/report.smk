@@ -1,4 +1,4 @@
-# The figures that a scale reports, the verdicts on the claims, and the page.
+# The figures that a scale reports, the verdicts on the claims, and the report page.
 
 try:
     CHOSEN = CONFIG.chosen_figures(list(PANELS))
