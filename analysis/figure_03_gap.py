@@ -1,11 +1,14 @@
-"""Figure 3: distance of the centroids before and after every aligner, on short and long captions."""
+"""Figure 3: distance of the centroids before and after every aligner, on short and long captions.
+
+Reads embeddings and fits every aligner on a random half of the unpaired rows, once per seed.
+"""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import CAPTIONS, arguments, read_aligners, rows
-from style import PAPER, colour_of, describe, name_of, run, save, save_table
+from style import PAPER, colour_of, describe, name_of, number, run, save, save_table
 
 from revision.config import read_yaml
 from revision.gap.held_out import read_aligner
@@ -23,20 +26,18 @@ def mean_gap(table: pd.DataFrame, column: str, method: str, sample: str) -> floa
 
 
 def draw(table: pd.DataFrame, published: dict, path: Path) -> None:
-    """One row a method on a log scale, a panel a caption length; the paper's value for the like corpus as a diamond."""
+    """Draw one row per method and one panel per caption length; diamond: the paper's value for the similar corpus."""
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True, sharex=True)
     methods = [name for name in dict.fromkeys(table.method) if name != NOISE]
     for panel, (column, corpus) in zip(panels, CORPORA.items(), strict=True):
-        for place, method in enumerate(methods):
-            fitted, other = (mean_gap(table, column, method, sample) for sample in ("fitted", "held-out"))
-            panel.plot(fitted, place, "o", color=colour_of(method), markersize=6)
-            panel.plot(other, place, "o", color=colour_of(method), markersize=6, fillstyle="none")
-            panel.annotate(
-                f"{fitted:.2g}", (fitted, place), (0, 5), textcoords="offset points", ha="center", fontsize=7
-            )
+        for y, method in enumerate(methods):
+            fitted, held_out = (mean_gap(table, column, method, sample) for sample in ("fitted", "held-out"))
+            panel.plot(fitted, y, "o", color=colour_of(method), markersize=6)
+            panel.plot(held_out, y, "o", color=colour_of(method), markersize=6, fillstyle="none")
+            panel.annotate(number(fitted, 2), (fitted, y), (0, 5), textcoords="offset points", ha="center", fontsize=7)
             value = published[corpus].get(PUBLISHED.get(method, ""))
             if value is not None:
-                panel.plot(value, place, **PAPER)
+                panel.plot(value, y, **PAPER)
         panel.axvline(mean_gap(table, column, NOISE, "held-out"), color="grey", linestyle=":")
         panel.set_title(f"{column} captions (paper: {corpus})", fontsize=9)
         panel.set_xscale("log")

@@ -1,4 +1,7 @@
-"""Figures 4a and 4b: decay of the covariance spectrum, and divergence of the pairwise cosines from the images'."""
+"""Figures 4a and 4b: decay of the covariance spectrum, and divergence of the pairwise cosines from those of images.
+
+Reads held-out pairs moved by every aligner (`revision measure`).
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,50 +19,39 @@ LINES = {"image": {"linewidth": 2.2}, "identity": {"linestyle": "--", "zorder": 
 
 
 def spectra(pairs: HeldOut) -> pd.DataFrame:
-    """One row an eigenvalue: method, rank, share of the trace; and alpha with its range, the same on every row."""
+    """One row per eigenvalue: method, rank, fraction of the trace; alpha and its fit are repeated on every row."""
     sets = {"image": pairs.image} | {name: text for name, (text, _) in pairs.moved.items()}
     tables = []
     for name, rows in sets.items():
         values = covariance_eigenvalues(rows)
         fit = power_law(values)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "method": name, "rank": np.arange(1, len(values) + 1), "share": values / values.sum(),
-                    "alpha": fit.alpha, "first": fit.first, "last": fit.last, "r_squared": fit.r_squared,
-                }
-            )
-        )  # fmt: skip
+        columns = {"method": name, "rank": np.arange(1, len(values) + 1), "share": values / values.sum()}
+        numbers = {"alpha": fit.alpha, "first": fit.first, "last": fit.last, "r_squared": fit.r_squared}
+        tables.append(pd.DataFrame(columns | numbers))
     return pd.concat(tables, ignore_index=True)
 
 
 def cosines(pairs: HeldOut) -> pd.DataFrame:
-    """One row a bin: method, cosine, density; and the divergence from the images', the same on every row."""
+    """One row per bin: method, cosine, density; the divergence from the images is repeated on every row."""
     image = cosine_density(pairs.image)
     tables = []
     for name, (text, target) in {"image": (pairs.image, pairs.image), **pairs.moved}.items():
         reference = image if target is pairs.image else cosine_density(target)
         density = cosine_density(text)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "method": name, "cosine": grid(), "density": density,
-                    "divergence": jensen_shannon(density, reference),
-                }
-            )
-        )  # fmt: skip
+        divergence = jensen_shannon(density, reference)
+        tables.append(pd.DataFrame({"method": name, "cosine": grid(), "density": density, "divergence": divergence}))
     return pd.concat(tables, ignore_index=True)
 
 
 def draw(table: pd.DataFrame, curve: tuple[str, str], value: str, published: dict) -> tuple:
-    """Curves of the sets that the paper shows on the left, the number of every method on the right."""
+    """Draw curves of the sets that the paper shows on the left, the value of every method on the right."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), width_ratios=(1.2, 1))
     for name in SHOWN:
         part = table[table.method == name]
         style = {"color": colour_of(name), "label": name_of(name), **LINES.get(name, {})}
         left.plot(part[curve[0]], part[curve[1]], **style)
-    numbers = table.drop_duplicates("method").set_index("method")[value]
-    dots(right, numbers.to_dict() if value == "alpha" else numbers.drop("image").to_dict(), published)
+    values = table.drop_duplicates("method").set_index("method")[value]
+    dots(right, (values if value == "alpha" else values.drop("image")).to_dict(), published)
     left.legend(fontsize=7)
     return figure, left, right
 
@@ -75,7 +67,7 @@ def main() -> None:
     save_table(table, out_spectrum)
     paper = {"identity": published["fig4a"]["text"], **published["fig4a"]}
     figure, left, right = draw(table, ("rank", "share"), "alpha", paper)
-    left.set(xscale="log", yscale="log", xlabel="rank", ylabel="share of the trace", ylim=(1e-6, 1))
+    left.set(xscale="log", yscale="log", xlabel="rank", ylabel="fraction of the trace", ylim=(1e-6, 1))
     right.set(xlabel="power-law exponent (diamond: paper)")
     save(figure, out_spectrum)
     fits = table.drop_duplicates("method").set_index("method")
@@ -83,7 +75,7 @@ def main() -> None:
         out_spectrum,
         {"pairs": pairs.facts, "range": FIT_RANGE, "alpha": fits.alpha, "fit": fits.loc["image"]},
         [
-            (f"alpha, {name}", paper[key], fits.alpha[key])
+            (f"power-law exponent, {name}", paper[key], fits.alpha[key])
             for key, name in (("identity", "texts"), ("c3", "C3"), ("realign", "ReAlign"), ("image", "images"))
         ],
     )
@@ -92,8 +84,9 @@ def main() -> None:
     save_table(table[table.density > table.density.max() * 1e-6], out_angles)
     paper = {name: values["caption"] for name, values in published["fig4b"].items()}
     figure, left, right = draw(table, ("cosine", "density"), "divergence", paper)
-    seen = table[table.method.isin(SHOWN) & (table.density > 0.02)].cosine
-    left.set(xlabel="cosine of two rows of one set", ylabel="density", xlim=(seen.min(), min(1, seen.max() + 0.05)))
+    visible = table[table.method.isin(SHOWN) & (table.density > 0.02)].cosine
+    limits = visible.min(), min(1, visible.max() + 0.05)
+    left.set(xlabel="cosine of two rows of one set", ylabel="density", xlim=limits)
     right.set(xlabel="JS divergence, bits (diamond: paper)")
     save(figure, out_angles)
     divergence = table.drop_duplicates("method").set_index("method").divergence

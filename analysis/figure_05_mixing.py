@@ -1,4 +1,7 @@
-"""Figure 5: texts and images in the plane of their leading principal axes, and the k-NN mixing rate."""
+"""Figure 5: texts and images in the plane of their leading principal axes, and the k-NN mixing rate.
+
+Reads held-out pairs moved by every aligner (`revision measure`).
+"""
 
 from pathlib import Path
 
@@ -18,7 +21,7 @@ POINTS = 800
 
 
 def measure(pairs: HeldOut) -> pd.DataFrame:
-    """One row a method: mixing rate in percent, and what two well-mixed sets would give."""
+    """One row per method: mixing rate in percent, and that of two well-mixed sets."""
     chance = len(pairs.image) / (2 * len(pairs.image) - 1)
     return pd.DataFrame(
         [
@@ -29,7 +32,7 @@ def measure(pairs: HeldOut) -> pd.DataFrame:
 
 
 def draw(pairs: HeldOut, table: pd.DataFrame, published: dict, path: Path) -> None:
-    """Three clouds, one plane for all, above; the mixing rate of every method below."""
+    """Draw three scatter plots in one plane above, the mixing rate of every method below."""
     figure = plt.figure(figsize=(7.2, 5.6))
     above, below = figure.subfigures(2, 1, height_ratios=(1, 1.15))
     mean, axes = principal_axes(pairs.image, pairs.text)

@@ -1,4 +1,7 @@
-"""Figure 6: gap on held-out pairs against the number of unpaired samples behind the statistics."""
+"""Figure 6: gap on held-out pairs against the number of unpaired samples behind the statistics.
+
+Reads embeddings and fits every aligner once per size and trial.
+"""
 
 from pathlib import Path
 
@@ -15,19 +18,17 @@ PLATEAU = 1.1
 
 
 def plateau(samples: list[int], gaps: list[float]) -> int:
-    """The first size whose gap is at most 1.1 times that of the largest size."""
+    """The first size with a gap of at most 1.1 times that at the largest size."""
     return next(size for size, gap in zip(samples, gaps, strict=True) if gap <= PLATEAU * gaps[-1])
 
 
 def draw(table: pd.DataFrame, plateau_at: int, path: Path) -> None:
-    """Mean and standard deviation over trials against N, on logarithmic axes."""
+    """Draw mean and standard deviation over trials against N, on logarithmic axes."""
     figure, axes = plt.subplots(figsize=(5.4, 3.6))
     for name in SHOWN:
         by_size = table[table.method == name].groupby("samples").gap
-        axes.errorbar(
-            by_size.mean().index, by_size.mean(), by_size.std(), marker="o", markersize=4, capsize=2,
-            color=colour_of(name), label=name_of(name),
-        )  # fmt: skip
+        style = {"marker": "o", "markersize": 4, "capsize": 2, "color": colour_of(name), "label": name_of(name)}
+        axes.errorbar(by_size.mean().index, by_size.mean(), by_size.std(), **style)
     noise = table[table.method == NOISE]
     axes.plot(noise.samples, noise.gap, color="grey", linestyle=":", label=NOISE)
     axes.axvline(plateau_at, color="black", linestyle="--", linewidth=1, label="plateau in the paper")
@@ -44,11 +45,8 @@ def main() -> None:
     (out,) = options.out
     published = read_yaml(options.published)["figures"]["fig6"]
     aligners = read_aligners(options.aligners, options.methods)
-    table = gap_by_size(
-        aligners,
-        *(rows(options.text), rows(options.image), (rows(options.probe_text), rows(options.probe_image))),
-        published["sizes"],
-    )
+    probe = rows(options.probe_text), rows(options.probe_image)
+    table = gap_by_size(aligners, rows(options.text), rows(options.image), probe, published["sizes"])
     save_table(table, out)
     draw(table, published["plateau_at"], out)
     means = table[table.method == "realign"].groupby("samples").gap.mean()

@@ -1,8 +1,9 @@
-"""Figures 7a and 7b: precision of the estimated mean, and time and memory of ReAlign, against the number of samples."""
+"""Figures 7a and 7b: precision of the mean, and time and memory of ReAlign, by number of samples; reads embeddings."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from figure_inputs import arguments, rows
 from style import PAPER, describe, run, save, save_table
@@ -16,8 +17,8 @@ COST_SIZES = (10_000, 100_000, 1_000_000)
 COLOURS = {"float32": "#D55E00", "float64": "#009E73"}
 
 
-def precision(texts) -> pd.DataFrame:  # type: ignore[no-untyped-def]
-    """One row a number: samples, precision of the running sum, error of the mean."""
+def precision(texts: np.ndarray) -> pd.DataFrame:
+    """One row per value: samples, precision of the running sum, error of the mean."""
     return pd.DataFrame(
         [
             {"samples": size, "precision": name, "error": error}
@@ -27,20 +28,18 @@ def precision(texts) -> pd.DataFrame:  # type: ignore[no-untyped-def]
     )
 
 
-def cost(texts, images) -> pd.DataFrame:  # type: ignore[no-untyped-def]
-    """One row a size: samples of each modality, seconds, peak MB; the first, small run compiles."""
-    operator_cost(make_aligner("realign"), Cycled(texts, 100), Cycled(images, 100))
-    return pd.DataFrame(
-        [
-            dict(zip(("samples", "seconds", "peak_mb"), (size, *found), strict=True))
-            for size in COST_SIZES
-            for found in [operator_cost(make_aligner("realign"), Cycled(texts, size), Cycled(images, size))]
-        ]
-    )
+def cost(texts: np.ndarray, images: np.ndarray) -> pd.DataFrame:
+    """One row per size: samples of each modality, seconds, peak MB."""
+
+    def row(size: int) -> tuple:
+        return size, *operator_cost(make_aligner("realign"), Cycled(texts, size), Cycled(images, size))
+
+    row(100)  # compiles the kernels
+    return pd.DataFrame(map(row, COST_SIZES), columns=["samples", "seconds", "peak_mb"])
 
 
 def draw_precision(table: pd.DataFrame, published: dict, path: Path) -> None:
-    """Error against N on logarithmic axes."""
+    """Draw the error against N on logarithmic axes."""
     figure, axes = plt.subplots(figsize=(4.6, 3.2))
     for name, part in table.groupby("precision"):
         axes.plot(part.samples, part.error, "o-", color=COLOURS[name], markersize=4, label=f"{name} running sum")
@@ -51,7 +50,7 @@ def draw_precision(table: pd.DataFrame, published: dict, path: Path) -> None:
 
 
 def draw_cost(table: pd.DataFrame, published: dict, path: Path) -> None:
-    """Time on the left, memory on the right."""
+    """Draw time on the left, memory on the right."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0))
     left.plot(table.samples, table.seconds, "o-", color=COLOURS["float64"], markersize=4, label="here")
     left.plot(list(published["seconds"]), list(published["seconds"].values()), **PAPER)

@@ -1,4 +1,4 @@
-"""Figure 8: statistics from one domain applied to another, all four pairs of domains."""
+"""Figure 8: statistics of one domain applied to another, for all four pairs of domains; reads embeddings."""
 
 from pathlib import Path
 
@@ -23,16 +23,16 @@ def mean_gap(table: pd.DataFrame, method: str, statistics: str, applied: str) ->
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """A panel a domain, a row a method; full dot: own statistics, ring: the other domain's."""
+    """Draw one panel per domain and one row per method; dot: own statistics, ring: those of the other domain."""
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True, sharex=True)
     methods = [name for name in dict.fromkeys(table.method) if name != NOISE]
     for panel, applied in zip(panels, DOMAINS, strict=True):
         other = next(name for name in DOMAINS if name != applied)
-        for place, method in enumerate(methods):
+        for y, method in enumerate(methods):
             own, foreign = (mean_gap(table, method, statistics, applied) for statistics in (applied, other))
-            panel.plot([own, foreign], [place, place], color=colour_of(method), linewidth=1)
-            panel.plot(own, place, "o", color=colour_of(method), markersize=6)
-            panel.plot(foreign, place, "o", color=colour_of(method), markersize=6, markerfacecolor="white")
+            panel.plot([own, foreign], [y, y], color=colour_of(method), linewidth=1)
+            panel.plot(own, y, "o", color=colour_of(method), markersize=6)
+            panel.plot(foreign, y, "o", color=colour_of(method), markersize=6, markerfacecolor="white")
         panel.axvline(mean_gap(table, NOISE, applied, applied), color="grey", linestyle=":")
         panel.set_title(f"applied to {applied}", fontsize=9)
         panel.set_xscale("log")
@@ -43,7 +43,9 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     figure.supxlabel("gap on held-out pairs", fontsize=9)
     handles = [
         plt.Line2D([], [], marker="o", linestyle="none", color="grey", label="statistics of the same domain"),
-        plt.Line2D([], [], marker="o", linestyle="none", color="grey", markerfacecolor="white", label="of the other"),
+        plt.Line2D(
+            [], [], marker="o", linestyle="none", color="grey", markerfacecolor="white", label="of the other domain"
+        ),
         plt.Line2D([], [], color="grey", linestyle=":", label=NOISE),
     ]
     figure.legend(handles=handles, fontsize=7, ncols=3, loc="outside upper center")
@@ -52,21 +54,23 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
 def main() -> None:
     """Measure, draw and describe."""
-    starts = {"general": "", "scan": "scan_"}
-    files = [f"{start}{name}" for start in starts.values() for name in ("text", "image", "probe_text", "probe_image")]
+    prefixes = {"general": "", "scan": "scan_"}
+    files = [
+        f"{prefix}{name}" for prefix in prefixes.values() for name in ("text", "image", "probe_text", "probe_image")
+    ]
     options = arguments(
         __doc__, *files, "aligners", "published", methods={"nargs": "+"}, seeds={"type": int, "nargs": "+"}
     )
     (out,), aligners = options.out, read_aligners(options.aligners, options.methods)
 
-    def pairs(start: str, kind: str = "") -> tuple[np.ndarray, np.ndarray]:
-        text, image = (rows(getattr(options, f"{start}{kind}{column}")) for column in ("text", "image"))
+    def pairs(prefix: str) -> tuple[np.ndarray, np.ndarray]:
+        text, image = (rows(getattr(options, f"{prefix}{column}")) for column in ("text", "image"))
         return text, image
 
     table = gap_by_domain(
         aligners,
-        {domain: pairs(start) for domain, start in starts.items()},
-        {domain: pairs(start, "probe_") for domain, start in starts.items()},
+        {domain: pairs(prefix) for domain, prefix in prefixes.items()},
+        {domain: pairs(f"{prefix}probe_") for domain, prefix in prefixes.items()},
         options.seeds,
     )
     save_table(table, out)

@@ -1,4 +1,7 @@
-"""Figures 9a and 9b: the spectrum after blockwise alignment, and how many neighbours each aligner keeps."""
+"""Figures 9a and 9b: the spectrum after blockwise alignment, and how many neighbours each aligner keeps.
+
+Reads held-out pairs moved by every aligner (`revision measure`).
+"""
 
 from pathlib import Path
 
@@ -6,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import PAPER, colour_of, describe, dots, name_of, run, save, save_table
+from style import PAPER, colour_of, describe, dots, name_of, number, run, save, save_table
 
 from revision.config import read_yaml
 from revision.gap.held_out import HeldOut, read_aligner, read_held_out
@@ -19,7 +22,7 @@ KEPT = {"bc_align": "blockwise", "realign": "realign"}
 
 
 def spectra(pairs: HeldOut) -> pd.DataFrame:
-    """One row an eigenvalue: method, rank, eigenvalue; and the condition number, the same on every row."""
+    """One row per eigenvalue: method, rank, eigenvalue; the condition number is repeated on every row."""
     tables = []
     for name, rows in {"image": pairs.image, **{name: text for name, (text, _) in pairs.moved.items()}}.items():
         values = covariance_eigenvalues(rows)
@@ -29,7 +32,7 @@ def spectra(pairs: HeldOut) -> pd.DataFrame:
 
 
 def overlaps(pairs: HeldOut) -> pd.DataFrame:
-    """One row a method: neighbours kept, in percent."""
+    """One row per method: neighbours kept, in percent."""
     return pd.DataFrame(
         [
             {"method": name, "k": K, "kept_percent": 100 * neighbour_overlap(pairs.text, text, K)}
@@ -39,14 +42,14 @@ def overlaps(pairs: HeldOut) -> pd.DataFrame:
 
 
 def draw_spectra(table: pd.DataFrame, published: float, path: Path) -> None:
-    """Eigenvalues against rank on logarithmic axes, the condition number in the legend."""
+    """Draw eigenvalues against rank on logarithmic axes, with the condition numbers in the legend."""
     figure, axes = plt.subplots(figsize=(4.8, 3.4))
     for name in SHOWN:
         part = table[table.method == name]
-        label = f"{name_of(name)}, condition {part.condition_number.iloc[0]:.3g}"
+        label = f"{name_of(name)}, condition {number(part.condition_number.iloc[0], 3)}"
         style = {"image": {"linewidth": 2.2}, "identity": {"linestyle": "--"}}.get(name, {})
         axes.plot(part["rank"], part.eigenvalue, color=colour_of(name), label=label, **style)
-    axes.plot([], [], **PAPER | {"label": f"paper, texts: condition {published:.3g}"})
+    axes.plot([], [], **PAPER | {"label": f"paper, texts: condition {number(published, 3)}"})
     axes.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue of the covariance")
     axes.legend(fontsize=7, loc="lower left")
     save(figure, path)

@@ -1,4 +1,7 @@
-"""Figure 11: the share of non-visual phrases in a long caption against its distance to its image."""
+"""Figure 11: the distance of a long caption to its image against its fraction of non-visual phrases.
+
+Reads held-out pairs moved by every aligner (`revision measure`) and the captions.
+"""
 
 from pathlib import Path
 
@@ -18,14 +21,14 @@ from revision.stats.intervals import over_seeds
 EDGES = np.array([0.0, 1e-9, 0.15, 0.3, 0.45, 0.6, 1.0])
 LEAST = 10
 AGAINST = {
-    "nonvisual_share": "share of non-visual words",
+    "nonvisual_share": "fraction of non-visual words",
     "nonvisual_words": "number of non-visual words",
     "visual_words": "number of visual words",
 }
 
 
 def measure(pairs: HeldOut, captions: list[str]) -> pd.DataFrame:
-    """One row a caption and method: non-visual words and their share, visual words, distance to its own image."""
+    """One row per caption and method: fraction and number of non-visual words, visual words, distance to its image."""
     shares = np.array([nonvisual_share(caption) for caption in captions])
     words = np.array([sum(word != "." for word in caption.split()) for caption in captions])
     counts = {"nonvisual_words": np.rint(shares * words), "visual_words": np.rint((1 - shares) * words)}
@@ -41,27 +44,27 @@ def measure(pairs: HeldOut, captions: list[str]) -> pd.DataFrame:
 
 
 def binned(part: pd.DataFrame) -> pd.DataFrame:
-    """Mean share, mean distance and its 95% interval in bins of the share that hold ten captions or more."""
-    found = []
+    """Mean fraction, mean distance and its 95% interval in bins of at least ten captions."""
+    bins = []
     for _, rows in part.groupby(np.digitize(part.nonvisual_share, EDGES[1:-1], right=False)):
         if len(rows) >= LEAST:
             mean = over_seeds(rows.distance.to_numpy())
-            found.append({"share": rows.nonvisual_share.mean(), "mean": mean.value, "low": mean.low, "high": mean.high})
-    return pd.DataFrame(found)
+            bins.append({"share": rows.nonvisual_share.mean(), **vars(mean)})
+    return pd.DataFrame(bins)
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """A point a caption behind the binned means, one panel a method."""
+    """Draw one point per caption behind the binned means, one panel per method."""
     methods = list(dict.fromkeys(table.method))
     figure, panels = plt.subplots(1, len(methods), figsize=(3.4 * len(methods), 3.2), squeeze=False)
     for panel, name in zip(panels[0], methods, strict=True):
         part = table[table.method == name]
         means = binned(part)
         panel.plot(part.nonvisual_share, part.distance, ".", color=colour_of(name), markersize=2, alpha=0.25)
-        panel.errorbar(means.share, means["mean"], (means["mean"] - means.low, means.high - means["mean"]),
-                       color="black", marker="o", markersize=4, capsize=2)  # fmt: skip
+        errors = means.value - means.low, means.high - means.value
+        panel.errorbar(means.share, means.value, errors, color="black", marker="o", markersize=4, capsize=2)
         panel.set_title(name_of(name), fontsize=9)
-        panel.set_xlabel("share of non-visual words")
+        panel.set_xlabel(AGAINST["nonvisual_share"])
     panels[0][0].set_ylabel("1 - cosine to its image")
     save(figure, path)
 
@@ -75,21 +78,17 @@ def main() -> None:
     table = measure(pairs, captions)
     save_table(table, out)
     draw(table, out)
-    relation = {
-        (name, against): spearmanr(part[against], part.distance)
+    correlations = {
+        (name, against): spearmanr(part[against], part.distance).statistic
         for name, part in table.groupby("method", sort=False)
         for against in AGAINST
     }
-    words = [
-        {"method": name, "against": AGAINST[against], "rho": found.statistic, "p": found.pvalue}
-        for (name, against), found in relation.items()
-    ]
     describe(
         out,
-        {"pairs": pairs.facts, "relations": words, "before": relation["identity", "nonvisual_share"].statistic},
+        {"pairs": pairs.facts, "before": correlations["identity", "nonvisual_share"]},
         [
-            (f"Spearman correlation of distance and {AGAINST[against]}, {name_of(name)}", None, found.statistic)
-            for (name, against), found in relation.items()
+            (f"rank correlation of distance and {AGAINST[against]}, {name_of(name)}", None, correlation)
+            for (name, against), correlation in correlations.items()
         ],
     )
 

@@ -1,4 +1,7 @@
-"""Theorem B.14: predicted and measured drift of the mean direction under normalisation, as the residual grows."""
+"""Theorem B.14: predicted and measured drift of the mean direction under normalisation, as the residual grows.
+
+Reads embeddings and the fitted aligner of the steps before normalisation (`revision measure`).
+"""
 
 from pathlib import Path
 
@@ -18,30 +21,35 @@ FILL = {"texts": "full", "isotropic": "none"}
 SEED = 0
 
 
-def measure(placed: np.ndarray) -> pd.DataFrame:
-    """One row a residual, factor and sign: relative residual; predicted and measured drift, tangential parts, error.
+def measure(anchored: np.ndarray) -> pd.DataFrame:
+    """One row per residual and factor: relative residual; predicted and measured drift, tangential parts, error.
 
-    "isotropic" has the same mean and trace, and a residual drawn from an isotropic Gaussian.
+    "isotropic" has the mean and trace of the texts, and a residual drawn from an isotropic Gaussian.
     """
-    mean = placed.mean(axis=0)
-    spread = np.sqrt(np.mean((placed - mean) ** 2))
-    noise = np.random.default_rng(SEED).standard_normal(placed.shape) * spread
-    found = []
-    for name, cloud in (("texts", placed), ("isotropic", mean + noise - noise.mean(axis=0))):
+    mean = anchored.mean(axis=0)
+    deviation = np.sqrt(np.mean((anchored - mean) ** 2))
+    noise = np.random.default_rng(SEED).standard_normal(anchored.shape) * deviation
+    table = []
+    for name, cloud in (("texts", anchored), ("isotropic", mean + noise - noise.mean(axis=0))):
         for factor, drift in zip(DRIFT_FACTORS, drift_sweep(cloud, list(DRIFT_FACTORS)), strict=True):
             predicted, measured = drift.tangential()
-            found.append(
+            table.append(
                 {
-                    "residual": name, "factor": factor, "relative_residual": drift.relative_residual,
-                    "predicted": np.linalg.norm(drift.predicted), "measured": np.linalg.norm(drift.measured),
-                    "predicted_tangential": predicted, "measured_tangential": measured, "error": drift.error,
+                    "residual": name,
+                    "factor": factor,
+                    "relative_residual": drift.relative_residual,
+                    "predicted": np.linalg.norm(drift.predicted),
+                    "measured": np.linalg.norm(drift.measured),
+                    "predicted_tangential": predicted,
+                    "measured_tangential": measured,
+                    "error": drift.error,
                 }
-            )  # fmt: skip
-    return pd.DataFrame(found)
+            )
+    return pd.DataFrame(table)
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """The whole drift on the left, its tangential part on the right, both on logarithmic axes."""
+    """Draw the whole drift on the left, its tangential part on the right, both on logarithmic axes."""
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.2))
     for panel, ending, title in zip(panels, ("", "_tangential"), ("whole drift", "tangential part"), strict=True):
         for name, part in table.groupby("residual", sort=False):

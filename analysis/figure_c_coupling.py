@@ -1,4 +1,4 @@
-"""Appendix C: how strongly the residual in U predicts the residual in V, by the energy that U holds."""
+"""Appendix C: how well the residual in U predicts the residual in V, by the energy that U holds; reads embeddings."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ SEED = 0
 
 
 def measure(sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """One row a number: caption, energy, rank, metric, value; `sets` has pairs (image, text) by caption.
+    """One row per value: caption, energy, rank, metric, value; `sets` has pairs (image, text) by kind of caption.
 
-    Half of the pairs fit L, the other half tests it.
-    "shuffled" is the in-sample R^2 when each delta gets another pair's zeta: what chance gives.
+    L is fitted on half of the pairs and tested on the other half. "shuffled" is the in-sample R^2 with zeta shuffled
+    between pairs, which is the level of chance.
     """
-    found = []
+    table = []
     for column, (image, text) in sets.items():
         half = len(image) // 2
         order = np.random.default_rng(SEED).permutation(half)
@@ -34,29 +34,20 @@ def measure(sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
             parts = decompose(image, text, frame)
             delta, zeta = parts.delta @ frame.U, parts.zeta @ frame.V
             fit = ridge_coupling(delta[:half], zeta[:half])
-            numbers = {
+            values = {
                 "norm": fit.norm,
                 "r_squared": fit.r_squared,
                 "r_squared_held_out": explained(fit.matrix, delta[half:], zeta[half:]),
                 "r_squared_shuffled": ridge_coupling(delta[:half], zeta[:half][order]).r_squared,
                 "zeta_share": float(np.sum(zeta**2) / (np.sum(zeta**2) + np.sum(delta**2))),
             }
-            found += [
-                {
-                    "caption": column,
-                    "energy": energy,
-                    "rank": frame.rank,
-                    "metric": metric,
-                    "value": value,
-                    "pairs": half,
-                }
-                for metric, value in numbers.items()
-            ]
-    return pd.DataFrame(found)
+            about = {"caption": column, "energy": energy, "rank": frame.rank}
+            table += [about | {"metric": metric, "value": value, "pairs": half} for metric, value in values.items()]
+    return pd.DataFrame(table)
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """|L|_2 on the left, R^2 on the right, against the energy that U holds."""
+    """Draw |L|_2 on the left, R^2 on the right, against the energy that U holds."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0))
     for column, part in table.groupby("caption", sort=False):
         by_metric = part.pivot(index="energy", columns="metric", values="value")
@@ -95,9 +86,9 @@ def main() -> None:
             "held_out": {name: at.value[name, "r_squared_held_out"] for name in CAPTIONS},
         },
         [
-            (f"{words} at {SHOWN:.0%} energy, {name} captions", None, at.value[name, metric])
+            (f"{label} at {SHOWN:.0%} energy, {name} captions", None, at.value[name, metric])
             for name in CAPTIONS
-            for metric, words in (("norm", "|L|_2"), ("r_squared", "R^2"), ("r_squared_held_out", "R^2 held out"))
+            for metric, label in (("norm", "|L|_2"), ("r_squared", "R^2"), ("r_squared_held_out", "R^2 held out"))
         ],
     )
 

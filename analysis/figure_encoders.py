@@ -1,4 +1,4 @@
-"""Encoders side by side, smallest gap first: gap and its parts, spectra, mixing, what each aligner does and costs."""
+"""Beyond the paper: encoders side by side, smallest gap first, from the results of `revision gap --json`."""
 
 import json
 from pathlib import Path
@@ -17,31 +17,31 @@ PART_NAMES = {"beta": "|β|", "gamma": "|γ|", "delta": "RMS |δ|", "zeta": "RMS
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """One row an encoder; a dot a method."""
+    """Draw one row per encoder and one dot per method."""
     encoders = list(dict.fromkeys(table.encoder))
     methods = [name for name in dict.fromkeys(table["set"]) if name != "image"]
-    figure = plt.figure(figsize=(9, 1.6 + 0.5 * len(encoders) + 0.2))
+    figure = plt.figure(figsize=(9, 1.8 + 0.5 * len(encoders)))
     panels = figure.subplots(1, 6, sharey=True)
     values = table.set_index(["encoder", "set", "metric"]).value
 
     def dots(panel: Any, label: str, metric: str, names: list[str]) -> None:
-        for place, encoder in enumerate(encoders):
+        for y, encoder in enumerate(encoders):
             for name in names:
                 value = values.get((encoder, name, metric))
                 size = 7 if name == BEFORE else 4
-                panel.plot(value, place, "o", color=colour_of(name), markersize=size, alpha=0.9)
+                panel.plot(value, y, "o", color=colour_of(name), markersize=size, alpha=0.9)
         panel.set_xlabel(label)
 
-    for place, encoder in enumerate(encoders):
+    for y, encoder in enumerate(encoders):
         for part in PARTS:
             value = values.get((encoder, BEFORE, part))
-            panels[1].plot(value, place, "s", color=PART_COLOURS[part], markersize=4)
+            panels[1].plot(value, y, "s", color=PART_COLOURS[part], markersize=4)
     panels[1].set_xlabel("parts of the gap")
     dots(panels[0], "centroid gap", "gap", methods)
     panels[0].set_xscale("log")
     dots(panels[2], "power-law exponent", "alpha", ["image", *methods])
     dots(panels[3], "k-NN mixing rate", "mixing_rate", methods)
-    dots(panels[4], "R@1, both ways", "recall", methods)
+    dots(panels[4], "R@1, both directions", "recall", methods)
     dots(panels[5], "R@1 lost", "retrieval_cost", [name for name in methods if name != BEFORE])
     panels[5].axvline(0, color="grey", linestyle=":")
     for panel in panels:
@@ -60,22 +60,22 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
 
 def effects(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """By aligner, the least and the largest share of the gap closed and R@1 lost over all encoders, in percent."""
+    """By aligner, the least and largest fraction of the gap closed and R@1 lost over all encoders, in percent."""
     values = table[table["set"] != "image"].pivot_table(index=["encoder", "set"], columns="metric", values="value")
     values = values.reindex(columns=["gap_closed", "retrieval_cost"]).reset_index().set_index("set")
-    found = {}
+    ranges = {}
     for name in [name for name in dict.fromkeys(table["set"]) if name not in ("image", BEFORE)]:
         part = 100 * values.loc[[name], ["gap_closed", "retrieval_cost"]]
-        found[name] = {"least": part.gap_closed.min(), "most": part.gap_closed.max()}
+        ranges[name] = {"least": part.gap_closed.min(), "most": part.gap_closed.max()}
         if part.retrieval_cost.notna().any():
-            found[name] |= {"lost_least": part.retrieval_cost.min(), "lost_most": part.retrieval_cost.max()}
-    return found
+            ranges[name] |= {"lost_least": part.retrieval_cost.min(), "lost_most": part.retrieval_cost.max()}
+    return ranges
 
 
 def main() -> None:
     """Measure, draw and describe."""
-    about = "<encoder>.json, as `revision gap --json` writes them"
-    options = arguments(__doc__, suites={"type": Path, "nargs": "+", "help": about})
+    help_text = "<encoder>.json as written by `revision gap --json`"
+    options = arguments(__doc__, suites={"type": Path, "nargs": "+", "help": help_text})
     (out,) = options.out
     suites = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in options.suites}
     table = leaderboard(suites)

@@ -1,4 +1,7 @@
-"""Shape metrics of the follow-up paper (arXiv:2605.07825) on held-out pairs, before and after every aligner."""
+"""Shape metrics of the follow-up paper (arXiv:2605.07825) on held-out pairs, before and after every aligner.
+
+Reads held-out pairs moved by every aligner (`revision measure`).
+"""
 
 from pathlib import Path
 
@@ -25,45 +28,45 @@ METRICS = {
 
 
 def measure(pairs: HeldOut, q: int) -> pd.DataFrame:
-    """One row a number: method, metric, q (0 where none), value; overlaps for q = 1, 2, 4 ... d and for `q`."""
+    """One row per value: method, metric, q (0 if it has none), value; overlaps for q = 1, 2, 4 ... d and for `q`."""
     d = pairs.image.shape[1]
     sizes = sorted({*(2**power for power in range(int(np.log2(d)) + 1)), q, d})
-    found = []
+    table = []
     for name, (text, image) in pairs.moved.items():
         of_image, of_text = (measured(rows, covariance=True).covariance for rows in (image, text))
-        left = residual(image, text)
-        numbers = {
+        rest = residual(image, text)
+        values = {
             "shape_discrepancy": shape_discrepancy(of_image, of_text),
             "spectral_correlation": spectral_correlation(eigenvalues(of_image), eigenvalues(of_text)),
-            "residual_anisotropy": left.anisotropy,
-            "residual_dimension_share": left.effective_dimension / d,
-            "residual_ratio": left.ratio,
+            "residual_anisotropy": rest.anisotropy,
+            "residual_dimension_share": rest.effective_dimension / d,
+            "residual_ratio": rest.ratio,
         }
-        found += [{"method": name, "metric": metric, "q": 0, "value": value} for metric, value in numbers.items()]
-        found += [
+        table += [{"method": name, "metric": metric, "q": 0, "value": value} for metric, value in values.items()]
+        table += [
             {"method": name, "metric": "subspace_overlap", "q": size, "value": value}
             for size, value in subspace_overlap(of_image, of_text, sizes).items()
         ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(table)
 
 
 def draw(table: pd.DataFrame, dim: int, reference: dict, path: Path) -> None:
-    """Five panels of dots and one of overlap curves against q / d."""
+    """Draw five panels of dots and one of overlap curves against q / d."""
     figure, panels = plt.subplots(2, 3, figsize=(7.2, 6.2))
-    for place, (metric, label) in enumerate(METRICS.items()):
-        panel = panels.ravel()[place]
+    for index, (metric, label) in enumerate(METRICS.items()):
+        panel = panels.ravel()[index]
         values = table[table.metric == metric].set_index("method").value
         dots(panel, values.to_dict(), {"identity": reference.get(metric)})
         panel.set_xlabel(label)
-        if place % 3:
+        if index % 3:
             panel.set_yticklabels([])
     curve = panels[1, 2]
     for name in CURVES:
         part = table[(table.metric == "subspace_overlap") & (table.method == name)]
         curve.plot(part.q / dim, part.value, "o-", markersize=3, color=colour_of(name), label=name_of(name))
-    share = reference["subspace_overlap"]["q"] / reference["dimension"]
     curve.plot(part.q / dim, part.q / dim, color="grey", linestyle=":", label="chance, q / d")
-    curve.plot(share, reference["subspace_overlap"]["value"], **PAPER)
+    overlap = reference["subspace_overlap"]
+    curve.plot(overlap["q"] / reference["dimension"], overlap["value"], **PAPER)
     curve.set(xlabel="q / d", ylabel="O$_q$", xscale="log", ylim=(0, 1.05))
     figure.legend(*curve.get_legend_handles_labels(), fontsize=7, ncols=6, loc="outside lower right")
     save(figure, path)

@@ -1,4 +1,7 @@
-"""Why does the gap stay? The gap that is left after training against each of its causes, retrieval beside it."""
+"""Section 3: the gap after training, and retrieval, for each possible cause of the gap.
+
+Reads the tables of `revision gap-causes`, one per seed.
+"""
 
 from pathlib import Path
 
@@ -13,30 +16,26 @@ PANELS = (("gap", "gap on held-out pairs"), ("recall_at_1", "R@1"))
 BLUE, GREY = "#0072B2", "#999999"
 
 
-def draw(table: pd.DataFrame, found: pd.DataFrame, path: Path) -> None:
-    """Small multiples: one column a cause; the gap above (hollow: before training), R@1 below; the base in grey."""
-    causes = list(dict.fromkeys(found.cause))
-    counts = [found[found.cause == cause]["at"].nunique() for cause in causes]
-    figure, grid = plt.subplots(
-        2, len(causes), figsize=(max(5.6, 1.0 + 0.42 * sum(counts)), 4.8), sharex="col", sharey="row", squeeze=False,
-        gridspec_kw={"width_ratios": [count + 0.6 for count in counts], "height_ratios": [3, 2]},
-    )  # fmt: skip
+def draw(table: pd.DataFrame, means: pd.DataFrame, path: Path) -> None:
+    """Draw one column per cause: the gap above (hollow: before training), R@1 below; the base shaded in grey."""
+    causes = list(dict.fromkeys(means.cause))
+    counts = [means[means.cause == cause]["at"].nunique() for cause in causes]
+    size = max(5.6, 1.0 + 0.42 * sum(counts)), 4.8
+    ratios = {"width_ratios": [count + 0.6 for count in counts], "height_ratios": [3, 2]}
+    figure, grid = plt.subplots(2, len(causes), figsize=size, sharex="col", sharey="row", squeeze=False, **ratios)
     for column, cause in enumerate(causes):
-        names = list(dict.fromkeys(found[found.cause == cause]["at"]))
+        names = list(dict.fromkeys(means[means.cause == cause]["at"]))
         for row, (metric, label) in enumerate(PANELS):
             axes = grid[row, column]
-            part = found[(found.cause == cause) & (found.metric == metric)].set_index("at").loc[names]
+            part = means[(means.cause == cause) & (means.metric == metric)].set_index("at").loc[names]
             dots = table[(table.cause == cause) & (table.metric == metric)]
-            axes.axvspan(
-                list(part.base).index(True) - 0.4, list(part.base).index(True) + 0.4, color=GREY, alpha=0.18, lw=0
-            )
-            axes.errorbar(
-                range(len(names)), part.value, [part.value - part.low, part.high - part.value], fmt="o", color=BLUE,
-                markersize=5, capsize=2,
-            )  # fmt: skip
+            base = list(part.base).index(True)
+            axes.axvspan(base - 0.4, base + 0.4, color=GREY, alpha=0.18, lw=0)
+            errors = part.value - part.low, part.high - part.value
+            axes.errorbar(range(len(names)), part.value, errors, fmt="o", color=BLUE, markersize=5, capsize=2)
             axes.plot([names.index(at) for at in dots["at"]], dots.value, ".", color="black", markersize=3, alpha=0.6)
             if metric == "gap":
-                start = found[(found.cause == cause) & (found.metric == "gap_start")].set_index("at").loc[names]
+                start = means[(means.cause == cause) & (means.metric == "gap_start")].set_index("at").loc[names]
                 axes.plot(range(len(names)), start.value, "o", markerfacecolor="none", color=BLUE, markersize=5)
                 axes.set_title(cause, fontsize=9)
             axes.set_xlim(-0.6, len(names) - 0.4)
@@ -60,18 +59,18 @@ def main() -> None:
     options = arguments(__doc__, "effects", tables={"type": Path, "nargs": "+"})
     (out,) = options.out
     table = pd.concat([pd.read_csv(path, dtype={"at": str}) for path in options.tables], ignore_index=True)
-    found = effects(table)
+    means = effects(table)
     save_table(table, out)
-    save_table(found, options.effects)
-    draw(table, found, out)
-    moved = found[(found.metric == "gap") & ~found.base]
-    largest = moved.loc[moved.groupby("cause", sort=False).difference.apply(lambda part: part.abs().idxmax())]
+    save_table(means, options.effects)
+    draw(table, means, out)
+    changed = means[(means.metric == "gap") & ~means.base]
+    largest = changed.loc[changed.groupby("cause", sort=False).difference.apply(lambda part: part.abs().idxmax())]
     describe(
         out,
         {
             "seeds": table.seed.nunique(),
-            "base": found[found.base].groupby("metric").value.first(),
-            "noise": found[found.metric == "gap_noise"].value.max(),
+            "base": means[means.base].groupby("metric").value.first(),
+            "noise": means[means.metric == "gap_noise"].value.max(),
             "largest": largest.to_dict("records"),
         },
     )

@@ -1,4 +1,4 @@
-"""Arguments of the figure scripts, and the files that they name."""
+"""Command-line arguments of the scripts, and readers of the files named there."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ CAPTIONS = ("short", "long")
 
 
 def arguments(description: str | None, *files: str, **others: dict[str, Any]) -> argparse.Namespace:
-    """Parse options for `files` (a path each), for `others` (as argparse takes them) and --out (a CSV a figure)."""
+    """Parse the options `files` (paths), `others` (with their argparse settings) and --out (one CSV per figure)."""
     parser = argparse.ArgumentParser(description=description)
     for name, settings in ({name: {"type": Path} for name in files} | others).items():
         parser.add_argument(f"--{name.replace('_', '-')}", required=True, **settings)
@@ -23,11 +23,11 @@ def arguments(description: str | None, *files: str, **others: dict[str, Any]) ->
 
 
 def read_aligners(path: Path, names: list[str]) -> dict[str, AlignerSettings]:
-    """Settings of the aligners `names` in a file with the section `aligners`."""
+    """Settings of the aligners `names`, from a file with the section `aligners`."""
     aligners = read(path, AlignerSections).aligners
     return {name: aligners[name] for name in names}
 
 
 def rows(folder: Path) -> np.ndarray:
-    """Embeddings [n, d] of a set."""
+    """The embeddings of a set, of shape (n, d)."""
     return np.asarray(open_embeddings(folder).array())

@@ -1,4 +1,7 @@
-"""Does a real gap behave as the built-in one does? One scale's gap beside another's, before and after each aligner."""
+"""Beyond the paper: the gap at one scale beside that at another, before and after each aligner.
+
+Reads the tables of facts (world.py) and of figure 3 of both scales.
+"""
 
 from pathlib import Path
 
@@ -14,9 +17,9 @@ NOISE = "sampling noise"
 
 
 def measure(sources: dict[str, tuple[Path, Path]]) -> pd.DataFrame:
-    """One row a number: scale, what (gap after an aligner, sampling noise, a fact), name, value; short captions.
+    """One row per value: scale, what (gap after an aligner, sampling noise, a fact), name, value; short captions.
 
-    `sources` holds the tables of facts and of figure 3 by scale.
+    `sources` has the paths of the tables of facts and of figure 3 by scale.
     """
     parts = []
     for scale, paths in sources.items():
@@ -30,7 +33,7 @@ def measure(sources: dict[str, tuple[Path, Path]]) -> pd.DataFrame:
 
 
 def beside(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """One row a name, one column a scale; names that both have."""
+    """One row per name, one column per scale; only names that both scales have."""
     part = table[table.what == what]
     names = list(dict.fromkeys(part.name))
     wide = part.pivot(index="name", columns="scale", values="value").dropna()
@@ -38,19 +41,19 @@ def beside(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def draw(gaps: pd.DataFrame, noise: pd.Series, path: Path) -> None:
-    """One line an aligner: its held-out gap, as a share of the gap before it, at the one scale and at the other."""
-    shares = (gaps / gaps.loc["identity"]).drop(index="identity")
-    ours, theirs = shares.columns
-    figure, axes = plt.subplots(figsize=(6.2, 0.9 + 0.27 * len(shares)))
-    for place, (name, row) in enumerate(shares.iterrows()):
-        axes.plot(row, [place, place], color="lightgrey", zorder=0)
-        axes.plot(row[ours], place, "o", color=colour_of(str(name)))
-        axes.plot(row[theirs], place, "o", color=colour_of(str(name)), markerfacecolor="white")
+    """Draw one line per aligner between its held-out gaps at both scales, as fractions of the gap before alignment."""
+    fractions = (gaps / gaps.loc["identity"]).drop(index="identity")
+    ours, theirs = fractions.columns
+    figure, axes = plt.subplots(figsize=(6.2, 0.9 + 0.27 * len(fractions)))
+    for y, (name, row) in enumerate(fractions.iterrows()):
+        axes.plot(row, [y, y], color="lightgrey", zorder=0)
+        axes.plot(row[ours], y, "o", color=colour_of(str(name)))
+        axes.plot(row[theirs], y, "o", color=colour_of(str(name)), markerfacecolor="white")
     for scale, style in ((ours, "-"), (theirs, ":")):
         axes.axvline(noise[scale] / gaps.loc["identity", scale], color="grey", linestyle=style, linewidth=1, zorder=0)
-    axes.set_yticks(range(len(shares)), [name_of(str(name)) for name in shares.index])
+    axes.set_yticks(range(len(fractions)), [name_of(str(name)) for name in fractions.index])
     axes.invert_yaxis()
-    axes.set(xscale="log", xlabel="share of the gap left on held-out pairs")
+    axes.set(xscale="log", xlabel="fraction of the gap left on held-out pairs")
     axes.grid(axis="x", which="both", alpha=0.3)
     handles = [
         plt.Line2D([], [], marker="o", linestyle="none", color="grey", markerfacecolor=fill, label=label)
@@ -64,7 +67,7 @@ def draw(gaps: pd.DataFrame, noise: pd.Series, path: Path) -> None:
 
 
 def findings(gaps: pd.DataFrame, noise: pd.Series) -> dict:
-    """Numbers of the caption: gaps, shares left and sampling noise of (this scale, the other), and the common order."""
+    """Numbers of the caption: gap, fraction left and sampling noise at both scales, and the rank correlation."""
     names = list(gaps.columns)
     order = stats.spearmanr(gaps[names[0]], gaps[names[1]]).statistic
     before, left = gaps.loc["identity"], gaps.loc["realign"] / gaps.loc["identity"]

@@ -1,4 +1,7 @@
-"""Scaling: accuracy and caption loss against the number of unpaired texts, beside paired data, by count and by cost."""
+"""Beyond the paper: accuracy and caption loss by number and by cost of unpaired texts, beside paired data.
+
+Reads the answers of every seed and the caption losses after Stage 1.
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from revision.stats.intervals import over_seeds
 from revision.stats.paired import ALL, AVERAGE, crossing, read_answers, score_table
 from revision.stats.published import cost_usd
 
-METRICS = {"accuracy": "accuracy after\nStage 2, %", "caption_loss": "caption loss after\nStage 1, nats a token"}
+METRICS = {"accuracy": "accuracy after\nStage 2, %", "caption_loss": "caption loss after\nStage 1, nats per token"}
 
 
 def relative_cost(published: dict) -> float:
@@ -25,7 +28,7 @@ def relative_cost(published: dict) -> float:
 def measure(
     paths: list[Path], losses: pd.DataFrame, texts: dict[str, int], paired: str, paired_rows: int, a_text: float
 ) -> pd.DataFrame:
-    """One row a number: method, texts, cost (paired data: 1), metric, value, low, high, difference to paired."""
+    """One row per value: method, texts, cost (paired data: 1), metric, value, low, high, difference to paired data."""
     sizes = {paired: paired_rows, **texts}
     methods = [f"stage2/{name}" for name in sizes]
     scores = score_table(read_answers(paths, methods), f"stage2/{paired}")
@@ -35,19 +38,16 @@ def measure(
     for name, count in sizes.items():
         about = {"method": name, "texts": count, "cost": count / paired_rows * (1 if name == paired else a_text)}
         score = scores.loc[f"stage2/{name}"]
-        picked = ("value", "low", "high", "difference", "difference_low", "difference_high")
-        rows.append(about | {"metric": "accuracy"} | {column: score[column] for column in picked})
+        columns = ["value", "low", "high", "difference", "difference_low", "difference_high"]
+        rows.append(about | {"metric": "accuracy"} | score[columns].to_dict())
         loss, change = over_seeds(wide[name].to_numpy()), over_seeds((wide[name] - wide[paired]).to_numpy())
-        rows.append(
-            about
-            | {"metric": "caption_loss", "value": loss.value, "low": loss.low, "high": loss.high}
-            | {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
-        )
+        differences = {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
+        rows.append(about | {"metric": "caption_loss"} | vars(loss) | differences)
     return pd.DataFrame(rows)
 
 
 def draw(table: pd.DataFrame, paired: str, path: Path) -> None:
-    """Accuracy above, caption loss below; by number of texts on the left, by cost on the right; paired as a line."""
+    """Draw accuracy above and caption loss below, by number of texts and by cost; line: paired data."""
     figure, grid = plt.subplots(2, 2, figsize=(7.4, 5.2), sharey="row", sharex="col")
     for axes_row, (metric, label) in zip(grid, METRICS.items(), strict=True):
         part = table[table.metric == metric]
@@ -56,10 +56,9 @@ def draw(table: pd.DataFrame, paired: str, path: Path) -> None:
             axes.axhline(line.value, color=colour_of(paired), label=name_of(paired))
             axes.axhspan(line.low, line.high, color=colour_of(paired), alpha=0.15, linewidth=0)
             axes.plot(at_one, line.value, "s", color=colour_of(paired))
-            axes.errorbar(
-                curve[x], curve.value, [curve.value - curve.low, curve.high - curve.value], fmt="o-", capsize=2,
-                color=colour_of("revision"), label=name_of("revision"),
-            )  # fmt: skip
+            errors = curve.value - curve.low, curve.high - curve.value
+            style = {"fmt": "o-", "capsize": 2, "color": colour_of("revision"), "label": name_of("revision")}
+            axes.errorbar(curve[x], curve.value, errors, **style)
             axes.set_xscale("log")
         axes_row[0].set_ylabel(label)
     grid[1, 0].set_xlabel("unpaired texts (square: pairs)")
@@ -69,7 +68,7 @@ def draw(table: pd.DataFrame, paired: str, path: Path) -> None:
 
 
 def overtaking(table: pd.DataFrame, paired: str) -> dict:
-    """Numbers of the caption: where the curve of mean accuracies comes up to paired data, and its last point."""
+    """Numbers of the caption: where the mean accuracy reaches that of paired data, and the last point of the curve."""
     part = table[table.metric == "accuracy"]
     level, curve = part[part.method == paired].iloc[0], part[part.method != paired].sort_values("texts")
     texts, cost = (crossing(list(curve[x]), list(curve.value), level.value) for x in ("texts", "cost"))
@@ -88,8 +87,8 @@ def main() -> None:
         __doc__,
         *("losses", "published"),
         answers={"type": Path, "nargs": "+", "help": "answers of every seed"},
-        variants={"nargs": "+", "help": "trained on one number of texts each"},
-        texts={"type": int, "nargs": "+", "help": "those numbers"},
+        variants={"nargs": "+", "help": "variants that differ in their number of texts"},
+        texts={"type": int, "nargs": "+", "help": "number of texts of each variant"},
         paired={"help": "variant trained on pairs"},
         paired_rows={"type": int, "help": "number of its pairs"},
     )

@@ -1,4 +1,4 @@
-"""Paired differences in accuracy of all checkpoints, each against each: what verdicts on orders are read from."""
+"""Paired differences in accuracy between all pairs of variants, after each stage; the claims on training use them."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ STAGES = ("stage2", "stage1")
 
 
 def measure(paths: list[Path]) -> pd.DataFrame:
-    """One row an ordered pair and group of suites: stage, first, second, group, difference, low, high, dz."""
+    """One row per ordered pair and group of suites: stage, first, second, group, difference, low, high, dz."""
     names = read_answers(paths).methods
     tables = []
     for stage in STAGES:

@@ -1,4 +1,4 @@
-"""The report page of one scale: verdicts, tables, figures and provenance in one self-contained HTML file."""
+"""Write the report of one scale: verdicts, tables, figures and provenance in one self-contained HTML file."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ import yaml
 from figure_inputs import arguments
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from style import name_of, run
+from style import name_of, number, run
 
 from revision.config import read_yaml
 from revision.data.scenes import World
@@ -34,24 +34,24 @@ def embedded(path: Path) -> str:
 
 
 def bold(caption: str) -> Markup:
-    """A caption as HTML, with what stands between ** in bold."""
+    """A caption as HTML, with text between ** in bold."""
     return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(caption))))
 
 
 def described(path: Path) -> dict[str, Any]:
-    """What the page shows of a figure or table: its sidecar's texts, its image, its id."""
+    """What the page shows of a figure or table: the texts of its sidecar, its image and its id."""
     sidecar = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return sidecar | {"id": path.stem.replace("_", "-"), "image": embedded(path.with_suffix(".png"))}
 
 
 def with_weights(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files among `paths`, and the weights in the folders."""
+    """The files among `paths`, and the weights in the folders among them."""
     for path in paths:
         yield from sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
 
 
 def accuracy_rows(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
-    """Rows of the accuracy table of one stage: method, then one cell a group with value and interval."""
+    """Rows of the accuracy table of one stage: the method, then one cell per group with value and interval."""
     part = table[(table.stage == stage) & (table.suite == "average")]
     rows = []
     for method, cells in part.groupby("method", sort=False):
@@ -72,7 +72,7 @@ def accuracy_rows(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
 
 
 def table_of(path: Path) -> dict[str, Any]:
-    """What the page shows of one table: rows with intervals, every suite, the sidecar's texts."""
+    """What the page shows of one table: rows with intervals, every suite, the texts of the sidecar."""
     table, sidecar = pd.read_csv(path), described(path)
     rows = accuracy_rows(table, "stage2")
     part = table[(table.stage == "stage2") & (table.suite != "average")]
@@ -104,7 +104,7 @@ def loss_rows(losses: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def world_rows(world: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row a number, one value a kind of caption."""
+    """One row per metric, one value per kind of caption."""
     wide = world.pivot(index="metric", columns="caption", values="value")
     kinds = list(dict.fromkeys(world.caption))
     return [
@@ -114,18 +114,17 @@ def world_rows(world: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def setting(config: dict[str, Any]) -> dict[str, Any]:
-    """What the page says of data and encoder: place, parts, the facts' title, accuracy of guessing in percent.
+    """Data and encoder in words: place, parts, title of the facts, and `chance`, the accuracy of guessing in percent.
 
     `chance` is None for published suites, whose answers are not balanced.
     """
     real, encoder, world = config["corpus"]["kind"] == "sources", config["encoder"], World()
-    parts = (
-        f"The encoder of {encoder['path']}"
-        if encoder["kind"] == "file"
-        else "Trained heads on frozen pretrained towers"
-        if encoder["kind"] == "pretrained_heads"
-        else "A dual encoder trained from scratch"
-    )
+    if encoder["kind"] == "file":
+        parts = f"The encoder of {encoder['path']}"
+    elif encoder["kind"] == "pretrained_heads":
+        parts = "Trained heads on frozen pretrained towers"
+    else:
+        parts = "A dual encoder trained from scratch"
     published = config["evaluation"]["suites"]["kind"] == "published"
     return {
         "place": "real data" if real else "images of a built-in world",
@@ -136,34 +135,34 @@ def setting(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def compared(row: dict[str, Any], reference: str) -> str:
-    """One method against the reference in words."""
+    """A sentence that compares one method with the reference."""
     cell = row["difference"]
     span = f"{cell['difference']:+.1f} points [{cell['difference_low']:+.1f}, {cell['difference_high']:+.1f}]"
     if not row["clear"]:
-        return f"{row['name']} and {reference} are within noise of each other ({span})"
+        return f"{row['name']} does not differ clearly from {reference} ({span})"
     return f"{row['name']} is {'above' if cell['difference'] > 0 else 'below'} {reference} ({span})"
 
 
 def answers(gap: pd.DataFrame, stage2: list[dict[str, Any]], losses: list[dict[str, Any]]) -> list[str]:
-    """What this run found, in a few sentences made of its numbers."""
+    """The findings of this run in a few sentences."""
     fitted = gap[(gap.caption == "short") & (gap["sample"] == "fitted")].groupby("method").gap.mean()
     by_method = {row["method"]: row for row in stage2}
     sentences = [
-        f"The encoder's gap between the centroids of texts and images is {fitted['identity']:.3f}; after ReAlign "
-        f"{fitted['realign']:.1g}, after C3 {fitted['c3']:.2g} (figure 3)."
+        f"The gap between the centroids of texts and images is {number(fitted['identity'], 3)}, after ReAlign "
+        f"{number(fitted['realign'], 2)} and after C3 {number(fitted['c3'], 2)} (figure 3)."
     ]
     if {"paired", "blind"} <= by_method.keys():
         paired, blind = by_method["paired"]["difference"], by_method["blind"]["difference"]
+        both = [f"{cell['value']:.1f}% [{cell['low']:.1f}, {cell['high']:.1f}]" for cell in (paired, blind)]
         apart = paired["low"] > blind["high"]
+        meaning = "the model uses its images" if apart else "they overlap, so this run decides nothing on training"
         sentences.append(
-            f"Paired training reaches {paired['value']:.1f}% [{paired['low']:.1f}, {paired['high']:.1f}], Blind "
-            f"{blind['value']:.1f}% [{blind['low']:.1f}, {blind['high']:.1f}]: "
-            + ("the run can tell seeing from guessing." if apart else "not apart, so this run decides nothing.")
+            f"Training on pairs reaches {both[0]}, the same model without images (Blind) {both[1]}: {meaning}."
         )
     others = [row for row in stage2 if row["method"] not in (REFERENCE, "blind")]
     sentences.append("After Stage 2: " + "; ".join(compared(row, name_of(REFERENCE)) for row in others) + " (table 1).")
-    words = [f"{row['name']} {row['loss'].value:.3f}" for row in sorted(losses, key=lambda row: row["loss"].value)]
-    sentences.append("Caption loss on real images after Stage 1 alone, best first: " + ", ".join(words) + ".")
+    ranked = [f"{row['name']} {row['loss'].value:.3f}" for row in sorted(losses, key=lambda row: row["loss"].value)]
+    sentences.append("Caption loss on real images after Stage 1 alone, lowest first: " + ", ".join(ranked) + ".")
     return sentences
 
 
@@ -172,26 +171,27 @@ def main() -> None:
     options = arguments(
         __doc__,
         *("config", "table_1", "gap", "losses", "claims", "world", "published"),
-        figures={"type": Path, "nargs": "+", "help": "CSV of each figure; image and sidecar lie beside it"},
+        figures={"type": Path, "nargs": "+", "help": "CSV of each figure, with image and sidecar in the same folder"},
         tables={"type": Path, "nargs": "+", "help": "CSV of each table of variants, likewise"},
-        identity={"type": Path, "nargs": "+", "help": "files, and folders of weights, to print checksums of"},
+        identity={"type": Path, "nargs": "+", "help": "files and folders of weights to list with their checksums"},
     )
     (out,), config = options.out, read_yaml(options.config)
     first = pd.read_csv(options.table_1)
     losses = loss_rows(pd.read_csv(options.losses))
-    claims = pd.read_csv(options.claims).replace({np.nan: None}).to_dict("records")
+    claims = pd.read_csv(options.claims)
+    verdicts = claims.verdict.value_counts()
     checked = audit(read_published(options.published))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["bold"] = bold
+    environment.filters |= {"bold": bold, "number": number}
     page = environment.get_template("report.html.jinja").render(
         scale=config["scale"],
         **setting(config),
         seeds=config["seeds"],
         answers=answers(pd.read_csv(options.gap), accuracy_rows(first, "stage2"), losses),
-        claims=claims,
-        counts={verdict: count for verdict in VERDICTS if (count := [one["verdict"] for one in claims].count(verdict))},
+        claims=claims.replace({np.nan: None}).to_dict("records"),
+        counts={verdict: verdicts[verdict] for verdict in VERDICTS if verdict in verdicts},
         tables=[table_of(path) for path in options.tables],
         stage1=accuracy_rows(first, "stage1"),
         losses=losses,

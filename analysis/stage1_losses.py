@@ -1,4 +1,4 @@
-"""Stage-1 caption loss on held-out real images (nats a token): what each alignment is worth before any Stage 2."""
+"""Caption loss on held-out real images (nats per token) of every variant after Stage 1."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from style import run, save_table
 
 
 def measure(folders: list[Path]) -> pd.DataFrame:
-    """One row a checkpoint <method>/seed<n>: method, seed, caption_loss at the end of Stage 1."""
+    """One row per checkpoint <method>/seed<n>: method, seed, caption_loss at the end of Stage 1."""
     return pd.DataFrame(
         [
             {

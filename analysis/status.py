@@ -1,11 +1,11 @@
-"""docs/status.md: the verdicts and the accuracies of every committed run, from its tables."""
+"""Write docs/status.md: verdicts and accuracies of every committed run, from its tables."""
 
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-from style import name_of
+from style import name_of, number
 
 from revision.io.files import write_text
 from revision.stats.claims import VERDICTS
@@ -18,18 +18,13 @@ for the paper's.
 
 | verdict | meaning |
 |---|---|
-| supported | the 95% interval of every criterion lies within its bounds |
-| contradicted | for at least one criterion it lies outside |
-| inconclusive | for at least one criterion it includes a bound, none is contradicted: this run cannot tell |
+| supported | for every criterion, the 95% interval of the effect is within the bounds |
+| contradicted | for at least one criterion, the interval is outside the bounds |
+| inconclusive | for at least one criterion, the interval includes a bound, and none is contradicted |
 | not run | a figure or table was not made, or the claim needs the scale `paper` |
 
-An effect that was measured once has no interval; a margin, written down with the criterion, takes its place.
+An effect that was measured only once has no interval; its criterion states a margin instead.
 """
-
-
-def number(value: float) -> str:
-    """Four significant digits, or a dash if it was not measured."""
-    return "–" if pd.isna(value) else f"{value:.4g}"
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -40,16 +35,13 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def verdicts(claims: pd.DataFrame) -> str:
-    """The count of each verdict and the table of claims."""
+    """The number of claims with each verdict, and the table of claims."""
     counts = claims.verdict.value_counts()
     summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
-    rows = (
-        [
-            row.statement, row.place, row.verdict,
-            number(row.effect) + ("" if pd.isna(row.low) else f" [{number(row.low)}, {number(row.high)}]"),
-        ]
-        for row in claims.itertuples()
-    )  # fmt: skip
+    rows = []
+    for row in claims.itertuples():
+        interval = "" if pd.isna(row.low) or row.low == row.high else f" [{number(row.low)}, {number(row.high)}]"
+        rows.append([row.statement, row.place, row.verdict, number(row.effect) + interval])
     return f"{len(claims)} claims: {summary}.\n\n" + table(["claim", "in the paper", "verdict", "effect [95%]"], rows)
 
 
@@ -61,13 +53,14 @@ def accuracies(folder: Path) -> str:
         whole = scores[(scores.stage == "stage2") & (scores.suite == "average") & (scores.group == "all")]
         for row in whole.itertuples():
             ours = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
-            rows.append([path.stem.replace("_", " "), name_of(row.method), ours, number(row.published_average)])
+            paper = "–" if pd.isna(row.published_average) else f"{row.published_average:.2f}"
+            rows.append([path.stem.replace("_", " "), name_of(row.method), ours, paper])
     head = ["table", "row", "accuracy, % [95%]", "paper's average (its own suites)"]
     return "### Accuracy after Stage 2\n\n" + table(head, rows)
 
 
 def page(results: Path) -> str:
-    """The whole page; the scale tiny is for tests and left out."""
+    """The whole page, without the scale tiny, which is for tests."""
     parts = [HEAD]
     for path in sorted(results.glob("*/tables/claims.csv")):
         scale = path.parts[-3]
@@ -80,7 +73,7 @@ def page(results: Path) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="the folder that has one folder per scale")
+    parser.add_argument("results", type=Path, help="folder with one folder per scale")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     write_text(options.out, page(options.results))

@@ -1,5 +1,9 @@
-"""One look for every figure: colour-blind safe (Okabe and Ito), vector and PNG, the paper's value a black diamond."""
+"""What all scripts share: names, colours and number formats, and how figures, tables and sidecars are written.
 
+Colours are safe for colour-blind readers (Okabe and Ito); the paper's value is a black diamond.
+"""
+
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +11,7 @@ from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
+import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.axes import Axes
@@ -15,10 +20,7 @@ from matplotlib.figure import Figure
 from revision.errors import RevisionError
 from revision.io.files import atomic_file, write_json
 
-CAPTIONS = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "captions"), undefined=StrictUndefined, trim_blocks=True
-)
-CAPTIONS.filters["fmt"] = format  # {{ gap | fmt(".3g") }}
+SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 COLOURS = {
     "blind": "#999999",
@@ -98,8 +100,24 @@ STYLE = {
 }
 
 
+def number(value: float | None, digits: int = 4) -> str:
+    """A number to `digits` significant digits; beyond 1e-4 and 1e6 as a power of ten, and a dash if missing."""
+    if value is None or math.isnan(value):
+        return "–"
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+
+
+CAPTIONS = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "captions"), undefined=StrictUndefined, trim_blocks=True
+)
+CAPTIONS.filters |= {"fmt": format, "number": number}  # {{ gap | fmt(".3f") }}, {{ gap | number(3) }}
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run a script without a display and in this style; an error that the user can fix ends it in one line."""
+    """Run a script in this style without a display; an error that the user can fix ends it in one line."""
     matplotlib.use("Agg")
     try:
         with matplotlib.rc_context(STYLE):
@@ -109,7 +127,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def name_of(method: str) -> str:
-    """How a method is called in figures and tables."""
+    """The name of a method in figures and tables."""
     return NAMES.get(method, method.replace("_", " "))
 
 
@@ -126,28 +144,28 @@ def save(figure: Figure, table: Path) -> None:
     plt.close(figure)
 
 
-def save_table(frame, path: Path) -> None:  # type: ignore[no-untyped-def]
+def save_table(frame: pd.DataFrame, path: Path) -> None:
     """Write the tidy table behind a figure as CSV."""
     with atomic_file(path) as temporary:
         frame.to_csv(temporary, index=False)
 
 
 def dots(axes: Axes, values: dict[str, float], published: dict[str, float] | None = None) -> None:
-    """One row a method, its value as a dot with the number beside it; the paper's value as a black diamond."""
+    """One row per method, its value as a dot with the number beside it; the paper's value as a black diamond."""
     published = published or {}
-    for place, (name, value) in enumerate(values.items()):
-        axes.plot(value, place, "o", color=colour_of(name), markersize=6)
-        axes.annotate(f"{value:.3g}", (value, place), (6, 3), textcoords="offset points", fontsize=7)
+    for y, (name, value) in enumerate(values.items()):
+        axes.plot(value, y, "o", color=colour_of(name), markersize=6)
+        axes.annotate(number(value, 3), (value, y), (6, 3), textcoords="offset points", fontsize=7)
         if published.get(name) is not None:
-            axes.plot(published[name], place, **PAPER | {"label": None})
+            axes.plot(published[name], y, **PAPER | {"label": None})
     axes.set_yticks(range(len(values)), [name_of(name) for name in values])
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.margins(x=0.16)
     axes.grid(axis="x", alpha=0.3)
 
 
-def words(template: str, numbers: dict[str, Any]) -> dict[str, str]:
-    """Title, place, alt and caption of a figure: the template analysis/captions/<template>.md.j2 with its numbers."""
+def fill_template(template: str, numbers: dict[str, Any]) -> dict[str, str]:
+    """Title, place in the paper, alt text and caption of a figure, from analysis/captions/<template>.md.j2."""
     head, caption = CAPTIONS.get_template(f"{template}.md.j2").render(numbers, name_of=name_of).split("\n---\n", 1)
     return yaml.safe_load(head) | {"caption": " ".join(caption.split())}
 
@@ -160,25 +178,16 @@ def describe(
     template: str | None = None,
     reference: str | None = None,
 ) -> None:
-    """Write the sidecar of the figure behind the CSV file `path`: what a report prints beside the image.
+    """Write the texts that the report prints beside a figure to a JSON file next to its CSV file `path`.
 
-    Parameters
-    ----------
-    path
-        The figure's table; the sidecar lies beside it and ends in .json.
-    numbers
-        What the template needs. Its head is YAML: title, place in the paper, and `alt`, which describes the image; the
-        caption below the head opens with what the figure shows.
-    comparisons
-        Rows of (what, the paper's number or None, ours or None).
-    template
-        Name of the template where it is not the figure's.
-    reference
-        The row of a table that its differences refer to.
+    The template is named like the figure unless `template` is given. Its head is YAML with the title, the place in the
+    paper and the alt text of the image; the caption below opens with a sentence in bold that states what the figure
+    shows. `comparisons` has rows of (quantity, the paper's value, ours); `reference` is the row of a table of variants
+    to which its differences refer.
     """
     rows = [
         {"what": what, "paper": None if paper is None else float(paper), "ours": None if ours is None else float(ours)}
         for what, paper, ours in comparisons or []
     ]
-    text = words(template or path.stem, numbers) | {"comparisons": rows}
+    text = fill_template(template or path.stem, numbers) | {"comparisons": rows}
     write_json(path.with_suffix(".json"), text if reference is None else text | {"reference": reference})

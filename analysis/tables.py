@@ -1,4 +1,7 @@
-"""One table of variants: accuracy by group of suites with intervals, differences to a reference row, effect, power."""
+"""Tables 1 to 8 and our own: accuracy by group of suites with intervals, and differences to a reference row.
+
+Reads the answers of every seed and the table's section of the settings.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,56 +16,56 @@ from revision.config import read, read_yaml
 from revision.config.variants import ScoreTable
 from revision.stats.paired import ALL, AVERAGE, read_answers, score_table
 
-MOST_QUESTIONS, MOST_SEEDS = 100_000, 1_000  # a suite; more than these nobody would run
+MOST_QUESTIONS, MOST_SEEDS = 100_000, 1_000  # per suite; beyond these no run is feasible
 STAGES = {"stage2": "after Stage 2", "stage1": "zero-shot, after Stage 1 only"}
 COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73")
 
 
 def measure(paths: list[Path], settings: ScoreTable, stage1: list[str]) -> pd.DataFrame:
-    """The tidy table: the columns of `revision.stats.paired.score_table` with the stage before them."""
+    """The tidy table: the stage, then the columns of `revision.stats.paired.score_table`."""
     rows, reference, tables = settings.rows, settings.reference, []
     for stage in STAGES:
         chosen = rows if stage == "stage2" else [row for row in rows if row in stage1]
         if reference not in chosen:
             continue
-        found = score_table(read_answers(paths, [f"{stage}/{row}" for row in chosen]), f"{stage}/{reference}")
-        found["method"] = found.method.str.removeprefix(f"{stage}/")
-        tables.append(found)
-        found.insert(0, "stage", stage)
+        table = score_table(read_answers(paths, [f"{stage}/{row}" for row in chosen]), f"{stage}/{reference}")
+        table["method"] = table.method.str.removeprefix(f"{stage}/")
+        table.insert(0, "stage", stage)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
 def add_published(table: pd.DataFrame, settings: ScoreTable, published: dict[str, Any]) -> None:
-    """Put the paper's average beside ours, in column `published_average` of the rows that hold the average."""
+    """Add the paper's average as column `published_average` of the rows with the average over all suites."""
     paper = {row: published["rows"][name]["avg"] for row, name in settings.published.items()}
     whole = (table.stage == "stage2") & (table.suite == AVERAGE) & (table.group == ALL)
     table["published_average"] = table.method.map(paper).where(whole).astype(float)
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """A row a variant: accuracy by group and average with intervals on the left, difference to the reference right."""
+    """Draw one row per variant: accuracy with intervals on the left, difference to the reference on the right."""
     part = table[(table.stage == "stage2") & (table.suite == AVERAGE)]
     methods, groups = list(dict.fromkeys(part.method)), list(dict.fromkeys(part.group))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 1.3 + 0.42 * len(methods)), sharey=True,
-                                         width_ratios=(1.5, 1))  # fmt: skip
-    places = np.arange(len(methods))
-    for number, (group, colour) in enumerate(zip(groups, COLOURS, strict=False)):
-        found = part[part.group == group].set_index("method").loc[methods]
-        left.errorbar(
-            found.value, places + 0.15 * (number - 1.5), xerr=[found.value - found.low, found.high - found.value],
-            fmt="o", color="black" if group == ALL else colour, markersize=5 if group == ALL else 3.5, capsize=2,
-            linewidth=1, label=AVERAGE if group == ALL else group,
-        )  # fmt: skip
+    size = 7.4, 1.3 + 0.42 * len(methods)
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(1.5, 1))
+    y = np.arange(len(methods))
+    for index, (group, colour) in enumerate(zip(groups, COLOURS, strict=False)):
+        scores = part[part.group == group].set_index("method").loc[methods]
+        errors = scores.value - scores.low, scores.high - scores.value
+        style = {"color": colour, "markersize": 3.5, "label": group}
+        if group == ALL:
+            style = {"color": "black", "markersize": 5, "label": AVERAGE}
+        left.errorbar(scores.value, y + 0.15 * (index - 1.5), xerr=errors, fmt="o", capsize=2, linewidth=1, **style)
     total = part[part.group == ALL].set_index("method").loc[methods]
     if total.published_average.notna().any():
-        left.plot(total.published_average, places + 0.15 * 1.5, **PAPER | {"label": "paper (its own suites)"})
+        left.plot(total.published_average, y + 0.15 * 1.5, **PAPER | {"label": "paper (its own suites)"})
     compared = total[total.within_noise.notna()]
     right.axvline(0, color="grey", linewidth=1)
     for method, row in compared.iterrows():
-        low, high = row.difference - row.difference_low, row.difference_high - row.difference
-        right.errorbar(row.difference, methods.index(method), xerr=[[low], [high]], fmt="o", capsize=2, markersize=5,
-                       color="#999999" if row.within_noise else "black")  # fmt: skip
-    left.set_yticks(places, [name_of(method) for method in methods])
+        errors = [row.difference - row.difference_low], [row.difference_high - row.difference]
+        style = {"markersize": 5, "color": "#999999" if row.within_noise else "black"}
+        right.errorbar(row.difference, methods.index(method), xerr=errors, fmt="o", capsize=2, **style)
+    left.set_yticks(y, [name_of(method) for method in methods])
     left.set_ylim(len(methods) - 0.5, -0.5)
     left.set_xlabel("accuracy, %")
     right.set_xlabel("difference to the reference, points\n(grey: within noise)")
@@ -73,7 +76,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 
 
 def power(whole: pd.DataFrame) -> dict[str, Any]:
-    """Numbers of the caption: what differences the run can detect, and what it would take to resolve the others."""
+    """Numbers of the caption: the differences that the run can detect, and what it would take to resolve the others."""
     compared = whole[whole.within_noise.notna()]
     within = compared[compared.within_noise.astype(bool)]
     return {
@@ -98,7 +101,7 @@ def main() -> None:
         __doc__,
         *("published", "settings"),
         answers={"type": Path, "nargs": "+", "help": "answers of every seed"},
-        stage1={"nargs": "*", "help": "rows with a Stage 1 of their own"},
+        stage1={"nargs": "*", "help": "rows with their own Stage 1"},
     )
     (out,), settings = options.out, read(options.settings, ScoreTable)
     published = read_yaml(options.published)["tables"].get(out.stem.replace("_", ""), {"rows": {}})
@@ -118,7 +121,7 @@ def main() -> None:
         }
         | power(whole),
         [
-            (f"average, {name_of(method)}", paper_average, whole.value[method])
+            (f"average accuracy in percent, {name_of(method)}", paper_average, whole.value[method])
             for method, paper_average in whole.published_average.items()
             if not np.isnan(paper_average)
         ],

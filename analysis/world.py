@@ -1,4 +1,4 @@
-"""Facts of the built-in world on held-out pairs: gap, traces, anisotropy, retrieval, for short and long captions."""
+"""Facts about the held-out pairs of a run, short and long captions: gap, traces, ranks, anisotropy and retrieval."""
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,14 @@ RETRIEVAL_PAIRS = 2000
 
 
 def facts(sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """One row a number of pairs (image, text) by caption: caption, metric, value, n."""
+    """One row per value: caption, metric, value, n; `sets` has pairs (image, text) by kind of caption."""
     table = []
     for caption, (image, text) in sets.items():
         pairs = min(RETRIEVAL_PAIRS, len(text))
         residual = covariance_eigenvalues(np.asarray(image, dtype=np.float64) - text)
         spectra = {"image": covariance_eigenvalues(image), "text": covariance_eigenvalues(text)}
-        found = retrieval(image[:pairs], text[:pairs])
-        numbers = {
+        recalls = retrieval(image[:pairs], text[:pairs])
+        values = {
             "centroid gap": centroid_gap(image, text),
             "image trace": spectra["image"].sum(),
             "text trace": spectra["text"].sum(),
@@ -29,10 +29,10 @@ def facts(sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
             "residual effective rank": effective_rank(residual),
             "residual anisotropy (largest eigenvalue over the mean)": residual[0] / residual.mean(),
         }
-        table += [{"caption": caption, "metric": k, "value": float(v), "n": len(text)} for k, v in numbers.items()]
+        table += [{"caption": caption, "metric": k, "value": float(v), "n": len(text)} for k, v in values.items()]
         table += [
-            {"caption": caption, "metric": f"R@1 {way} of {pairs}", "value": values[1], "n": pairs}
-            for way, values in (("text to image", found.text_to_image), ("image to text", found.image_to_text))
+            {"caption": caption, "metric": f"R@1 {way} of {pairs}", "value": recall[1], "n": pairs}
+            for way, recall in (("text to image", recalls.text_to_image), ("image to text", recalls.image_to_text))
         ]
     return pd.DataFrame(table)
 

@@ -1,13 +1,14 @@
-"""Time and memory of ReAlign, disk to disk, against N: this package, other ways, and the bare reading and writing
-(figure 7).
+"""Measure time and memory of ReAlign, disk to disk, against N (figure 7): this package, other implementations, and
+reading and writing only.
 
     python benchmarks/alignment.py --sizes 10000 50000 100000 1000000
 
-Every measurement is a process of its own: it imports, aligns a few rows, says "ready", does the work, and says
-its seconds, its CPU seconds and its peak resident memory above that at "ready" (mapped shards count). Before each, the
-inputs are read (the page cache is warm) and unwritten pages are flushed. Methods take turns, so that a busy machine
-hurts all alike; ratios are of the medians, and a competitor counts with its better number of threads. The methods are
-described in alignment_methods.py; before anything is measured, all must write the same rows.
+Every measurement runs in a process of its own, which imports, aligns a few rows, prints "ready", does the work, and
+prints its seconds, its CPU seconds and its peak resident memory above that at "ready" (including mapped shards). Before
+each measurement the inputs are read, so that the page cache is warm, and dirty pages are flushed. Methods alternate, so
+that other load on the machine affects all of them; ratios are of medians, and competitors count with their better
+number of threads. The methods are described in alignment_methods.py; before anything is measured, the script checks
+that all of them write the same rows.
 """
 
 import argparse
@@ -27,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 import alignment_methods as methods
 
 WARM_ROWS = 100
-RUNS_FEW_FROM = 500_000  # at this many rows 3 runs do
+RUNS_FEW_FROM = 500_000  # from this many rows on, 3 runs suffice
 SLOW = {"torch", "pickle"}
 FLOAT16_STEP = 1e-3
 QUOTED = {"released_script_seconds": 10.45, "released_script_gb": 1.89, "torch_streaming_seconds": 1.99}
@@ -36,7 +37,7 @@ LABELS = {
     "engine": "revision",
     "torch": "plain torch streaming",
     "pickle": "plain pickle pipeline",
-    "bare": "bare reading and writing",
+    "bare": "reading and writing only",
 }
 COLOURS = {
     "engine": "#009E73",
@@ -47,17 +48,17 @@ COLOURS = {
 
 
 def memory(field: str) -> float:
-    """A field of this process' memory in MiB, such as VmRSS."""
+    """Return a field of this process' memory in MiB, such as VmRSS."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
 def child(method: str, threads: int, warm: Path, work: Path, out: Path) -> None:
-    """What a measured process does."""
+    """Run one measurement, in a process of its own."""
     methods.METHODS[method](warm / "y", warm / "x", out.with_name(f"{out.name}-warm"), threads)
     print("ready", flush=True)
     base = memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     methods.METHODS[method](work / "y", work / "x", out, threads)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
@@ -66,7 +67,7 @@ def child(method: str, threads: int, warm: Path, work: Path, out: Path) -> None:
 
 
 def measure(method: str, threads: int, warm: Path, work: Path) -> list[float]:
-    """[seconds, CPU seconds, peak MiB above the memory before the work] of one process."""
+    """Return [seconds, CPU seconds, peak MiB above the memory before the work] of one process."""
     buffer = memoryview(bytearray(methods.COPY_BYTES))
     for name in ("y-pickles", "x-pickles") if method == "pickle" else ("y", "x"):
         methods.read(work / name, buffer)
@@ -81,21 +82,21 @@ def measure(method: str, threads: int, warm: Path, work: Path) -> list[float]:
 
 
 def check_agreement(warm: Path, chosen: list[str]) -> None:
-    """Every method writes the rows that the first one writes, to the step of float16."""
-    found = {}
+    """Exit unless every method writes the same rows as the first, up to float16 rounding."""
+    outputs = {}
     for method in chosen:
         if method != "bare":
             out = warm / f"out-{method}"
             methods.METHODS[method](warm / "y", warm / "x", out, 1)
-            found[method] = methods.result(method, out)
-    first = next(iter(found.values()))
-    for method, rows in found.items():
+            outputs[method] = methods.result(method, out)
+    first = next(iter(outputs.values()))
+    for method, rows in outputs.items():
         if not np.abs(rows - first).max() < FLOAT16_STEP:
-            raise SystemExit(f"{method} writes other rows than {next(iter(found))}: nothing was measured")
+            raise SystemExit(f"{method} and {next(iter(outputs))} write different rows: nothing was measured")
 
 
 def ratios(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """For each N: median time of the others over the engine's, and the engine's over the bare time."""
+    """Return for each N the median times of the others relative to the engine, and of the engine relative to `bare`."""
     median = table.groupby(["rows", "method", "threads"])["seconds"].median()
     cpu = table.groupby(["rows", "method", "threads"])["cpu_seconds"].median()
     result: dict[str, dict[str, float]] = {}
@@ -111,7 +112,7 @@ def ratios(table: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:
-    """Median time and greatest memory against N, both axes logarithmic."""
+    """Plot median time and maximum memory against N, with logarithmic axes."""
     import style
 
     figure, (left, right) = style.plt.subplots(1, 2, figsize=(9, 4.2))
@@ -135,29 +136,29 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 
 
 def describe(table: pd.DataFrame, runs: dict[int, int], path: Path) -> dict[str, dict[str, float]]:
-    """Write what was measured, where and how beside the table; returns the ratios."""
+    """Write a JSON file with settings and ratios beside the table; return the ratios."""
     from revision.io.files import write_json
 
     packages = ("numpy", "pyarrow", "torch")
-    found = ratios(table)
+    by_rows = ratios(table)
     facts = {
         "title": "Time and memory of alignment against N",
         "place": "figure 7",
         "caption": "ReAlign disk to disk on float16 shards of random unit rows, d = "
         f"{table['dim'].iloc[0]}; medians of {min(runs.values())} to {max(runs.values())} runs, warm page cache, "
-        "methods taking turns on a machine that others used at the same time. The dotted line reads the target once "
-        "and the source three times and writes the output, and looks at no number.",
+        "methods alternating on a machine that was also used by other processes. The dotted line reads the target "
+        "once and the source three times and writes the output, without computing anything.",
         "alt": "Two log-log plots against the number of rows: seconds rise in proportion to N; memory of the engine "
         "stays flat.",
         "comparisons": [],
         "quoted_not_measured_here": QUOTED,
-        "ratios": found,
+        "ratios": by_rows,
         "runs": {str(rows): count for rows, count in runs.items()},
         "machine": {"cores": os.cpu_count()},
         "versions": {"python": sys.version.split()[0]} | {name: version(name) for name in packages},
     }
     write_json(path.with_suffix(".json"), facts)
-    return found
+    return by_rows
 
 
 def main() -> None:
@@ -168,7 +169,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--methods", nargs="+", choices=list(methods.METHODS), default=list(methods.METHODS))
     parser.add_argument("--slow-rows", type=int, default=100_000, help="torch and pickle run up to this many rows")
-    parser.add_argument("--scratch", type=Path, help="where the sets are written; default: the system's own place")
+    parser.add_argument("--scratch", type=Path, help="where sets are written; default: the system's temporary folder")
     parser.add_argument("--out", type=Path, default=Path("reference/benchmarks/alignment.csv"))
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -198,8 +199,8 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.out, index=False)
     plot(table, options.out)
-    for rows, found in describe(table, runs, options.out).items():
-        print(rows, found)
+    for rows, values in describe(table, runs, options.out).items():
+        print(rows, values)
 
 
 if __name__ == "__main__":

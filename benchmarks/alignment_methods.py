@@ -1,13 +1,13 @@
-"""What benchmarks/alignment.py measures: four ways to run ReAlign's three steps disk to disk, and the bare reading and
-writing.
+"""The methods that benchmarks/alignment.py measures: implementations of ReAlign disk to disk, and reading and writing
+only.
 
 - `engine`: `revision.align` on embedding shards.
 - `torch`: plain torch streaming over the same shards, float32 blocks and float64 sums.
-- `pickle`: plain pickle pipeline, written from the paper's description of the procedure: a folder of pickled lists of
-  {id, embed, caption or image_path} a modality; one pass over the files for each of mu_x, mu_y, T_x, T_y and the drift
-  mean, sums in float64, then one pass that writes pickles. It shares no code with anybody's release.
-- `bare`: reads the target once and the source three times, as the three steps need, and writes as many bytes as the
-  output holds, without looking at a number.
+- `pickle`: plain pickle pipeline, written from the paper's description of the procedure: for each modality a folder of
+  pickled lists of {id, embed, caption or image_path}; one pass over the files for each of mu_x, mu_y, T_x, T_y and the
+  drift mean, with sums in float64, then one pass that writes pickles. It shares no code with any released one.
+- `bare`: reads the target once and the source three times, as the three steps require, and writes as many bytes as the
+  output has, without computing anything.
 
 A method is `method(source, target, out, threads)`, all folders.
 """
@@ -72,7 +72,7 @@ def plain_pickles(source: Path, target: Path, out: Path, threads: int) -> None:
     def chunks(folder: Path) -> Iterator[tuple[str, list[dict], np.ndarray]]:
         for path in files(folder):
             with open(path, "rb") as handle:
-                entries = pickle.load(handle)  # made by this benchmark a moment ago
+                entries = pickle.load(handle)  # safe: written by this benchmark
             yield path.name, entries, unit(np.stack([entry["embed"] for entry in entries]).astype(np.float64))
 
     def unit(rows: np.ndarray) -> np.ndarray:
@@ -115,7 +115,7 @@ def bare(source: Path, target: Path, out: Path, threads: int) -> None:
 
 
 def read(folder: Path, buffer: memoryview) -> None:
-    """Read every file of a folder into `buffer`, over and over."""
+    """Read every file of a folder, overwriting `buffer`."""
     for path in sorted(folder.iterdir()):
         with open(path, "rb", buffering=0) as handle:
             while handle.readinto(buffer):
@@ -132,7 +132,7 @@ ONE_THREAD = {"pickle", "bare"}  # the loop is sequential; numpy's row operation
 
 
 def result(method: str, out: Path) -> np.ndarray:
-    """What a method wrote, float32 [n, d]."""
+    """Read the rows that a method wrote: float32 of shape (n, d)."""
     if method == "pickle":
         entries = [entry for path in sorted(out.glob("*.pkl")) for entry in pickle.loads(path.read_bytes())]
         return np.stack([entry["embed"] for entry in entries]).astype(np.float32)
@@ -142,7 +142,7 @@ def result(method: str, out: Path) -> np.ndarray:
 
 
 def make_set(folder: Path, rows: int, dim: int, seed: int, pickles: bool, chunk: int = 10_000) -> None:
-    """Random float16 unit rows around a mean of their own, as shards and (`pickles`) as pickled lists beside them."""
+    """Write random float16 unit rows around a random mean, as shards and (`pickles`) as pickled lists beside them."""
     from revision.embeddings import EmbeddingWriter
 
     rng = np.random.default_rng(seed)

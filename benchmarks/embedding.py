@@ -1,9 +1,9 @@
-"""Embedding a corpus against the bare forward pass of the same model, taking turns in one run on the same images.
+"""Compare embedding a corpus with the bare forward pass of the same model, alternating in one run on the same images.
 
     python benchmarks/embedding.py --rows 512 --hidden 384 --layers 6 --threads 1
 
 The model is CLIP's vision tower with random weights at 224 pixels; embedding reads Parquet, decodes, resizes, runs the
-model and writes shards. Writes seconds of every run as CSV; prints the share of the bare rate that embedding reaches.
+model and writes shards. Writes the seconds of every run as CSV; prints the rate of embedding relative to the bare rate.
 """
 
 import argparse
@@ -18,7 +18,7 @@ DEFAULTS = {"rows": 512, "hidden": 384, "layers": 6, "batch": 32, "threads": 1, 
 
 
 def write_model(folder: Path, options: argparse.Namespace) -> None:
-    """Save the model and the description of the encoder, encoder.yaml."""
+    """Save the model and its description, encoder.yaml."""
     from tokenizers import Tokenizer, models
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, PreTrainedTokenizerFast
 
@@ -36,7 +36,7 @@ def write_model(folder: Path, options: argparse.Namespace) -> None:
 
 
 def measure(folder: Path, options: argparse.Namespace):  # type: ignore[no-untyped-def]
-    """One row a run: what, run, wall seconds, and the settings."""
+    """Return one row per run: what, run, wall seconds, and the settings."""
     import pandas as pd
     import torch
 
@@ -65,7 +65,7 @@ def measure(folder: Path, options: argparse.Namespace):  # type: ignore[no-untyp
         "embedding": lambda: embed_corpus(encoder, table, "image", folder / "set", show_progress=False),
     }
     rows = []
-    for run in range(-1, options.repeats):  # the first turn warms up
+    for run in range(-1, options.repeats):  # the first run is a warm-up
         for name, work in cases.items():
             start = time.perf_counter()
             work()
@@ -82,13 +82,13 @@ if __name__ == "__main__":
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), options)
+        table = measure(Path(folder), options)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    found.to_csv(options.out, index=False)
-    bare, embedding = (found[found.what == name].seconds for name in ("bare forward pass", "embedding"))
-    shares = [one / other for one, other in zip(bare, embedding, strict=True)]
+    table.to_csv(options.out, index=False)
+    bare, embedding = (table[table.what == name].seconds for name in ("bare forward pass", "embedding"))
+    ratios = [first / second for first, second in zip(bare, embedding, strict=True)]
     rates = options.rows / bare.median(), options.rows / embedding.median()
     print(
         f"bare {rates[0]:.1f} images a second, embedding {rates[1]:.1f}: "
-        f"{statistics.median(shares):.1%} of the bare rate (median of {len(shares)} turns)"
+        f"{statistics.median(ratios):.1%} of the bare rate (median of {len(ratios)} turns)"
     )

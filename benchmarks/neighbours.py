@@ -1,9 +1,10 @@
-"""Exact k-NN against faiss' flat index, taking turns in one run on the same data and threads.
+"""Compare exact k-NN search with faiss' flat index, alternating in one run on the same data and threads.
 
     python benchmarks/neighbours.py --rows 100000 --queries 4096 --dim 1280 --k 20 --threads 1
 
-Two cases: some queries against all rows, and the first `--within` rows against themselves. Writes wall and CPU seconds
-of every run as CSV with a image beside it; prints faiss / ours of the medians and the share of equal neighbours.
+Two cases: queries against all rows, and the first `--within` rows against themselves. Writes wall and CPU seconds of
+every run as CSV, with a plot beside it; prints the ratio of the medians, faiss / ours, and the fraction of equal
+neighbours.
 """
 
 import argparse
@@ -17,7 +18,7 @@ TITLES = {"queries": "queries against all rows", "within": "a set against itself
 
 
 def measure(options: argparse.Namespace):  # type: ignore[no-untyped-def]
-    """One row a run: case, method, run, wall and CPU seconds, equal neighbours, and the settings."""
+    """Return one row per run: case, method, run, wall and CPU seconds, equal neighbours, and the settings."""
     import faiss
     import numpy as np
     import pandas as pd
@@ -39,13 +40,13 @@ def measure(options: argparse.Namespace):  # type: ignore[no-untyped-def]
         ("within", "ours"): lambda: nearest_within(part, options.k)[1],
         ("within", "faiss"): lambda: own.search(part, options.k + 1)[1][:, 1:],
     }
-    found, records = {}, []
+    neighbours, records = {}, []
     for run in range(options.repeats):
         for (case, method), work in cases.items():
             clocks = time.perf_counter(), time.process_time()
-            found[case, method] = work()
+            neighbours[case, method] = work()
             seconds = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
-            equal = 1.0 if method == "ours" else float((found[case, "ours"] == found[case, "faiss"]).mean())
+            equal = 1.0 if method == "ours" else float((neighbours[case, "ours"] == neighbours[case, "faiss"]).mean())
             records.append((case, method, run, *(round(s, 3) for s in seconds), equal))
             print(f"{TITLES[case]}, {method}, run {run}: {seconds[0]:.1f} s", flush=True)
     table = pd.DataFrame(records, columns=["case", "method", "run", "wall_seconds", "cpu_seconds", "equal_neighbours"])
@@ -53,7 +54,7 @@ def measure(options: argparse.Namespace):  # type: ignore[no-untyped-def]
 
 
 def plot(table, path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Every run as a dot, the median as a line."""
+    """Plot every run as a dot and the median as a line."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -62,10 +63,10 @@ def plot(table, path: Path) -> None:  # type: ignore[no-untyped-def]
     settings = table.iloc[0]
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.8), layout="constrained")
     for panel, (case, title) in zip(panels, TITLES.items(), strict=True):
-        for place, (method, colour) in enumerate((("ours", "#009E73"), ("faiss", "#D55E00"))):
+        for x, (method, colour) in enumerate((("ours", "#009E73"), ("faiss", "#D55E00"))):
             part = table[(table.case == case) & (table.method == method)]
-            panel.plot([place] * len(part), part.wall_seconds, "o", color=colour)
-            panel.hlines(part.wall_seconds.median(), place - 0.25, place + 0.25, color=colour)
+            panel.plot([x] * len(part), part.wall_seconds, "o", color=colour)
+            panel.hlines(part.wall_seconds.median(), x - 0.25, x + 0.25, color=colour)
         count = settings.queries if case == "queries" else settings.within
         against = settings.rows if case == "queries" else settings.within
         panel.set_title(f"{title}: {count} against {against}", fontsize=9)

@@ -1,8 +1,8 @@
-"""What the training loop costs beside its bare step: `python benchmarks/training.py`.
+"""Measure the overhead of the training loop over its bare step: `python benchmarks/training.py`.
 
-The bare step is the same model, batches, optimiser and clipping with nothing around them, batches made beforehand. Both
-take turns in one process; the ratio of the medians of their seconds a step is printed and written to
-reference/benchmarks/training.csv.
+The bare step has the same model, batches, optimiser and clipping and nothing else; its batches are prepared beforehand.
+Both alternate in one process. The times per step are written to reference/benchmarks/training.csv, and the ratio of
+their medians is printed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ DIM, BATCH = 128, 64
 
 
 class ArrayRows:
-    """Embeddings in memory, as `batch_maker` takes them."""
+    """Embeddings in memory with the interface that `batch_maker` expects."""
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
@@ -37,13 +37,14 @@ class ArrayRows:
 
 
 def model_of(world: World) -> ReVisionModel:
-    """The laptop's base model, untrained."""
+    """Return the untrained base model of the scale laptop."""
     tokenizer = word_tokenizer(world.vocabulary())
-    return ReVisionModel(new_llm(LanguageModelSettings(64, 3, 4), tokenizer, seed=0), tokenizer, DIM, seed=0)
+    settings = LanguageModelSettings(hidden_size=64, layers=3, heads=4)
+    return ReVisionModel(new_llm(settings, tokenizer, seed=0), tokenizer, DIM, seed=0)
 
 
 def bare(model: ReVisionModel, batches: list) -> float:
-    """Seconds of forward, backward, clipping and update over batches that are ready."""
+    """Return the seconds of forward pass, backward pass, clipping and update over prepared batches."""
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0)
     model.train()

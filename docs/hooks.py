@@ -1,10 +1,10 @@
-"""Hook of mkdocs: the page of commands is what the commands say about themselves."""
+"""mkdocs hook that generates the page of commands from their help texts."""
 
 from typing import Any
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Put every command's help in the place of the marker."""
+    """Replace the marker in commands.md by the help of every command."""
     if page.file.src_uri != "commands.md":
         return markdown
     import typer
@@ -13,5 +13,5 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     from revision.cli import app
 
     command = typer.main.get_command(app)
-    said = get_docs_for_click(obj=command, ctx=typer.Context(command), name="revision")
-    return markdown.replace("<!-- commands -->", said.partition("## ")[1] + said.partition("## ")[2])
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="revision")
+    return markdown.replace("<!-- commands -->", text[text.index("## ") :])

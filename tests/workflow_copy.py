@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("Snakefile", "workflow", "config", "analysis")
+PARTS = ("workflow", "config", "analysis")
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 REVISION = (sys.executable, "-c", "from revision.cli import main; main()")
 
@@ -16,7 +16,7 @@ def copy_checkout(folder: Path) -> Path:
     """Copy the workflow to `folder`, so that a test leaves nothing behind."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
+        shutil.copytree(ROOT / part, folder / part)
     return folder
 
 

@@ -1,13 +1,13 @@
-"""Errors that a user can fix; `main` prints them, and OSError, in one line without a traceback."""
+"""Errors that a user can fix. The command line prints them, as it does OSError, in one line without a traceback."""
 
 
 class RevisionError(ValueError):
-    """Base of every error that this package raises on purpose: location, reason and fix in one message."""
+    """Base class of all errors that this package raises deliberately; messages state location, reason and fix."""
 
 
 class ConfigError(RevisionError):
-    """A configuration key, scale, method or name that does not exist or does not fit."""
+    """An invalid configuration, parameter or name."""
 
 
 class DataError(RevisionError):
-    """Data that cannot be used: names the file and the row."""
+    """Data that cannot be used; messages name the file and, where there is one, the row."""

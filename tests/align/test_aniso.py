@@ -43,7 +43,7 @@ def test_transport_costs_what_the_best_assignment_costs(turn):
 
 def test_corrections_stay_within_their_bounds(sets):
     aligner = make_aligner("aniso_align", max_angle=0.1, max_gain=1.2).fit(*sets)
-    (polar,) = [stage for stage in aligner.transforms_ if isinstance(stage, Polar)]
+    (polar,) = [transform for transform in aligner.transforms_ if isinstance(transform, Polar)]
     assert np.abs(polar.turns).max() <= 0.1
     assert polar.gains.min() >= 1 / 1.2
     assert polar.gains.max() <= 1.2

@@ -1,4 +1,4 @@
-"""Both readings of C3."""
+"""Both readings of C3: mean shift plus noise, and means removed from both modalities."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_centred_reading_moves_both_sets(sets):
 
 
 @pytest.mark.parametrize("name", ["c3", "c3_centred"])
-def test_noise_comes_onto_the_shifted_row_at_unit_length(sets, name):
+def test_noise_is_added_to_the_normalised_shifted_row(sets, name):
     clean = make_aligner(name, noise=0.0).fit(*sets).transform(sets[0])
     noise = Noise(0.1, 5).apply(np.zeros(clean.shape), 0)
     moved = make_aligner(name, noise=0.1, seed=5).fit(*sets).transform(sets[0])
@@ -50,5 +50,5 @@ def test_noise_follows_seed_and_row_only(sets):
 
 @pytest.mark.parametrize("noise", [-0.1, float("nan")])
 def test_impossible_noise_is_refused(sets, noise):
-    with pytest.raises(ConfigError, match="noise must be a number of at least 0"):
+    with pytest.raises(ConfigError, match="noise must be at least 0, got"):
         make_aligner("c3", noise=noise).fit(*sets)

@@ -1,5 +1,5 @@
-"""What every aligner owes: scikit-learn's contract, arrays equal to streams, unit rows, errors that say where and
-what to do.
+"""The contract of every aligner: scikit-learn's checks, the same result for arrays and streams, rows of unit length,
+and errors that report location and fix.
 """
 
 import numpy as np
@@ -24,33 +24,33 @@ class FromOneSet:
 
     def fit(self, X, y=None):
         table = np.asarray(X)
-        usable = table.ndim == 2 and table.dtype.kind in "fiu"  # whatever else X is, `fit` has to say so
+        usable = table.ndim == 2 and table.dtype.kind in "fiu"  # otherwise `fit` has to refuse X
         return super().fit(X, table.astype(np.float64)[::-1] ** 3 if usable else X)
 
 
-# Under a module's name each, as scikit-learn pickles them.
+# Attributes of this module, since scikit-learn pickles the classes.
 ONE_SET = {name: type(f"OneSet_{name}", (FromOneSet, cls), {"__module__": __name__}) for name, cls in ALIGNERS.items()}
 globals().update({cls.__name__: cls for cls in ONE_SET.values()})
 
 NOT_APPLICABLE = {
     "check_estimators_dtypes": "its integers hold zero vectors, which have no direction",
-    "check_transformer_preserve_dtypes": "the contract is float32, whatever comes in",
-    "check_dtype_object": "it wants a TypeError; a DataError is a ValueError",
+    "check_transformer_preserve_dtypes": "results are float32 for any input",
+    "check_dtype_object": "it expects a TypeError; a DataError is a ValueError",
     "check_fit2d_1feature": "unit rows of dimension 1 are 1 or -1 and have no spread to align",
-    "check_fit2d_1sample": "it wants other words than 'only 1 row'",
+    "check_fit2d_1sample": "it expects another message than 'only 1 row'",
 }
-OF_NOISE = {
-    "check_methods_sample_order_invariance": "noise belongs to the row's number",
-    "check_methods_subset_invariance": "noise belongs to the row's number",
+NOISE_FAILS = {
+    "check_methods_sample_order_invariance": "noise depends on the index of the row",
+    "check_methods_subset_invariance": "noise depends on the index of the row",
 }
-OF_IDENTITY = {"check_estimators_nan_inf": "its fit looks at no number"}
+IDENTITY_FAILS = {"check_estimators_nan_inf": "its fit does not read the values"}
 
 
 def expected_to_fail(aligner):
     return (
         NOT_APPLICABLE
-        | (OF_NOISE if aligner.name in ("c3", "c3_centred", "capdec") else {})
-        | (OF_IDENTITY if aligner.name == "identity" else {})
+        | (NOISE_FAILS if aligner.name in ("c3", "c3_centred", "capdec") else {})
+        | (IDENTITY_FAILS if aligner.name == "identity" else {})
     )
 
 
@@ -95,7 +95,7 @@ def test_altered_or_missing_aligner_is_refused(tmp_path, sets):
     data = bytearray(tensors.read_bytes())
     data[-1] ^= 1
     tensors.write_bytes(data)
-    with pytest.raises(DataError, match=r"aligner\.safetensors: altered.*fit anew"):
+    with pytest.raises(DataError, match=r"aligner\.safetensors: altered.*fit the aligner again"):
         load_aligner(tmp_path / "fitted")
     with pytest.raises(DataError, match=r"no saved aligner here.*revision align --save"):
         load_aligner(tmp_path / "nothing")
@@ -106,25 +106,25 @@ def test_altered_or_missing_aligner_is_refused(tmp_path, sets):
     assert (tmp_path / "other" / "thesis.tex").read_text() == "years of work"
 
 
-def test_unknown_names_are_listed():
+def test_unknown_names_are_reported_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"'re_align' does not exist; the aligners are .*realign"):
         make_aligner("re_align")
-    with pytest.raises(ConfigError, match="aligner 'c3': noise is a number, not 'abc'"):
+    with pytest.raises(ConfigError, match="aligner 'c3': noise must be a number, got 'abc'"):
         make_aligner("c3", noise="abc")
     with pytest.raises(ConfigError, match="unknown parameter stepz; it has epsilon, steps"):
         make_aligner("realign", stepz=2)
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "said"),
+    ("name", "parameters", "message"),
     [
         ("bc_align", {"energy": 0}, r"energy must lie in \(0, 1\], got 0"),
         ("gaussian_ot", {"shrinkage": 2}, r"shrinkage must lie in \[0, 1\], got 2"),
         ("ridge", {"regularisation": 0}, "ridge: regularisation must be above 0, got 0"),
     ],
 )
-def test_parameters_out_of_range_are_named(sets, name, parameters, said):
-    with pytest.raises(ConfigError, match=said):
+def test_parameters_out_of_range_are_reported(sets, name, parameters, message):
+    with pytest.raises(ConfigError, match=message):
         make_aligner(name, **parameters).fit(sets[0], sets[1][: len(sets[0])])
 
 
@@ -133,7 +133,7 @@ def test_parameters_out_of_range_are_named(sets, name, parameters, said):
 )
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("name", ["identity", "realign", "gaussian_ot"])
-def test_rows_without_a_direction_are_named(sets, name, dtype, value, fault):
+def test_rows_without_a_direction_are_reported(sets, name, dtype, value, fault):
     source, target = (rows.astype(dtype) for rows in sets)
     broken = source.copy()
     broken[123, :] = 0.0
@@ -150,14 +150,14 @@ def test_rows_without_a_direction_are_named(sets, name, dtype, value, fault):
             make_aligner(name).fit(source, broken_target)
 
 
-@pytest.mark.parametrize("other", [[], [Linear(np.eye(24), np.zeros(24))]])
-def test_a_row_that_a_shift_takes_to_nothing_is_named(sets, other):
+@pytest.mark.parametrize("further", [[], [Linear(np.eye(24), np.zeros(24))]])
+def test_a_row_that_a_shift_moves_to_zero_is_reported(sets, further):
     rows = array_rows(np.eye(24), "source")
-    with pytest.raises(DataError, match="source, row 5: a vector whose length is not a number above zero after the"):
-        Engine().moments(rows, transforms=[Shift(1.0, -np.eye(24)[5]), *other])
+    with pytest.raises(DataError, match="source, row 5: a vector that a shift moves to zero or infinity; drop the row"):
+        Engine().moments(rows, transforms=[Shift(1.0, -np.eye(24)[5]), *further])
 
 
-def test_bad_row_in_a_set_is_named_with_file_and_id(tmp_path, sets):
+def test_bad_row_in_a_set_is_reported_with_file_and_id(tmp_path, sets):
     rows = sets[0].copy()
     rows[437] = 0.0
     names = [f"caption-{index}" for index in range(700)]
@@ -174,7 +174,7 @@ def test_dimensions_of_modalities_must_agree(sets):
         make_aligner("realign").fit(*sets).transform(sets[0][:, :20])
 
 
-def test_sets_of_other_dimension_or_without_rows_are_named_with_their_file(tmp_path, sets):
+def test_sets_of_other_dimension_or_without_rows_are_reported_with_their_file(tmp_path, sets):
     names = [str(index) for index in range(700)]
     source = write_embeddings(tmp_path / "y", names, sets[0])
     narrow = write_embeddings(tmp_path / "x", names, sets[1][:700, :20])
@@ -211,6 +211,6 @@ def test_one_row_is_enough_for_a_shift(sets):
     assert np.abs(moved - sets[1][:1]).max() < 1e-7
 
 
-def test_words_are_no_embeddings(sets):
+def test_text_is_refused(sets):
     with pytest.raises(DataError, match="source: "):
         make_aligner("realign").fit([["a", "b"], ["c", "d"]], sets[1])

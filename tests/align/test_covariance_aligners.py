@@ -1,4 +1,4 @@
-"""Covariance, transport and supervised aligners against what each must do before normalisation."""
+"""Covariance, transport and supervised aligners against their definitions, before normalisation."""
 
 import numpy as np
 import pytest
@@ -19,12 +19,12 @@ def covariance(rows):
 
 
 def linear_output(aligner, rows):
-    """The rows after the aligner's linear stage, before it normalises."""
-    for stage in aligner.transforms_:
-        if isinstance(stage, Linear):
-            return stage.apply(rows, 0)
-        rows = unit(stage.scale * rows + stage.shift)
-    raise AssertionError("no linear stage")
+    """The rows after the aligner's linear transform, before normalisation."""
+    for transform in aligner.transforms_:
+        if isinstance(transform, Linear):
+            return transform.apply(rows, 0)
+        rows = unit(transform.scale * rows + transform.shift)
+    raise AssertionError("no linear transform")
 
 
 def test_gaussian_transport_maps_covariance_onto_covariance(sets):
@@ -60,7 +60,7 @@ def test_centroid_gap_shrinks_on_real_embeddings(real, name):
     assert gap < 0.02 * np.linalg.norm(source.mean(axis=0) - target.mean(axis=0))
 
 
-def test_shrinkage_keeps_the_trace_and_ends_in_a_sphere(sets):
+def test_shrinkage_keeps_the_trace_and_full_shrinkage_is_isotropic(sets):
     matrix = covariance(sets[0])
     assert np.trace(shrink(matrix, 0.3)) == pytest.approx(np.trace(matrix))
     assert np.allclose(shrink(matrix, 1.0), np.eye(24) * np.trace(matrix) / 24)
@@ -68,7 +68,7 @@ def test_shrinkage_keeps_the_trace_and_ends_in_a_sphere(sets):
         shrink(matrix, 1.5)
 
 
-def test_frame_holds_the_energy_and_no_less(sets):
+def test_frame_has_the_smallest_rank_that_holds_the_energy(sets):
     matrix = covariance(sets[0])
     basis, rank = frame(matrix, 0.7)
     values = np.sort(np.linalg.eigvalsh(matrix))[::-1]

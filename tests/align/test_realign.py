@@ -1,4 +1,4 @@
-"""ReAlign and its relatives against plain float64 formulas, and against the figures recorded for real embeddings."""
+"""ReAlign and its variants against plain float64 formulas and against gaps recorded for real embeddings."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from revision.align import Engine, make_aligner
 from revision.embeddings import write_embeddings
 from revision.errors import ConfigError
 
-REFERENCE = {"clip": (0.8514, 0.0014648), "convirt": (0.8231, 0.00029964)}
+RECORDED_GAPS = {"clip": (0.8514, 0.0014648), "convirt": (0.8231, 0.00029964)}
 
 
 def unit(rows):
@@ -17,7 +17,7 @@ def unit(rows):
 
 
 def plain_realign(source, target, steps=3):
-    """Section 4, written down as it stands."""
+    """The formulas of Section 4, without streaming or fused kernels."""
     y, x = unit(np.asarray(source, np.float64)), unit(np.asarray(target, np.float64))
     mu_y, mu_x = y.mean(axis=0), x.mean(axis=0)
     if steps == 1:
@@ -34,14 +34,14 @@ def gap(left, right):
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_steps_equal_plain_formula_on_real_embeddings(real, steps):
     _, target, source = real
-    found = make_aligner("realign", steps=steps).fit(source, target).transform(source)
-    assert found.dtype == np.float32
-    assert np.abs(found - plain_realign(source, target, steps)).max() < 2e-6
+    aligned = make_aligner("realign", steps=steps).fit(source, target).transform(source)
+    assert aligned.dtype == np.float32
+    assert np.abs(aligned - plain_realign(source, target, steps)).max() < 2e-6
 
 
-def test_gaps_on_real_embeddings_are_the_recorded_ones(real):
+def test_gaps_on_real_embeddings_equal_the_recorded_gaps(real):
     name, target, source = real
-    before, after = REFERENCE[name]
+    before, after = RECORDED_GAPS[name]
     exact = unit(target.astype(np.float64))
     assert gap(source, target) == pytest.approx(before, abs=5e-5)
     assert gap(make_aligner("realign").fit(source, target).transform(source), exact) == pytest.approx(after, rel=1e-4)
@@ -52,9 +52,9 @@ def test_mean_shift_is_the_first_step(sets):
     assert np.array_equal(make_aligner("mean_shift").fit(*sets).transform(sets[0]), first)
 
 
-def test_identity_gives_unit_rows_unmoved(sets):
-    found = make_aligner("identity").fit(*sets).transform(3.0 * sets[0])
-    assert np.abs(found - sets[0]).max() < 1e-7
+def test_identity_only_normalises(sets):
+    rows = make_aligner("identity").fit(*sets).transform(3.0 * sets[0])
+    assert np.abs(rows - sets[0]).max() < 1e-7
 
 
 @given(seed=st.integers(0, 2**32 - 1), d=st.integers(2, 30), n=st.integers(3, 60), pull=st.floats(0.1, 3.0))
@@ -64,8 +64,8 @@ def test_affine_step_matches_mean_and_trace(seed, d, n, pull):
     y = unit(rng.standard_normal((n, d)) + pull * rng.standard_normal(d))
     x = unit(rng.standard_normal((n + 5, d)) + pull * rng.standard_normal(d))
     aligner = make_aligner("realign", steps=2).fit(y, x)
-    (stage,) = aligner.transforms_
-    moved = stage.scale * y + stage.shift
+    (shift,) = aligner.transforms_
+    moved = shift.scale * y + shift.shift
     trace = ((x - x.mean(axis=0)) ** 2).sum(axis=1).mean()
     assert np.allclose(moved.mean(axis=0), x.mean(axis=0), atol=1e-9)
     assert ((moved - moved.mean(axis=0)) ** 2).sum(axis=1).mean() == pytest.approx(trace, rel=1e-7)

@@ -1,4 +1,4 @@
-"""A small working folder as the workflow makes it."""
+"""A small working folder like that of the workflow."""
 
 import pytest
 from working_folder import SIZES, answers, embeddings, held_out

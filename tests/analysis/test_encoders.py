@@ -1,4 +1,4 @@
-"""The figure of encoders side by side, from its command line; and that its rule takes a user's own encoders."""
+"""The figure of encoders side by side, and its rule with a user's own encoders."""
 
 import json
 import re
@@ -24,14 +24,14 @@ def suite(seed, paired):
     return run_suite(image, text, ["realign"], paired=paired, settings=SuiteSettings(sample=100)).to_dict()
 
 
-def test_the_figure_has_table_images_and_a_caption(tmp_path, monkeypatch):
-    words = []
+def test_figure_has_table_images_and_caption(tmp_path, monkeypatch):
+    paths = []
     for name, paired in (("built_in", True), ("mine", False)):
-        (tmp_path / f"{name}.json").write_text(json.dumps(suite(len(words), paired), sort_keys=True))
-        words.append(str(tmp_path / f"{name}.json"))
+        (tmp_path / f"{name}.json").write_text(json.dumps(suite(len(paths), paired), sort_keys=True))
+        paths.append(str(tmp_path / f"{name}.json"))
     out = tmp_path / "encoders.csv"
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["figure_encoders", "--suites", *words, "--out", str(out)])
+    monkeypatch.setattr(sys, "argv", ["figure_encoders", "--suites", *paths, "--out", str(out)])
     runpy.run_path(str(ROOT / "analysis/figure_encoders.py"), run_name="__main__")
     table = pd.read_csv(out)
     assert list(table.columns) == ["encoder", "set", "metric", "value"] and set(table.encoder) == {"built_in", "mine"}
@@ -42,12 +42,12 @@ def test_the_figure_has_table_images_and_a_caption(tmp_path, monkeypatch):
     assert "Without pairs, so without parts and R@1: mine." in sidecar["caption"]
     assert re.search(r"ReAlign closes \d+\.\d to \d+\.\d% of the gap, R@1 changes by", sidecar["caption"])
     gaps = table[(table["set"] == "identity") & (table.metric == "gap")].value
-    assert [one["ours"] for one in sidecar["comparisons"]] == pytest.approx(list(gaps))
+    assert [row["ours"] for row in sidecar["comparisons"]] == pytest.approx(list(gaps))
 
 
-def test_the_rule_takes_a_yaml_and_ready_made_arrays_and_is_no_part_of_the_report(tmp_path):
-    for part in ("Snakefile", "workflow", "config", "analysis"):
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, tmp_path / part)
+def test_rule_accepts_yaml_and_arrays_and_is_not_part_of_the_report(tmp_path):
+    for part in ("workflow", "config", "analysis"):
+        shutil.copytree(ROOT / part, tmp_path / part)
     for side in ("image", "text"):
         np.save(tmp_path / f"{side}.npy", np.ones((4, 2), np.float32))
     arrays = {"family": "arrays", "image": "image.npy", "text": "text.npy"}
@@ -55,13 +55,13 @@ def test_the_rule_takes_a_yaml_and_ready_made_arrays_and_is_no_part_of_the_repor
     compare = "compare={encoders: [clip_vit_b32, mine], aligners: [realign, c3]}"
     command = [sys.executable, "-m", "snakemake", "-n", "-p", "--config", "scale=tiny", compare, "--"]
     done = subprocess.run([*command, "compare_encoders"], cwd=tmp_path, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    assert "--encoder config/encoders/clip_vit_b32.yaml --column image" in said
-    assert "revision gap --image image.npy --text text.npy --aligner realign --aligner c3 --json" in said
-    assert "--encoder results/tiny/work/dynamics/seed1/encoder --column short" in said
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "--encoder config/encoders/clip_vit_b32.yaml --column image" in output
+    assert "revision gap --image image.npy --text text.npy --aligner realign --aligner c3 --json" in output
+    assert "--encoder results/tiny/work/dynamics/seed1/encoder --column short" in output
     everything = subprocess.run([*command, "all"], cwd=tmp_path, capture_output=True, text=True)
     assert everything.returncode == 0 and "compare_encoders" not in everything.stdout + everything.stderr
-    missing = [*command[:-2], "compare={encoders: [nobody], aligners: [c3]}", "--", "compare_encoders"]
+    missing = [*command[:-2], "compare={encoders: [unknown], aligners: [c3]}", "--", "compare_encoders"]
     done = subprocess.run(missing, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode and "config/encoders/nobody.yaml" in done.stdout + done.stderr
+    assert done.returncode and "config/encoders/unknown.yaml" in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Every figure script from its command line on a small working folder: table, images and caption as promised."""
+"""Run every figure script on a small working folder and check its table, images and caption."""
 
 import json
 import re
@@ -16,7 +16,7 @@ PROBE = {"text": "text_short", "image": "reference_image", "probe-text": "probe_
 SCAN = {f"scan-{option}": f"scan_{name}" for option, name in PROBE.items()}
 PAIRS = {"short": "probe_short", "image": "probe_image", "long": "probe_long", "long-image": "probe_image"}
 
-# Script: its figures with the columns of their tables, the embedding sets that it reads, and its other options.
+# By script: its figures with the columns of their tables, the embedding sets that it reads, and its other options.
 SCRIPTS = {
     "figure_03_gap": (
         {"figure_3": "caption method sample seed gap"},
@@ -122,16 +122,16 @@ def test_script_writes_table_images_and_caption(script, work, tmp_path, monkeypa
         assert set(text) == {"title", "place", "caption", "alt", "comparisons"}
         assert len(text["title"]) < 60 and len(text["alt"]) > 20
         assert re.match(r"\*\*[^*]+[.]\*\* \S", text["caption"]), text["caption"]
-        assert all(set(one) == {"what", "paper", "ours"} for one in text["comparisons"])
+        assert all(set(row) == {"what", "paper", "ours"} for row in text["comparisons"])
 
 
-def test_a_missing_file_ends_a_script_in_one_line(tmp_path, monkeypatch):
+def test_missing_file_ends_a_script_with_a_one_line_error(tmp_path, monkeypatch):
     words = ["--moved", tmp_path, "--out", tmp_path / "retrieval.csv"]
     with pytest.raises(SystemExit, match=r"error: .*no held-out pairs here .* `revision measure`"):
         run("figure_retrieval", words, monkeypatch)
 
 
-def test_every_script_of_the_workflow_is_here():
+def test_every_script_of_the_workflow_is_tested():
     rules = (ROOT / "workflow/rules/figures.smk").read_text()
     scripts = set(re.findall(r'Figure\(\s*"[^"]+",\s*"(\w+)"', rules))
     own_test = {"figure_real_parts", "figure_scaling", "figure_01_dynamics", "figure_gap_causes"}

@@ -1,4 +1,4 @@
-"""What the figure scripts say in words, from numbers made up for the purpose."""
+"""Texts and numbers of the figure scripts, from made-up tables."""
 
 import json
 
@@ -33,11 +33,31 @@ from revision.stats.intervals import Interval
         ("paper", "real data", "The encoder of config/encoders/llm2clip_l14_336.yaml", "Held-out pairs", None),
     ],
 )
-def test_the_report_says_whose_data_and_encoder_it_is_about(scale, place, parts, facts, chance):
+def test_report_names_data_and_encoder(scale, place, parts, facts, chance):
     config = load(ROOT / "config", scale).model_dump(mode="json") | {"scale": "a scale of my own"}
-    said = report.setting(config)
-    assert (said["place"], said["facts"], said["chance"]) == (place, facts, chance and pytest.approx(chance, abs=1e-3))
-    assert said["parts"].startswith(parts)
+    setting = report.setting(config)
+    assert (setting["place"], setting["facts"]) == (place, facts)
+    assert setting["chance"] == (chance and pytest.approx(chance, abs=1e-3))
+    assert setting["parts"].startswith(parts)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.71899, "0.719"),
+        (0.0004292, "0.0004292"),
+        (9726.6, "9,727"),
+        (240, "240"),
+        (0, "0"),
+        (-37.5, "-37.5"),
+        (8.754e10, "8.754 × 10¹⁰"),
+        (-7.994e-16, "-7.994 × 10⁻¹⁶"),
+        (None, "–"),
+        (float("nan"), "–"),
+    ],
+)
+def test_numbers_are_formatted_for_readers(value, text):
+    assert style.number(value) == text
 
 
 def test_plateau_is_the_first_size_near_the_last_gap():
@@ -53,7 +73,7 @@ def test_costs_are_the_published_tokens_times_prices():
     assert table.published_relative["ReVision-1M"] == 0.37
 
 
-def test_samples_are_right_and_wrong_and_of_many_suites():
+def test_samples_are_correct_and_wrong_and_from_many_suites():
     rows = [
         {"suite": suite, "group": "g", "question": f"{suite}-{i}", "prediction": "x", "correct": i % 2}
         for suite in "abcdefgh"
@@ -86,19 +106,22 @@ def trade(steps, other):
 def explained(table, paired=()):
     """The caption of the retrieval figure."""
     pairs = dict.fromkeys(("texts", "images", "pairs", "count", "dim"), 7)
-    return style.words("retrieval", {"pairs": pairs} | figure_retrieval.findings(table, list(paired)))["caption"]
+    return style.fill_template("retrieval", {"pairs": pairs} | figure_retrieval.findings(table, list(paired)))[
+        "caption"
+    ]
 
 
 def test_the_explanation_follows_the_numbers():
-    one = explained(trade((-0.1, 0.0, 0.0), 0.0))
-    assert "Clearly below zero: step 1: anchor." in one and "rank correlation -1.00" in one
-    assert "without a clear loss: other +0.0 [-1.0, +1.0]. With a clear loss: ReAlign step 1 -10.0" in one
-    assert "of the 10.0 points lost, 0.0 are lost without it too" in one
-    other = explained(trade((0.0, -0.05, -0.05), -0.2))
-    assert "Clearly below zero: step 2: trace, step 3: centroid." in other
-    assert "With a clear loss: ReAlign steps 1+2 -5.0 [-6.0, -4.0], ReAlign -10.0 [-11.0, -9.0], other -20.0" in other
-    none = explained(trade((0.0, 0.0, 0.0), -0.2), ["other"])
-    assert "no step." in none and "With a clear loss: none." in none
+    first_step = explained(trade((-0.1, 0.0, 0.0), 0.0))
+    assert "Clearly below zero: step 1: anchor." in first_step and "rank correlation of -1.00" in first_step
+    assert "without a clear loss: other +0.0 [-1.0, +1.0]. With a clear loss: ReAlign step 1 -10.0" in first_step
+    assert "a change of +0.0 points instead of -10.0." in first_step
+    later_steps = explained(trade((0.0, -0.05, -0.05), -0.2))
+    assert "Clearly below zero: step 2: trace, step 3: centroid." in later_steps
+    losses = "With a clear loss: ReAlign steps 1+2 -5.0 [-6.0, -4.0], ReAlign -10.0 [-11.0, -9.0], other -20.0"
+    assert losses in later_steps
+    no_step = explained(trade((0.0, 0.0, 0.0), -0.2), ["other"])
+    assert "no step." in no_step and "With a clear loss: none." in no_step
 
 
 @pytest.mark.parametrize(
@@ -119,14 +142,14 @@ def test_where_texts_overtake_pairs_follows_from_the_curve(accuracies, expected)
         metric="accuracy", difference=lambda rows: rows.value - 50, difference_low=-1, difference_high=9
     )
     numbers = {"a_text": 0.4} | figure_scaling.overtaking(table, "paired")
-    caption = style.words("scaling", numbers)["caption"]
+    caption = style.fill_template("scaling", numbers)["caption"]
     assert expected in caption
     assert f"the difference is {accuracies[-1] - 50:+.1f} points [-1.0, +9.0]" in caption
 
 
-def test_a_number_that_a_caption_lacks_is_an_error():
+def test_missing_number_of_a_caption_is_an_error():
     with pytest.raises(UndefinedError, match="relative"):
-        style.words("costs", {"price": {}})
+        style.fill_template("costs", {"price": {}})
 
 
 def test_sidecar_has_plain_numbers_or_null(tmp_path):

@@ -1,4 +1,4 @@
-"""Two scales side by side: the sentence follows from the numbers."""
+"""Two scales side by side: the caption follows from the numbers."""
 
 import json
 import runpy
@@ -10,7 +10,7 @@ from working_folder import ROOT
 
 
 def results(folder, gap, left):
-    """A scale's tables: `gap` before, a share `left` after ReAlign, half of it after C3."""
+    """Write the tables of a scale: `gap` before alignment, the fraction `left` after ReAlign, half of it after C3."""
     (folder / "tables").mkdir(parents=True)
     (folder / "figures").mkdir()
     world = pd.DataFrame({"caption": ["short", "long"], "metric": "centroid gap", "value": [gap, 2.0], "n": 10})

@@ -1,4 +1,4 @@
-"""Synthetic embeddings, questions and answers for the figure scripts; importing this makes analysis/ importable."""
+"""Synthetic embeddings, questions and answers for the figure scripts; importing it puts analysis/ on the path."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ def unit(rows):
 
 
 def embeddings(work):
-    """Images and texts of two domains that share content, apart by an offset."""
+    """Write images and texts of two domains that share content and differ by an offset."""
     rng = np.random.default_rng(3)
     scale = np.arange(1, DIM + 1) ** -0.6
     offset = rng.standard_normal(DIM)
@@ -44,12 +44,12 @@ def embeddings(work):
 
 
 def rows(work, name):
-    """Embeddings [n, d] of a set."""
+    """The embeddings of a set, of shape (n, d)."""
     return open_embeddings(work / f"embeddings/{name}").array()
 
 
 def held_out(work):
-    """What `revision measure` writes, for short and for long captions."""
+    """Write the output of `revision measure` for short and for long captions."""
     for caption, names in (("short", ALIGNERS), ("long", ("identity", "realign"))):
         sets = [rows(work, name) for name in (f"text_{caption}", "reference_image", f"probe_{caption}", "probe_image")]
         write_held_out(
@@ -62,25 +62,22 @@ def held_out(work):
 
 
 def answers(work):
-    """Two suites of six questions; half of the answers are right."""
+    """Write two suites of six questions; half of the answers are correct."""
     (work / "tasks").mkdir()
     (work / "answers").mkdir()
-    world, found = World(), []
+    world, answered = World(), []
     for suite in ("colour", "count"):
-        asked = world.suite(suite, 6)
+        questions = world.suite(suite, 6)
         ids = [f"{suite}-{i:06d}" for i in range(6)]
         table = {
             "id": ids,
-            "image": [encode_image(world.image(one.scene)) for one in asked],
-            "question": [one.question for one in asked],
-            "answer": [one.answer for one in asked],
+            "image": [encode_image(world.image(question.scene)) for question in questions],
+            "question": [question.question for question in questions],
+            "answer": [question.answer for question in questions],
         }
         pd.DataFrame(table).to_parquet(work / f"tasks/{suite}.parquet")
-        for place, (name, one) in enumerate(zip(ids, asked, strict=True)):
-            found.append(
-                {
-                    "method": "stage2/revision", "seed": 0, "suite": suite, "group": "general", "question": name,
-                    "correct": place % 2, "prediction": one.answer if place % 2 else "no idea",
-                }
-            )  # fmt: skip
-    pd.DataFrame(found).to_parquet(work / "answers/seed0.parquet")
+        about = {"method": "stage2/revision", "seed": 0, "suite": suite, "group": "general"}
+        for index, (name, question) in enumerate(zip(ids, questions, strict=True)):
+            prediction = question.answer if index % 2 else "no idea"
+            answered.append(about | {"question": name, "correct": index % 2, "prediction": prediction})
+    pd.DataFrame(answered).to_parquet(work / "answers/seed0.parquet")

@@ -1,4 +1,4 @@
-"""The commands import, stats and align: what they print, write, refuse and return."""
+"""The commands import, embed, stats, verify and align: output, files, errors and exit codes."""
 
 import json
 import re
@@ -77,9 +77,9 @@ def test_embed_writes_a_set_and_does_not_overwrite_it(tmp_path, monkeypatch):
     report = json.loads(call(*arguments, "--out", tmp_path / "set").stdout)
     assert (report["count"], report["dim"]) == (3, 3)
     assert report["rows_per_second"] > 0
-    found = open_embeddings(tmp_path / "set")
-    assert np.array_equal(found.array(), Letters().encode_texts(texts))
-    assert found.ids().to_pylist() == ["p", "q", "r"]
+    embeddings = open_embeddings(tmp_path / "set")
+    assert np.array_equal(embeddings.array(), Letters().encode_texts(texts))
+    assert embeddings.ids().to_pylist() == ["p", "q", "r"]
     refused = json.loads(call(*arguments, "--out", tmp_path / "set", code=1).stdout)["error"]
     assert "add --force to replace it" in refused
     call(*arguments, "--out", tmp_path / "set", "--force")
@@ -87,7 +87,7 @@ def test_embed_writes_a_set_and_does_not_overwrite_it(tmp_path, monkeypatch):
     assert part == "part 2 of 2: parts are numbered from 0 to 1"
 
 
-def test_an_error_of_the_system_is_told_without_a_traceback(sets):
+def test_system_errors_are_reported_without_a_traceback(sets):
     (sets / "file").write_text("no folder")
     arguments = ("align", sets / "texts", sets / "file" / "out", "--target", sets / "images")
     result = call(*arguments, code=1)
@@ -129,7 +129,7 @@ def test_align_does_not_overwrite_without_force(sets):
     assert open_embeddings(sets / "images").about == {}
 
 
-def test_verify_names_what_was_altered(sets):
+def test_verify_reports_altered_files(sets):
     assert "as they were written" in call("verify", sets / "texts", sets / "images").output
     shard = sets / "texts" / "shard-00001.arrow"
     shard.write_bytes(shard.read_bytes().replace(b"n60", b"n61", 1))
@@ -155,7 +155,7 @@ def test_arrays_are_aligned_like_sets(sets):
     call("stats", sets / "texts", "--save", sets / "texts.npz")
     moments = ("--target", sets / "images", "--source-moments", sets / "texts.npz")
     refused = call("align", sets / "texts.npy", sets / "other", *moments, code=1).stderr
-    assert "moments are of an embedding set; leave them out for a .npy file" in refused
+    assert "moments belong to an embedding set; omit them for a .npy file" in refused
 
 
 def test_align_starts_without_the_large_libraries(sets):
@@ -186,7 +186,7 @@ def test_align_starts_without_the_large_libraries(sets):
         (("--fitted", "nowhere", "--param", "steps=1"), "belong to a fit"),
     ],
 )
-def test_wrong_arguments_exit_with_1_and_say_what_to_do(sets, arguments, message, monkeypatch):
+def test_wrong_arguments_exit_with_1_and_report_the_fix(sets, arguments, message, monkeypatch):
     monkeypatch.chdir(sets)
     assert message in json.loads(call("align", "texts", "out", *arguments, "--json", code=1).stdout)["error"]
     assert not (sets / "out").exists()

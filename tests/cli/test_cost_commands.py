@@ -41,7 +41,7 @@ def test_the_plan_of_the_paper_scale(checkout):
         assert re.search(text, shown), text
 
 
-def test_the_audit_prints_the_numbers_that_do_not_follow(checkout):
+def test_the_audit_prints_inconsistent_numbers(checkout):
     shown = run("audit").output
     assert "2 of 30 published numbers do not" in shown and "438.55" in shown and "-37.5" in shown
 
@@ -54,12 +54,12 @@ def test_a_bad_assumption_and_a_wrong_folder(checkout, monkeypatch):
 
 
 def test_everything_that_is_missing_is_listed_at_once(checkout):
-    found = run("preflight", "--scale", "paper")
-    said = str(found.exception)
-    assert isinstance(found.exception, RevisionError)
+    result = run("preflight", "--scale", "paper")
+    message = str(result.exception)
+    assert isinstance(result.exception, RevisionError)
     for name in ("bunny", "densefusion", "pubmedvision", "internvl"):
-        assert re.search(rf"- {name}: data/.*: hf download .* \(licence: .+\)", said)
-    assert "DocVQA ...); some images ask for a form)" in said
+        assert re.search(rf"- {name}: data/.*: hf download .* \(licence: .+\)", message)
+    assert "DocVQA ...); some images ask for a form)" in message
     for text in (
         "- dynamics.training.files: no file matches 'data/laion/*.tar'",
         "- meta-llama/Meta-Llama-3-8B-Instruct: neither cached nor a token of the hub here: accept",
@@ -67,11 +67,11 @@ def test_everything_that_is_missing_is_listed_at_once(checkout):
         "- suite pope: lmms-lab-encoder/POPE: not in the hub's cache",
         "- suite logicvista: lscpku/LogicVista: not in the hub's cache",
     ):
-        assert text in said, text
-    assert said.count("\n- suite ") == 11
+        assert text in message, text
+    assert message.count("\n- suite ") == 11
 
 
-def test_what_is_there_is_not_listed(checkout):
+def test_present_requirements_are_not_listed(checkout):
     for maker, name in (
         (bunny, "bunny"),
         (densefusion, "densefusion"),
@@ -107,8 +107,8 @@ def test_packages_that_are_missing_are_listed(checkout, monkeypatch):
         assert f"- package {name}: not installed: `make setup SCALE=pretrained`" in message
 
 
-def test_a_run_without_other_peoples_data_lacks_nothing(checkout):
-    assert run("preflight", "--scale", "laptop").output.strip() == "scale laptop: everything is here"
+def test_a_scale_of_generated_data_needs_nothing(checkout):
+    assert run("preflight", "--scale", "laptop").output.strip() == "scale laptop: nothing is missing"
 
 
 def test_a_source_of_the_hub_needs_the_hub_and_images_need_their_folder(checkout, monkeypatch):
@@ -116,8 +116,8 @@ def test_a_source_of_the_hub_needs_the_hub_and_images_need_their_folder(checkout
     config = load("config", "paper", {"corpus": {"sources": {"densefusion": of_hub}}})
     bunny(checkout / "data/bunny")
     (checkout / "data/bunny/pretrain/images").rename(checkout / "elsewhere")
-    said = "\n".join(missing(config))
-    assert "densefusion: streamed from the hub, but HF_HUB_OFFLINE is not 0: set HF_HUB_OFFLINE=0" in said
-    assert "bunny: no folder of images data/bunny/" in said
+    message = "\n".join(missing(config))
+    assert "densefusion: streamed from the hub, but HF_HUB_OFFLINE is not 0: set HF_HUB_OFFLINE=0" in message
+    assert "bunny: no folder of images data/bunny/" in message
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     assert not any(line.startswith("densefusion") for line in missing(config))

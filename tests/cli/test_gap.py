@@ -42,19 +42,22 @@ def test_arrays_shards_and_reordered_shards_give_the_same_numbers(run, sets):
 
 def test_sets_with_other_ids_are_not_paired(run, sets):
     result = run("gap", "--image", sets / "image", "--text", sets / "text-renamed", "--json")
-    found = json.loads(result.stdout)
-    assert not found["paired"] and "0 of 120 ids" in found["notes"][0]
-    assert found["methods"]["identity"]["pair_cosine"] is None and "pair_cosine" in found["needs_pairs"]
+    report = json.loads(result.stdout)
+    assert not report["paired"] and "0 of 120 ids" in report["notes"][0]
+    assert report["methods"]["identity"]["pair_cosine"] is None and "pair_cosine" in report["needs_pairs"]
 
 
 def test_unpaired_where_asked_and_where_the_counts_differ(run, sets, tmp_path):
     asked = run("gap", "--image", sets / "image", "--text", sets / "text", "--unpaired", "--json")
     np.save(tmp_path / "few.npy", np.load(sets / "text.npy")[:100])
     fewer = run("gap", "--image", sets / "image.npy", "--text", tmp_path / "few.npy", "--json")
-    for result, why in ((asked, "Taken as unpaired, as asked."), (fewer, "Not paired: 120 images and 100 texts.")):
-        found = json.loads(result.stdout)
-        assert not found["paired"] and found["notes"][0] == why
-        assert found["methods"]["identity"]["text_to_image_at_1"] is None
+    for result, reason in (
+        (asked, "Treated as unpaired (--unpaired)."),
+        (fewer, "Not paired: 120 images and 100 texts."),
+    ):
+        report = json.loads(result.stdout)
+        assert not report["paired"] and report["notes"][0] == reason
+        assert report["methods"]["identity"]["text_to_image_at_1"] is None
 
 
 def test_table_and_page(run, sets, tmp_path):
@@ -121,4 +124,4 @@ def test_captions_and_classes_from_files(run, sets, tmp_path):
         assert values["text_to_image_at_1"] is None
     assert len(image) == 120 and "all three" in run(*words, classes[0]).output
     np.save(tmp_path / "image_of.npy", np.zeros(240))
-    assert "image_of.npy: expected integers [n]" in run(*words).output
+    assert "image_of.npy: expected integers of shape (n,)" in run(*words).output

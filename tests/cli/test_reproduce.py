@@ -1,4 +1,4 @@
-"""`revision reproduce` on a toy workflow: what it prints, how it stops and resumes, and that nothing stale is left."""
+"""`revision reproduce` on a toy workflow: its output, interruption and resumption, and stale results."""
 
 import signal
 import subprocess
@@ -44,19 +44,20 @@ rule c:
 
 @pytest.fixture
 def toy(tmp_path):
-    """Three jobs in a row; each of the first two runs a piece of shell that a test may plant."""
+    """Three jobs in a row; the first two first run shell commands that a test may set."""
     (tmp_path / "config/scales").mkdir(parents=True)
     (tmp_path / "config/scales/toy.yaml").write_text("scale: toy")
     (tmp_path / "config/input").write_text("one\n")
     (tmp_path / "setting").write_text("first")
-    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow/Snakefile").write_text(SNAKEFILE)
     before(tmp_path, "a", "")
     before(tmp_path, "b", "")
     return tmp_path
 
 
 def before(folder, name, commands):
-    """What the job `name` does before its work; the colon, since bash may replace itself by a file's last program."""
+    """Set the commands that job `name` runs first; the colon keeps bash from replacing itself by the last of them."""
     (folder / f"before-{name}").write_text(f"{commands}\n:\n")
 
 
@@ -64,13 +65,13 @@ def run(folder, *words):
     return revision(folder, "reproduce", "--scale", "toy", "--cores", "1", *words)
 
 
-def made(folder):
+def result(folder):
     return " ".join((folder / WORK / "c.txt").read_text().split())
 
 
 @pytest.fixture
 def waiting(toy):
-    """A run whose second job works until there is a file `go`."""
+    """A run whose second job waits for a file `go`."""
     before(toy, "b", "touch there; until test -e go; do sleep 0.1; done")
     process = subprocess.Popen(
         [*REVISION, "reproduce", "--scale", "toy", "--cores", "1"],
@@ -86,15 +87,15 @@ def waiting(toy):
     process.communicate()
 
 
-def test_a_run_ends_with_the_place_of_the_report_and_its_repeat_does_nothing(toy):
+def test_run_prints_the_path_of_the_report_and_its_repeat_does_nothing(toy):
     first = run(toy)
-    assert first.returncode == 0 and made(toy) == "one first"
+    assert first.returncode == 0 and result(toy) == "one first"
     assert f"the report is {toy}/results/toy/report.html" in first.stdout and "4 of 4 steps" in first.stdout
     again = run(toy)
     assert again.returncode == 0 and "Nothing to be done" in again.stdout
 
 
-def test_a_dry_run_counts_the_jobs_says_why_and_makes_nothing(toy):
+def test_dry_run_prints_jobs_with_reasons_and_makes_nothing(toy):
     done = run(toy, "-n")
     assert done.returncode == 0 and done.stdout.count("Job stats") == 1
     assert "output files have to be generated:\n        a, b, c" in done.stdout and not (toy / WORK).exists()
@@ -107,26 +108,26 @@ def test_targets_are_listed_and_one_is_made(toy):
     assert (toy / WORK / "a.txt").exists() and not (toy / WORK / "b.txt").exists()
 
 
-def test_what_does_not_exist_is_named_in_one_line(toy, tmp_path_factory):
+def test_unknown_names_are_reported_in_one_line(toy, tmp_path_factory):
     target = run(toy, "al")
     assert target.returncode == 1 and target.stdout == "" and len(target.stderr.splitlines()) == 1
     assert "target 'al' does not exist; did you mean all" in target.stderr
     scale = revision(toy, "reproduce", "--scale", "huge")
     assert scale.returncode == 1 and "'huge' does not exist; the scales are toy" in scale.stderr
     elsewhere = revision(tmp_path_factory.mktemp("empty"), "reproduce")
-    assert elsewhere.returncode == 1 and "no Snakefile here" in elsewhere.stderr
+    assert elsewhere.returncode == 1 and "no workflow/Snakefile here" in elsewhere.stderr
 
 
-def test_paths_are_left_to_snakemake_and_nothing_close_is_no_guess():
+def test_paths_are_left_to_snakemake_and_distant_names_get_no_suggestion():
     check_targets(["figure_3", "results/tiny/a.csv"], {"figure_3": ""})
     with pytest.raises(ConfigError, match="'x' does not exist; `revision reproduce --list`"):
         check_targets(["x"], {"figure_3": ""})
 
 
-def test_what_snakemake_refuses_is_passed_on(toy):
-    (toy / "Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
+def test_errors_of_snakemake_are_passed_on(toy):
+    (toy / "workflow/Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
     done = run(toy)
-    assert done.returncode == 1 and "error: Snakemake refuses:" in done.stderr
+    assert done.returncode == 1 and "error: Snakemake failed:" in done.stderr
     assert "Missing input files for rule one" in done.stderr and "nowhere.csv" in done.stderr
 
 
@@ -142,25 +143,25 @@ def test_a_failed_second_run_leaves_nothing_stale(toy, path, content, expected):
     assert failed.stderr == "error: the run stopped; fix the error above, then repeat the command to resume\n"
     before(toy, "a", "")
     assert "\nc            1\n" in run(toy, "-n").stdout
-    assert run(toy).returncode == 0 and made(toy) == expected
+    assert run(toy).returncode == 0 and result(toy) == expected
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_an_interrupt_is_no_failure_and_the_same_command_resumes(toy, waiting, number):
+def test_interrupt_is_not_reported_as_failure_and_the_same_command_resumes(toy, waiting, number):
     waiting.send_signal(number)
-    said, _ = waiting.communicate(timeout=60)
-    assert waiting.returncode == 130 and said.endswith("\nInterrupted. Repeat the command to resume.\n")
-    assert "Error" not in said
-    assert run(toy).returncode == 0 and made(toy) == "one first"
+    output, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130 and output.endswith("\nInterrupted. Repeat the command to resume.\n")
+    assert "Error" not in output
+    assert run(toy).returncode == 0 and result(toy) == "one first"
 
 
-def test_sigterm_ends_the_run_after_the_jobs_that_work(toy, waiting):
+def test_sigterm_ends_the_run_after_the_running_jobs(toy, waiting):
     waiting.terminate()
     time.sleep(1)
     assert waiting.poll() is None
     (toy / "go").touch()
-    said, _ = waiting.communicate(timeout=60)
-    assert waiting.returncode == 1 and (toy / WORK / "b.txt").exists() and not (toy / WORK / "c.txt").exists(), said
+    output, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1 and (toy / WORK / "b.txt").exists() and not (toy / WORK / "c.txt").exists(), output
 
 
 def test_a_killed_run_names_the_lock_and_resumes_to_the_same_bytes(toy):
@@ -173,4 +174,4 @@ def test_a_killed_run_names_the_lock_and_resumes_to_the_same_bytes(toy):
     locked = run(toy)
     assert locked.returncode == 1 and "cannot be locked" in locked.stdout and "scale=toy" in locked.stderr
     subprocess.run([sys.executable, "-m", "snakemake", "--unlock", "--config", "scale=toy"], cwd=toy, check=True)
-    assert run(toy).returncode == 0 and made(toy) == "one new"
+    assert run(toy).returncode == 0 and result(toy) == "one new"

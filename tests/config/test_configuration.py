@@ -1,4 +1,4 @@
-"""The configuration of a run: scales, variants, and errors that name key, problem and what fits."""
+"""The configuration of a run: scales, variants, and errors that report key, problem and valid values."""
 
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def test_a_scale_comes_from_the_overrides_or_the_defaults():
         ({"encoder": {"dims": 3}}, "encoder: unknown key dims"),
         ({"encoder": {"batch": 30000, "images": 9}}, "encoder.batch: 30000 is more than images, 9; lower it"),
         ({"llm": {"mine": {"kind": "hub"}}}, "llm.mine.model: missing"),
-        ({"llm": {"mine": {"model": "x"}}}, "llm.mine: missing key kind"),
+        ({"llm": {"mine": {"model": "x"}}}, "llm.mine.kind: missing; there are hub, package, trained"),
         ({"llm": {"base": {"size": {"heads": 7}}}}, "llm.base.size.heads: 7 does not divide hidden_size, 64"),
         ({"dynamics": {"monitor": {"late_from": 130}}}, "dynamics.monitor.late_from: 130 is no later than"),
         (
@@ -75,24 +75,23 @@ def test_a_scale_comes_from_the_overrides_or_the_defaults():
         ({"world": {"short_place": 1.5}}, "world.short_place: 1.5 does not fit: it should be less than or equal to 1"),
     ],
 )
-def test_a_bad_value_is_named_with_what_fits(overrides, message):
+def test_invalid_values_are_reported_with_valid_ones(overrides, message):
     with pytest.raises(ConfigError, match=r"^configuration") as error:
         changed(**overrides)
     assert error.match(message)
 
 
-def test_numbers_of_the_command_line_may_be_text_and_other_words_stay():
+def test_numbers_of_the_command_line_may_be_strings():
     config = changed(stage2={"epochs": "3", "precision": "no", "fused": "true"}, seeds=["0", "4"])
     assert (config.stage2.epochs, config.stage2.precision, config.stage2.fused) == (3, "no", True)
     assert config.seeds == [0, 4]
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_together():
     with pytest.raises(ConfigError) as error:
         changed(seeds=[], world={"seed": 0.5}, stage2={"epochs": -1})
-    assert [line.partition(":")[0] for line in str(error.value).splitlines()] == [
-        "configuration, seeds", "configuration, world.seed", "configuration, stage2.epochs",
-    ]  # fmt: skip
+    keys = [line.partition(":")[0] for line in str(error.value).splitlines()]
+    assert keys == [f"configuration, {key}" for key in ("seeds", "world.seed", "stage2.epochs")]
 
 
 def test_unknown_scale_lists_the_scales():
@@ -105,7 +104,7 @@ def test_unknown_method_lists_the_aligners():
         make_aligner("magic")
 
 
-def test_another_kind_replaces_a_section_and_the_same_kind_changes_it():
+def test_merge_replaces_a_section_of_another_kind_and_updates_one_of_the_same_kind():
     base = {"kind": "scenes", "dim": 8, "more": {"a": 1, "b": 2}}
     assert merge({"x": base}, {"x": {"kind": "file", "path": "p"}}) == {"x": {"kind": "file", "path": "p"}}
     assert merge({"x": base}, {"x": {"more": {"a": 3}}}) == {"x": base | {"more": {"a": 3, "b": 2}}}
@@ -113,21 +112,24 @@ def test_another_kind_replaces_a_section_and_the_same_kind_changes_it():
     assert base["more"] == {"a": 1, "b": 2}
 
 
-def test_scales_choose_by_kind():
+def test_kind_selects_the_settings_class():
     laptop, paper, pretrained = (load(CONFIG, scale) for scale in ("laptop", "paper", "pretrained"))
     assert isinstance(laptop.encoder, EncoderSettings) and isinstance(laptop.llm["base"], TrainedModel)
     assert isinstance(paper.encoder, EncoderFile) and isinstance(paper.llm["base"], HubModel)
     assert isinstance(pretrained.encoder, HeadSettings) and isinstance(pretrained.llm["smollm2"], PackagedModel)
 
 
-def test_a_variant_is_the_base_with_its_changes():
+def test_variants_are_the_base_updated_by_their_changes():
     config = load(CONFIG)
     assert config.variants["revision"] == config.base
     assert config.variants["paired"] == config.base.model_copy(update={"source": "image"})
     names = {name: config.variants[name].captions.name for name in ("revision", "revision_2x", "long", "unicorn")}
     assert names == {
-        "revision": "text_short", "revision_2x": "text_2x_short", "long": "text_long", "unicorn": "synthetic_short",
-    }  # fmt: skip
+        "revision": "text_short",
+        "revision_2x": "text_2x_short",
+        "long": "text_long",
+        "unicorn": "synthetic_short",
+    }
 
 
 def test_variants_that_agree_in_stage_1_share_its_checkpoint():
@@ -137,7 +139,7 @@ def test_variants_that_agree_in_stage_1_share_its_checkpoint():
     assert config.stage1_of("blind") is None and config.stage1_of("without_stage1") is None
 
 
-def test_a_scale_may_train_some_variants_and_fills_the_tables_it_can():
+def test_tables_are_restricted_to_the_trained_variants():
     config = load(CONFIG)
     assert config.trained == list(config.variants) and config.filled_tables() == config.tables
     config = changed(run=["revision", "blind", "share_30"])
@@ -148,20 +150,20 @@ def test_a_scale_may_train_some_variants_and_fills_the_tables_it_can():
     }
 
 
-def test_figures_are_chosen_in_the_order_of_those_that_exist():
+def test_chosen_figures_keep_the_order_of_the_existing_ones():
     assert load(CONFIG).chosen_figures(["a", "b"]) == ["a", "b"]
     assert changed(figures=["c", "a"]).chosen_figures(["a", "b", "c"]) == ["a", "c"]
     with pytest.raises(ConfigError, match="configuration, figures: 'd' does not exist; there are a, b"):
         changed(figures=["d"]).chosen_figures(["a", "b"])
 
 
-def test_the_paper_scale_runs_every_variant_that_has_its_texts():
+def test_the_paper_scale_trains_every_variant_with_enough_texts():
     paper = load(CONFIG, "paper")
     assert set(paper.variants) - set(paper.trained) == {"revision_8x"}
     assert set(paper.filled_tables()) == set(paper.tables)
 
 
-def test_the_paper_scale_has_what_the_paper_publishes():
+def test_the_paper_scale_has_the_published_settings():
     paper = load(CONFIG, "paper")
     published = yaml.safe_load((CONFIG / "published.yaml").read_text())["settings"]
     for stage, settings in (("stage1", paper.stage1), ("stage2", paper.stage2)):
@@ -175,15 +177,14 @@ def test_the_paper_scale_has_what_the_paper_publishes():
     assert paper.data.text == 1_000_000
 
 
-def test_long_captions_have_a_table_of_their_own_where_there_is_one():
+def test_long_captions_come_from_their_own_table_if_it_exists():
     laptop, paper = load(CONFIG), load(CONFIG, "paper")
 
     def tables(config, *names):
         return [config.table_of(CaptionSet.parse(name)).name for name in names]
 
-    assert tables(paper, "text_long", "text_2x_long", "probe_image", "probe_short", "scan_text_long") == [
-        "text_long", "text_long_2x", "probe", "probe", "scan_text",
-    ]  # fmt: skip
+    assert tables(paper, "text_long", "text_2x_long") == ["text_long", "text_long_2x"]
+    assert tables(paper, "probe_image", "probe_short", "scan_text_long") == ["probe", "probe", "scan_text"]
     assert tables(laptop, "text_long", "text_2x_long") == ["text", "text_2x"]
     assert paper.images_of(CaptionSet("probe", "long")).name == "probe_long_image"
     assert laptop.images_of(CaptionSet("probe", "long")).name == "probe_image"
@@ -207,12 +208,12 @@ def test_long_captions_have_a_table_of_their_own_where_there_is_one():
         ("probe", {"share": [0.9, 1.5]}, "corpus.tables.probe.share.1: 1.5 does not fit"),
     ],
 )
-def test_corpora_that_do_not_fit(table, value, message):
+def test_invalid_corpus_tables_are_reported(table, value, message):
     with pytest.raises(ConfigError, match=message):
         changed("paper", corpus={"tables": {table: value}})
 
 
-def test_a_corpus_lacks_no_table():
+def test_missing_corpus_tables_are_reported():
     values = load(CONFIG, "paper").corpus.model_dump(mode="json")
     del values["tables"]["probe"]
     with pytest.raises(
@@ -221,7 +222,7 @@ def test_a_corpus_lacks_no_table():
         load(CONFIG, "laptop", {"corpus": values})
 
 
-def test_a_table_depends_on_its_own_source_alone():
+def test_a_table_depends_only_on_its_own_source():
     corpus = load(CONFIG, "paper").corpus
     assert isinstance(corpus, SourcesCorpus)
     for name, table in corpus.tables.items():
@@ -252,7 +253,7 @@ def test_a_command_reads_its_sections(tmp_path):
         read(path, EncoderSections)
 
 
-def test_what_is_recorded_of_settings_does_not_name_their_class():
+def test_recorded_settings_omit_their_kind():
     recorded = EncoderSettings(steps=3).record()
     assert recorded["steps"] == 3 and "kind" not in recorded
     assert EncoderSettings(**recorded) == EncoderSettings(steps=3)

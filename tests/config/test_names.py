@@ -12,7 +12,7 @@ FACTORS = st.sampled_from([1.0, 2.0, 0.1, 8.0, 1.85])
 
 
 @given(TABLES, st.sampled_from(["image", "short", "long"]), FACTORS)
-def test_a_set_is_read_back_from_its_name(table, column, factor):
+def test_names_parse_to_the_same_set(table, column, factor):
     captions = CaptionSet(table, column, factor)
     assert CaptionSet.parse(captions.name) == captions
     assert TableName.parse(captions.rows.name) == captions.rows == TableName(table, factor)
@@ -26,11 +26,11 @@ def test_a_set_is_read_back_from_its_name(table, column, factor):
         (CaptionSet("text_long", "image", 0.1), "text_long_0.1x_image"),
     ],
 )
-def test_names_look_so(captions, name):
+def test_name_format(captions, name):
     assert captions.name == name
 
 
 @pytest.mark.parametrize("name", ["short", "text", "text_middle", "_short", "text_2_short", "Text_short", ""])
-def test_what_names_no_column_is_refused(name):
-    with pytest.raises(ConfigError, match=r"names no column|is no name of a corpus table"):
+def test_invalid_names_raise(name):
+    with pytest.raises(ConfigError, match=r"is not a column|is not the name of a corpus table"):
         CaptionSet.parse(name)

@@ -1,4 +1,4 @@
-"""The paper's kind of training, at toy size: webdataset shards, a ViT and a text transformer, several processes."""
+"""Training as in Figure 1, at toy size: webdataset shards, a ViT and a text transformer, several processes."""
 
 import io
 import json
@@ -28,8 +28,8 @@ TRAINING = {
     "steps": 10, "dim": 16, "image_size": 32, "patch": 8, "vision_width": 16, "vision_layers": 1, "text_width": 16,
     "text_layers": 1, "heads": 2, "context": 24, "vocabulary": 400, "batch": 8, "peak_lr": 5e-3,
 }  # fmt: skip
-WATCH = {"every": 2, "probe": 60, "gradient_batches": 1, "freeze_at": 2, "late_from": 6}
-SETTINGS, MONITOR = ClipSettings(**TRAINING), MonitorSettings(**WATCH)
+MONITORING = {"every": 2, "probe": 60, "gradient_batches": 1, "freeze_at": 2, "late_from": 6}
+SETTINGS, MONITOR = ClipSettings(**TRAINING), MonitorSettings(**MONITORING)
 
 
 def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -68,22 +68,22 @@ def pairs(shards):
     return ShardPairs(shards)
 
 
-def test_pairs_are_read_where_they_lie(pairs, source):
+def test_pairs_are_read_from_the_shards(pairs, source):
     assert len(pairs) == 120
     for row in (0, 39, 40, 119):
         assert pairs.text(row) == source[1][row]
         assert np.array_equal(pairs.image(row, 32), source[0][row])
 
 
-def test_a_wide_image_is_scaled_by_its_shorter_side_and_cut_in_the_middle(tmp_path):
+def test_a_wide_image_is_resized_by_its_shorter_side_and_centre_cropped(tmp_path):
     pixels = np.zeros((40, 120, 3), np.uint8)
     pixels[:, 40:80] = 255
     with tarfile.open(tmp_path / "one.tar", "w") as archive:
         add(archive, "a/b.jpg", encoded(pixels, "JPEG"))
         add(archive, "a/b.txt", b"white")
-    found = ShardPairs([tmp_path / "one.tar"]).image(0, 20)
-    assert found.shape == (20, 20, 3)
-    assert found[:, 2:-2].min() > 240
+    image = ShardPairs([tmp_path / "one.tar"]).image(0, 20)
+    assert image.shape == (20, 20, 3)
+    assert image[:, 2:-2].min() > 240
 
 
 def test_held_out_pairs_are_never_trained_on(pairs):
@@ -92,21 +92,21 @@ def test_held_out_pairs_are_never_trained_on(pairs):
     assert len(held_out) == 30
 
 
-def test_a_batch_follows_from_its_step_and_its_shares_make_it_up(pairs):
+def test_a_batch_depends_on_its_step_alone_and_is_split_among_processes(pairs):
     rows, _ = split(pairs, 40, 8)
     model = ClipEncoder(SETTINGS, train_tokenizer(map(pairs.text, rows), SETTINGS.vocabulary))
     batches = ShardBatches(pairs, rows, SETTINGS, model, seed=1)
     pixels, tokens = batches(3)
     again, _ = ShardBatches(pairs, rows, SETTINGS, model, seed=1, threads=2)(3)
     assert torch.equal(pixels, again)
-    assert torch.equal(torch.stack([batches.share(part, 2)(3)[0] for part in (0, 1)], 1).flatten(0, 1), pixels)
-    words = model.tokenizer.decode
-    seen = [words(ids) for step in range(10) for ids in batches(step)[1].tolist()]
-    assert sorted(seen) == sorted(words(model.tokens([pairs.text(row)])[0].tolist()) for row in rows)
+    assert torch.equal(torch.stack([batches.local(rank, 2)(3)[0] for rank in (0, 1)], 1).flatten(0, 1), pixels)
+    decode = model.tokenizer.decode
+    visited = [decode(ids) for step in range(10) for ids in batches(step)[1].tolist()]
+    assert sorted(visited) == sorted(decode(model.tokens([pairs.text(row)])[0].tolist()) for row in rows)
     assert len(tokens) == SETTINGS.batch
 
 
-def test_the_default_shape_is_tinyclips(pairs):
+def test_the_default_model_has_the_size_of_tinyclip(pairs):
     tokenizer = train_tokenizer(["a b"], 300)
     with torch.device("meta"):
         clip = ClipEncoder(ClipSettings(steps=1), tokenizer).clip
@@ -126,25 +126,25 @@ def test_padding_does_not_change_an_embedding(pairs, source):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(shards, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
+def uninterrupted(shards, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
     training = {"kind": "shards", "files": str(shards[0].parent / "*.tar"), "encoder": TRAINING}
-    (folder / "dynamics.json").write_text(json.dumps({"training": training, "monitor": WATCH}))
-    words = ["dynamics", "--config", str(folder / "dynamics.json"), "--seed", "4", "--out", str(folder / "run")]
-    result = CliRunner().invoke(app, words)
+    (folder / "dynamics.json").write_text(json.dumps({"training": training, "monitor": MONITORING}))
+    command = ["dynamics", "--config", str(folder / "dynamics.json"), "--seed", "4", "--out", str(folder / "run")]
+    result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.exception
     return folder / "run"
 
 
-def test_the_command_observes_training_on_shards(undisturbed):
-    series = pd.read_csv(undisturbed / "series.csv")
+def test_the_command_observes_training_on_shards(uninterrupted):
+    series = pd.read_csv(uninterrupted / "series.csv")
     assert series.step.tolist() == [0, 2, 4, 6, 8, 10]
-    assert np.isfinite(json.loads((undisturbed / "summary.json").read_text())["leak"])
-    names = {path.name for path in undisturbed.iterdir()}
+    assert np.isfinite(json.loads((uninterrupted / "summary.json").read_text())["leak"])
+    names = {path.name for path in uninterrupted.iterdir()}
     assert names == {"encoder", "series.csv", "summary.json", "timing.json", "manifest.json"}
 
 
-def test_a_killed_run_on_shards_ends_with_the_same_bytes(shards, undisturbed, tmp_path, monkeypatch):
+def test_a_resumed_run_on_shards_ends_with_the_same_bytes(shards, uninterrupted, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         call = ShardBatches.__call__
 
@@ -158,11 +158,11 @@ def test_a_killed_run_on_shards_ends_with_the_same_bytes(shards, undisturbed, tm
             observe_shards(shards, SETTINGS, MONITOR, tmp_path, seed=4, checkpoint_every=3, show_progress=False)
     observe_shards(shards, SETTINGS, MONITOR, tmp_path, seed=4, checkpoint_every=3, show_progress=False)
     for name in ("series.csv", "summary.json", "manifest.json", "encoder/weights.safetensors", "encoder/config.json"):
-        assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
+        assert (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
 
-def one_of_two(rank, port, shards, folder):
-    """One of the processes that torchrun starts."""
+def run_process(rank, port, shards, folder):
+    """Run as one of the two processes that torchrun starts."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     with pytest.raises(ConfigError, match="batch: 9 is no multiple of the 2 processes"):
         observe_shards(shards, SETTINGS.model_copy(update={"batch": 9}), MONITOR, folder, seed=4, show_progress=False)
@@ -171,42 +171,42 @@ def one_of_two(rank, port, shards, folder):
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(shards, undisturbed, tmp_path):
+def test_two_processes_match_one(shards, uninterrupted, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(one_of_two, (port, shards, tmp_path / "run"), nprocs=2)
-    alone, together = (pd.read_csv(folder / "series.csv") for folder in (undisturbed, tmp_path / "run"))
+    multiprocessing.spawn(run_process, (port, shards, tmp_path / "run"), nprocs=2)
+    alone, together = (pd.read_csv(folder / "series.csv") for folder in (uninterrupted, tmp_path / "run"))
     for column in ("gap", "pair_cosine", "temperature", "gamma", "delta", "zeta"):
         np.testing.assert_allclose(together[column], alone[column], rtol=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("members", "words"),
+    ("members", "message"),
     [
-        ({"a.png": b"x"}, "a lacks an image or a text; it has .png"),
+        ({"a.png": b"x"}, "a lacks an image or a text \(it has .png\)"),
         ({"a.png": b"x", "a.txt": b" "}, "the text is empty"),
         ({"a.png": b"x", "a.txt": b"\xff"}, "not UTF-8"),
         ({"a.png": b"x", "a.txt": b"red"}, "not a readable image"),
     ],
 )
-def test_a_pair_that_cannot_be_used_is_named(tmp_path, members, words):
+def test_an_invalid_pair_is_reported(tmp_path, members, message):
     with tarfile.open(tmp_path / "bad.tar", "w") as archive:
         for name, data in members.items():
             add(archive, name, data)
-    with pytest.raises(DataError, match=words) as caught:
-        found = ShardPairs([tmp_path / "bad.tar"])
-        found.text(0), found.image(0, 8)
+    with pytest.raises(DataError, match=message) as caught:
+        pairs = ShardPairs([tmp_path / "bad.tar"])
+        pairs.text(0), pairs.image(0, 8)
     assert "bad.tar" in str(caught.value)
 
 
-def test_shards_that_are_none_or_too_few_are_named(pairs, tmp_path):
+def test_invalid_or_too_few_shards_are_reported(pairs, tmp_path):
     (tmp_path / "no.tar").write_bytes(b"no tar")
-    with pytest.raises(DataError, match=r"no\.tar: not a tar file"):
+    with pytest.raises(DataError, match=r"no\.tar: not a readable tar file"):
         ShardPairs([tmp_path / "no.tar"])
     with pytest.raises(DataError, match="no file matches"):
         ShardPairs([])
-    with pytest.raises(DataError, match="120 pairs are too few for 115 held out and a batch of 8"):
+    with pytest.raises(DataError, match="120 pairs are too few for 115 held out and a batch of 8; add shards"):
         split(pairs, 115, 8)
     with pytest.raises(ValidationError, match="patch: 5 does not divide image_size, 224"):
         ClipSettings(steps=1, patch=5)

@@ -1,4 +1,4 @@
-"""Tiny copies of published data sets, in the formats in which they are published."""
+"""Tiny imitations of published data sets in their original formats."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def images(folder: Path, names: list[str]) -> None:
 def bunny(folder: Path, rows: int = 40) -> dict:
     """Bunny-pretrain: one JSON list; the caption is the second turn."""
     images(folder / "pretrain/images", [f"{row:05d}.png" for row in range(rows)])
-    listed = [
+    items = [
         {
             "id": f"{row:09d}",
             "image": f"{row:05d}.png",
@@ -37,7 +37,7 @@ def bunny(folder: Path, rows: int = 40) -> dict:
         }
         for row in range(rows)
     ]
-    (folder / "pretrain/bunny_pretrain_laion_2m.json").write_text(json.dumps(listed, ensure_ascii=False), "utf-8")
+    (folder / "pretrain/bunny_pretrain_laion_2m.json").write_text(json.dumps(items, ensure_ascii=False), "utf-8")
     return {
         "path": str(folder), "format": "json", "files": ["pretrain/*.json"], "images": "pretrain/images",
         "fields": {"id": "id", "short": "conversations.1.value", "image": "image"},
@@ -61,7 +61,7 @@ def densefusion(folder: Path, rows: int = 12) -> dict:
 def pubmedvision(folder: Path, rows: int = 10) -> dict:
     """PubMedVision: one JSON list; `image` is a list, sometimes of several."""
     images(folder, [f"images/pmc_{row}.png" for row in range(rows)])
-    listed = [
+    items = [
         {
             "id": f"PMC{row}",
             "image": [f"images/pmc_{row}.png"] * (2 if row % 5 == 4 else 1),
@@ -70,7 +70,7 @@ def pubmedvision(folder: Path, rows: int = 10) -> dict:
         }
         for row in range(rows)
     ]
-    (folder / "PubMedVision_Alignment_VQA.json").write_text(json.dumps(listed))
+    (folder / "PubMedVision_Alignment_VQA.json").write_text(json.dumps(items))
     return {
         "path": str(folder), "format": "json", "files": ["PubMedVision_Alignment_VQA.json"],
         "fields": {"id": "id", "short": "conversations.1.value", "image": "image"}, "skip": ["several_images"],
@@ -78,7 +78,7 @@ def pubmedvision(folder: Path, rows: int = 10) -> dict:
 
 
 def internvl(folder: Path) -> dict:
-    """InternVL-Chat-V1-2-SFT: a meta file that lists JSON-lines files and their folders of images."""
+    """InternVL-Chat-V1-2-SFT: a meta file that lists JSON-lines files and their image folders."""
     images(folder, ["data/coco/1.png", "data/coco/2.png", "data/dvqa/images/a.png"])
 
     def turns(*texts: str) -> list[dict]:
@@ -121,8 +121,8 @@ def laion(folder: Path, shards: int = 2, rows: int = 5) -> dict:
                 key = f"{shard:05d}{row:04d}"
                 content = {"jpg": image(row, kind="JPEG"), "txt": f"alt text {key}".encode(),
                            "json": json.dumps({"key": key, "url": "none"}).encode()}  # fmt: skip
-                for ending, data in content.items():
-                    member = tarfile.TarInfo(f"{key}.{ending}")
+                for extension, data in content.items():
+                    member = tarfile.TarInfo(f"{key}.{extension}")
                     member.size = len(data)
                     archive.addfile(member, io.BytesIO(data))
     return {

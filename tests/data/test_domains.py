@@ -1,4 +1,4 @@
-"""The second domain as a corpus table, and the share of words that no image shows."""
+"""The second domain as a corpus table, and the fraction of non-visual words."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from revision.data.scenes import World, nonvisual_share
 from revision.errors import ConfigError
 
 
-def test_corpus_of_the_second_domain_has_its_own_ids_and_words(tmp_path):
+def test_corpus_of_the_second_domain_has_separate_ids_and_words(tmp_path):
     write_corpus(World(), "captions", "probe", 20, tmp_path / "general.parquet")
     write_corpus(World(), "captions", "probe", 20, tmp_path / "scan.parquet", "scan")
     general, scan = (read_columns(tmp_path / f"{name}.parquet", ["id", "short"]) for name in ("general", "scan"))
@@ -16,7 +16,7 @@ def test_corpus_of_the_second_domain_has_its_own_ids_and_words(tmp_path):
     assert words & {"nodule", "fracture", "cyst"} and not words & {"circle", "square", "star"}
 
 
-def test_bad_domains_are_named(tmp_path):
+def test_invalid_domains_are_reported(tmp_path):
     with pytest.raises(ConfigError, match="unknown domain 'x-ray'"):
         write_corpus(World(), "captions", "probe", 5, tmp_path / "a.parquet", "x-ray")
     with pytest.raises(ConfigError, match="only captions exist in the domain 'scan'"):
@@ -24,7 +24,7 @@ def test_bad_domains_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "domain", "share"),
+    ("text", "domain", "fraction"),
     [
         ("a red star in the sea", "general", 0),
         ("nobody knows why . a red star", "general", 3 / 6),
@@ -33,20 +33,20 @@ def test_bad_domains_are_named(tmp_path):
         ("nobody knows why . a dense cyst", "scan", 0),
     ],
 )
-def test_nonvisual_share_counts_the_words_of_asides(text, domain, share):
-    assert nonvisual_share(text, domain) == pytest.approx(share)
+def test_nonvisual_share_is_the_fraction_of_words_in_phrases(text, domain, fraction):
+    assert nonvisual_share(text, domain) == pytest.approx(fraction)
 
 
-def test_short_captions_have_no_asides_and_long_ones_do():
+def test_only_long_captions_have_nonvisual_phrases():
     world = World()
     scenes = world.scenes("probe", 0, 50)
     assert not any(nonvisual_share(text) for text in world.captions(scenes, "short"))
     assert any(nonvisual_share(text) for text in world.captions(scenes, "long"))
 
 
-def test_a_kind_that_is_not_there_and_no_rows_are_named(tmp_path):
+def test_unknown_kind_and_zero_rows_are_reported(tmp_path):
     with pytest.raises(ConfigError, match="corpus kind 'poems' does not exist; the kinds are captions"):
         write_corpus(World(), "poems", "probe", 5, tmp_path / "a.parquet")
-    with pytest.raises(ConfigError, match="0 rows asked for; ask for at least 1"):
+    with pytest.raises(ConfigError, match="count is 0; request at least 1 row"):
         write_corpus(World(), "captions", "probe", 0, tmp_path / "a.parquet")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The built-in world: deterministic, addressable, disjoint, balanced."""
+"""The built-in world: deterministic, addressable scenes, disjoint splits and balanced answers."""
 
 import json
 import subprocess
@@ -30,14 +30,14 @@ print(sha256(text.encode() + w.images(s).tobytes()).hexdigest())
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_scene_is_addressed_by_its_index_alone(domain):
+def test_scene_depends_on_its_index_alone(domain):
     block = WORLD.scenes("paired", 100, 30, domain)
     assert WORLD.scenes("paired", 117, 1, domain) == [block[17]]
     assert World(WorldSettings()).scenes("paired", 110, 5, domain) == block[10:15]
     assert World(WorldSettings(seed=1)).scenes("paired", 100, 30, domain) != block
 
 
-def test_same_bytes_in_processes_with_other_hash_seeds():
+def test_bytes_do_not_depend_on_the_hash_seed_of_the_process():
     digests = {
         subprocess.run(
             [sys.executable, "-c", DIGEST], capture_output=True, text=True, check=True,
@@ -65,8 +65,8 @@ def test_questions_stay_in_their_split():
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_scene_is_well_formed_and_frequencies_are_as_stated(domain):
-    words = DOMAINS[domain]
+def test_scenes_are_valid_and_frequencies_are_as_documented(domain):
+    lexicon = DOMAINS[domain]
     scenes = WORLD.scenes("text", 0, 4000, domain)
     for scene in scenes:
         cells = [thing.cell for thing in scene.objects]
@@ -74,12 +74,12 @@ def test_scene_is_well_formed_and_frequencies_are_as_stated(domain):
     counts = Counter(len(scene.objects) for scene in scenes)
     assert all(abs(counts[k] / 4000 - 0.25) < 0.03 for k in (1, 2, 3, 4))
     singles = [s for s in scenes if len(s.objects) == 1]
-    liked = np.mean([s.objects[0].shape in words.preferred(s.place) for s in singles])
+    preferred = np.mean([s.objects[0].shape in lexicon.preferred(s.place) for s in singles])
     expected = []
-    for place in range(len(words.places)):
-        weights = [w * (4 if k in words.preferred(place) else 1) for k, w in enumerate(words.popularity)]
-        expected.append(sum(weights[k] for k in set(words.preferred(place))) / sum(weights))
-    assert liked == pytest.approx(np.mean(expected), abs=0.06)
+    for place in range(len(lexicon.places)):
+        weights = [w * (4 if k in lexicon.preferred(place) else 1) for k, w in enumerate(lexicon.popularity)]
+        expected.append(sum(weights[k] for k in set(lexicon.preferred(place))) / sum(weights))
+    assert preferred == pytest.approx(np.mean(expected), abs=0.06)
 
 
 def test_images_show_the_content():
@@ -96,25 +96,25 @@ def test_images_show_the_content():
     assert np.ptp(grey.astype(int), axis=-1).max() == 0
 
 
-def test_captions_mention_only_what_is_there_and_only_part_of_it():
+def test_captions_mention_only_part_of_the_content_and_nothing_else():
     scenes = WORLD.scenes("text", 0, 1500)
-    mentioned = {}
+    fractions = {}
     for kind in KINDS:
-        said = possible = 0
+        mentioned = possible = 0
         for scene, text in zip(scenes, WORLD.captions(scenes, kind), strict=True):
             words = text.split()
             shapes = Counter(word for word in words if word in GENERAL.shapes)
             assert not shapes - Counter(GENERAL.shapes[thing.shape] for thing in scene.objects)
             assert {w for w in words if w in GENERAL.places} <= {GENERAL.places[scene.place]}
-            said, possible = said + shapes.total(), possible + len(scene.objects)
-        mentioned[kind] = said / possible
+            mentioned, possible = mentioned + shapes.total(), possible + len(scene.objects)
+        fractions[kind] = mentioned / possible
     others = 1 - 1 / np.mean([len(scene.objects) for scene in scenes])
-    assert mentioned["full"] == 1
-    assert mentioned["short"] == pytest.approx(1 - others * (1 - WORLD.settings.short_objects), abs=0.03)
-    assert mentioned["long"] == pytest.approx(1 - others * (1 - WORLD.settings.long_objects), abs=0.03)
+    assert fractions["full"] == 1
+    assert fractions["short"] == pytest.approx(1 - others * (1 - WORLD.settings.short_objects), abs=0.03)
+    assert fractions["long"] == pytest.approx(1 - others * (1 - WORLD.settings.long_objects), abs=0.03)
 
 
-def test_full_captions_tell_scenes_apart_and_variants_differ():
+def test_full_captions_identify_scenes_and_variants_differ():
     scenes = list({scene.content(): scene for scene in WORLD.scenes("text", 0, 1000)}.values())
     facts = {frozenset(Counter(text.replace("with", "in").split()).items()) for text in WORLD.captions(scenes, "full")}
     assert len(facts) > 0.97 * len(scenes)
@@ -122,14 +122,14 @@ def test_full_captions_tell_scenes_apart_and_variants_differ():
     assert np.mean([a != b for a, b in zip(first, second, strict=True)]) > 0.8
 
 
-def test_long_captions_carry_non_visual_phrases():
+def test_long_captions_have_non_visual_phrases():
     scenes = WORLD.scenes("text", 0, 500)
-    shares = {
+    fractions = {
         kind: np.mean([any(p in text for p in GENERAL.phrases) for text in WORLD.captions(scenes, kind)])
         for kind in KINDS
     }
-    assert shares["short"] == shares["full"] == 0
-    assert shares["long"] == pytest.approx(WORLD.settings.long_phrases / (WORLD.settings.long_phrases + 1), abs=0.07)
+    assert fractions["short"] == fractions["full"] == 0
+    assert fractions["long"] == pytest.approx(WORLD.settings.long_phrases / (WORLD.settings.long_phrases + 1), abs=0.07)
 
 
 def test_vocabulary_covers_every_text_and_is_small():
@@ -164,7 +164,7 @@ def test_answers_are_balanced_within_every_question_text(name):
 
 
 def _answer(q):
-    """Read the answer off the scene, independently of the suites' own code."""
+    """Derive the answer from the scene, independently of the code of the suites."""
     things = [
         dict(shape=GENERAL.shapes[o.shape], colour=GENERAL.colours[o.colour], large=o.size, at=divmod(o.cell, 2))
         for o in q.scene.objects
@@ -193,16 +193,16 @@ def _answer(q):
     }  # fmt: skip
     if q.suite == "false_relation":
         return "yes" if holds[next(w for w in words if w in holds)] else "no"
-    found = next(w for w in words if holds.get(w))
-    return found + " of" if found in ("left", "right") else found
+    relation = next(w for w in words if holds.get(w))
+    return relation + " of" if relation in ("left", "right") else relation
 
 
-def test_answers_are_true():
+def test_answers_are_correct():
     for q in WORLD.instructions("evaluation", 0, 1100):
         assert _answer(q) == q.answer, q
 
 
-def test_adversarial_questions_ask_for_what_the_place_suggests():
+def test_adversarial_questions_ask_for_shapes_that_the_place_prefers():
     for q in WORLD.suite("existence_adversarial", 100):
         assert GENERAL.shapes.index(q.question.split()[3]) in GENERAL.preferred(q.scene.place)
     popular = {q.question.split()[3] for q in WORLD.suite("existence_popular", 200)}
@@ -210,7 +210,7 @@ def test_adversarial_questions_ask_for_what_the_place_suggests():
     assert popular == {name for name, _ in counts.most_common(3)}
 
 
-def test_reading_gives_the_full_text_of_the_questions_scene():
+def test_reading_returns_the_full_caption_of_the_questions_scene():
     for (text, question, answer), q in zip(
         WORLD.reading("language", 0, 44), WORLD.instructions("language", 0, 44), strict=True
     ):
@@ -219,16 +219,16 @@ def test_reading_gives_the_full_text_of_the_questions_scene():
 
 
 @pytest.mark.parametrize(
-    ("call", "named"),
+    ("call", "message"),
     [
-        (lambda: WORLD.scenes("training", 0, 1), "encoder, text, paired"),
+        (lambda: WORLD.scenes("training", 0, 1), "unknown split 'training'; use one of encoder, text, paired"),
         (lambda: WORLD.scenes("text", 0, 1, "medical"), "general, scan"),
         (lambda: WORLD.captions([], "tiny"), "short, long, full"),
         (lambda: WORLD.suite("colours", 1), "colour, shape"),
     ],
 )
-def test_unknown_names_and_bad_settings_say_what_exists(call, named):
-    with pytest.raises(ConfigError, match=named):
+def test_unknown_names_are_reported_with_the_existing_ones(call, message):
+    with pytest.raises(ConfigError, match=message):
         call()
 
 
@@ -238,6 +238,8 @@ def test_settings_are_plain_data():
     assert sha256(repr(settings).encode()).hexdigest() != sha256(repr(WorldSettings()).encode()).hexdigest()
 
 
-def test_a_condition_that_no_scene_meets_is_named():
-    with pytest.raises(RevisionError, match=r"scene \('probe', 3\): no scene fits after \d+ drafts; loosen"):
+def test_a_condition_that_no_scene_meets_is_reported():
+    with pytest.raises(
+        RevisionError, match=r"scene \('probe', 3\): no scene meets the condition after \d+ drafts; relax"
+    ):
         draw_scene(("probe", 3), "general", 0, 1, 0.0, accept=lambda scene: False)

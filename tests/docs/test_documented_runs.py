@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from test_documented_commands import PAGES, ROOT, commands
 from typer.testing import CliRunner
+from workflow_copy import copy_checkout
 
 from revision.cli import app
 
@@ -20,12 +20,13 @@ from datasets_in_small import bunny
 
 TUTORIALS = ("new-encoder.md", "new-aligner.md")  # test_tutorials.py runs all of their blocks
 TESTED = {  # lines, and the test that runs them
-    r"revision import (image|text).npy .*|revision gap --image image.npy .*|revision align text aligned .*": (
+    r"revision import (image|text).npy .*|revision gap --image image.npy .*|revision align text aligned .*"
+    r"|revision verify image text aligned": (
         "tests/docs/test_documented_commands.py",
         "test_the_readmes_own_embeddings_run_as_written",
     ),
     r"revision gap --aligner all": (
-        "tests/geometry/test_geometry_suite.py",
+        "tests/gap/test_measure.py",
         "test_unpaired_sets_get_every_metric_that_needs_no_pairs",
     ),
     r"revision reproduce table_noise --scale noise -n": (
@@ -42,10 +43,11 @@ TESTED = {  # lines, and the test that runs them
         "test_the_whole_graph_is_planned_for_slurm",
     ),
     r"mkdocs .*|make docs": ("tests/docs/test_documented_commands.py", "test_the_site_builds"),
+    r"make clean SCALE=tiny": ("tests/docs/test_documented_runs.py", "test_make_clean_removes_the_working_folder"),
 }
-# Set-up, what takes hours, an account, or more disk than a test may have; their options are checked all the same.
+# Set-up, and what takes hours, an account or too much disk; only their options are checked.
 NOT_HERE = (
-    r"pip install .*|make (test|coverage|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*"
+    r"pip install .*|make (test|lint|coverage|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*"
     r"|HF_HUB_OFFLINE=0 .*|python benchmarks/.*"
 )
 DRY = r"revision reproduce .*|snakemake (?!--profile).*"
@@ -68,11 +70,8 @@ def named_only(line):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A checkout with the ablation of the docs, a run of `tiny` to clean up, and a data set for the cluster's page."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for part in ("Snakefile", "workflow", "config", "analysis"):
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
-    (folder / "results/tiny/work").mkdir(parents=True)
+    """A checkout with the ablation of the docs and a data set for the cluster's page."""
+    folder = copy_checkout(tmp_path_factory.mktemp("checkout"))
     bunny(folder / "data/bunny", rows=1200)
     for page in ("ablation", "cluster"):
         text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
@@ -84,8 +83,8 @@ def checkout(tmp_path_factory):
 def test_the_tests_that_are_named_exist():
     for path, name in TESTED.values():
         assert re.search(rf"^def {name}", (ROOT / path).read_text(encoding="utf-8"), re.M), (path, name)
-    found = [parameters.values[1] for parameters in commands()]
-    unused = [pattern for pattern in TESTED if not any(re.fullmatch(pattern, line) for line in found)]
+    documented = [parameters.values[1] for parameters in commands()]
+    unused = [pattern for pattern in TESTED if not any(re.fullmatch(pattern, line) for line in documented)]
     assert unused == [], "no page has these commands any more"
 
 
@@ -96,7 +95,7 @@ def test_it_runs_dry(checkout, line):
     program = {"revision": ["-c", "from revision.cli import main; main()"], "snakemake": ["-m", "snakemake"]}[words[0]]
     command = [sys.executable, *program, *words[1:], *([] if "-n" in words else ["-n"])]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 
@@ -107,6 +106,13 @@ def test_it_runs(checkout, line, monkeypatch):
     assert program == "revision", f"{line}: run it here, or name the test that does"
     done = CliRunner().invoke(app, [*words, "--help"] if named_only(line) else words, input="y\n")
     assert done.exit_code == 0, f"{done.output[-2000:]}\n{done.exception!r}"
+
+
+def test_make_clean_removes_the_working_folder(tmp_path):
+    (tmp_path / "results/tiny/work/data").mkdir(parents=True)
+    (tmp_path / "results/tiny/report.html").touch()
+    subprocess.run(["make", "-f", ROOT / "Makefile", "clean", "SCALE=tiny"], cwd=tmp_path, check=True)
+    assert [path.name for path in (tmp_path / "results/tiny").iterdir()] == ["report.html"]
 
 
 def test_every_page_is_read():

@@ -20,30 +20,30 @@ def blocks(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["new-encoder.md", "new-aligner.md"])
 def test_every_block_runs_as_written(name, tmp_path):
-    found = blocks(name)
-    assert [language for language, *_ in found].count("bash") >= 3
-    for _, file, text in found:
+    fenced = blocks(name)
+    assert [language for language, *_ in fenced].count("bash") >= 3
+    for _, file, text in fenced:
         if file:
             (tmp_path / file).write_text(text, encoding="utf-8")
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    for language, file, text in found:
+    for language, file, text in fenced:
         if file:
             continue
         assert language == "bash", f"{name}: a block of {language} without a file's name is never run"
         command = ["bash", "-euo", "pipefail", "-c", text]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
 
 def test_python_files_of_the_tutorials_are_run_and_yaml_files_read():
     for name in ("new-encoder.md", "new-aligner.md"):
-        found = blocks(name)
-        commands = "".join(text for language, _, text in found if language == "bash")
-        everything = "".join(text for *_, text in found)
-        for language, file, _ in found:
+        fenced = blocks(name)
+        commands = "".join(text for language, _, text in fenced if language == "bash")
+        everything = "".join(text for *_, text in fenced)
+        for language, file, _ in fenced:
             if language == "python":
                 assert f"python {file}" in commands or f"from {Path(file).stem} import" in everything, file
             elif file and file != "clip_from_the_hub.yaml":

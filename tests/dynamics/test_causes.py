@@ -1,4 +1,4 @@
-"""The study of causes: settings, the start without a cone, going on after a kill, and numbers of held-out pairs."""
+"""The study of causes: settings, the start without a cone, resuming, and metrics of held-out pairs."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from revision.config import parse
 from revision.contrastive.loop import Batches, DualEncoder
 from revision.data.scenes import World, WorldSettings
 from revision.dynamics import causes
-from revision.dynamics.causes import CausesSettings, effects, held_out, points, study_causes
+from revision.dynamics.causes import CausesSettings, effects, pair_metrics, points, study_causes
 from revision.encoders import EncoderSettings
 from revision.errors import ConfigError, DataError
 
@@ -22,7 +22,7 @@ STUDIES = [
 SETTINGS = CausesSettings(base=BASE, studies=STUDIES, probe=40)
 
 
-def test_a_point_changes_what_it_names_and_nothing_else():
+def test_a_point_changes_its_settings_and_nothing_else():
     found = points(SETTINGS, WorldSettings(seed=5))
     assert [(point.cause, point.at) for point in found[:2]] == [("temperature", "0.03"), ("temperature", "0.3")]
     assert found[0].encoder == EncoderSettings(**BASE) == found[2].encoder
@@ -32,7 +32,7 @@ def test_a_point_changes_what_it_names_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("study", "words"),
+    ("study", "message"),
     [
         ({"cause": "x", "dots": []}, "studies.0: unknown key dots .*; the keys are cause, points"),
         (
@@ -46,12 +46,12 @@ def test_a_point_changes_what_it_names_and_nothing_else():
         ),
     ],
 )
-def test_a_study_that_does_not_fit_is_named(study, words):
-    with pytest.raises(ConfigError, match=words):
+def test_an_invalid_study_is_refused(study, message):
+    with pytest.raises(ConfigError, match=message):
         parse(CausesSettings, {"base": BASE, "studies": [study]}, "causes")
 
 
-def test_the_centred_start_has_no_mean_output_and_leaves_the_spread():
+def test_the_centred_start_has_no_mean_output_and_keeps_deviations():
     world = World()
     settings = EncoderSettings(**BASE)
     torch.manual_seed(0)
@@ -66,14 +66,14 @@ def test_the_centred_start_has_no_mean_output_and_leaves_the_spread():
         np.testing.assert_allclose(new.numpy(), (old - old.mean(0)).numpy(), atol=1e-6)
 
 
-def test_only_the_centred_start_takes_the_cone_out(tmp_path):
+def test_only_the_centred_start_removes_the_cone(tmp_path):
     table = study_causes(SETTINGS, WorldSettings(), tmp_path / "causes.csv", seed=0)
     start = table[table.metric == "gap_start"].set_index(["cause", "at"]).value
     assert start["cone", "taken out"] < 0.5 * start["temperature", "0.03"]
     assert start["temperature", "0.3"] == start["temperature", "0.03"]
 
 
-def test_a_killed_study_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
+def test_a_killed_study_resumes_and_ends_with_the_same_bytes(tmp_path, monkeypatch):
     study_causes(SETTINGS, WorldSettings(), tmp_path / "whole.csv", seed=1)
     measure, calls = causes.measure, []
 
@@ -94,12 +94,12 @@ def test_a_killed_study_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypat
 
 
 def test_the_table_is_tidy_and_shared_settings_are_trained_once(tmp_path):
-    said = []
-    study_causes(SETTINGS, WorldSettings(), tmp_path / "causes.csv", seed=0, progress=said.append)
+    messages = []
+    study_causes(SETTINGS, WorldSettings(), tmp_path / "causes.csv", seed=0, progress=messages.append)
     table = pd.read_csv(tmp_path / "causes.csv")
     assert list(table.columns) == ["cause", "at", "base", "seed", "metric", "value"]
     assert set(table[table.base]["at"]) == {"0.03", "as it is"}
-    assert len(said) == 4
+    assert len(messages) == 4
     base = [
         table[(table.cause == cause) & (table["at"] == at)].set_index("metric").value
         for cause, at in (("temperature", "0.03"), ("captions", "as it is"))
@@ -107,18 +107,18 @@ def test_the_table_is_tidy_and_shared_settings_are_trained_once(tmp_path):
     pd.testing.assert_series_equal(*base)
 
 
-def test_numbers_of_held_out_pairs_against_numpy():
+def test_metrics_of_held_out_pairs_against_numpy():
     generator = np.random.default_rng(0)
     images, texts = generator.standard_normal((2, 60, 8)) + np.array([[[1.0]], [[-0.5]]])
     images, texts = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (images, texts))
-    found = held_out(images.astype(np.float32), texts.astype(np.float32))
+    metrics = pair_metrics(images.astype(np.float32), texts.astype(np.float32))
     difference = images - texts
-    assert found["gap"] == pytest.approx(np.linalg.norm(images.mean(0) - texts.mean(0)), rel=1e-5)
-    assert found["gap_noise"] == pytest.approx(np.sqrt(difference.var(axis=0).sum() / 60), rel=1e-5)
-    assert found["gap_share"] == pytest.approx(found["gap"] ** 2 / np.mean(np.sum(difference**2, axis=1)), rel=1e-5)
+    assert metrics["gap"] == pytest.approx(np.linalg.norm(images.mean(0) - texts.mean(0)), rel=1e-5)
+    assert metrics["gap_noise"] == pytest.approx(np.sqrt(difference.var(axis=0).sum() / 60), rel=1e-5)
+    assert metrics["gap_share"] == pytest.approx(metrics["gap"] ** 2 / np.mean(np.sum(difference**2, axis=1)), rel=1e-5)
     scores = texts @ images.T
     hits = (scores.argmax(1) == np.arange(60)).mean() + (scores.argmax(0) == np.arange(60)).mean()
-    assert found["recall_at_1"] == pytest.approx(hits / 2, abs=1e-6)
+    assert metrics["recall_at_1"] == pytest.approx(hits / 2, abs=1e-6)
 
 
 def test_effects_are_paired_with_the_base_of_the_same_seed():

@@ -24,8 +24,8 @@ CAUSES = {
 }
 
 
-def call(*words: str) -> None:
-    result = CliRunner().invoke(app, words)
+def call(*arguments: str) -> None:
+    result = CliRunner().invoke(app, arguments)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
@@ -37,18 +37,18 @@ def settings_file(folder: Path, settings: dict) -> str:
     return str(path)
 
 
-def script(monkeypatch, name: str, *words: object) -> None:
+def script(monkeypatch, name: str, *arguments: object) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "analysis"))
-    monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
     runpy.run_path(str(ROOT / "analysis" / name), run_name="__main__")
 
 
 def sidecar(path: Path) -> dict:
     assert path.with_suffix(".png").stat().st_size > 5000
     assert path.with_suffix(".pdf").stat().st_size > 5000
-    found = json.loads(path.with_suffix(".json").read_text())
-    assert set(found) == {"title", "place", "caption", "alt", "comparisons"}
-    return found
+    content = json.loads(path.with_suffix(".json").read_text())
+    assert set(content) == {"title", "place", "caption", "alt", "comparisons"}
+    return content
 
 
 def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
@@ -58,8 +58,8 @@ def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
         call("dynamics", "--config", settings_file(tmp_path, settings), "--seed", str(seed), "--out", str(run))
     out, means = tmp_path / "figure_1.csv", tmp_path / "figure_1_summary.csv"
     names = {"manifests": "manifest.json", "series": "series.csv", "summaries": "summary.json"}
-    words = [word for option, name in names.items() for word in (f"--{option}", *(run / name for run in runs))]
-    script(monkeypatch, "figure_01_dynamics.py", *words, "--summary", means, "--out", out)
+    options = [part for option, name in names.items() for part in (f"--{option}", *(run / name for run in runs))]
+    script(monkeypatch, "figure_01_dynamics.py", *options, "--summary", means, "--out", out)
     table, summary = pd.read_csv(out), pd.read_csv(means).set_index("metric")
     assert list(table.columns) == ["seed", "step", "metric", "value"]
     series = pd.read_csv(runs[1] / "series.csv").set_index("step")
@@ -79,8 +79,8 @@ def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):
     script(monkeypatch, "figure_gap_causes.py", "--tables", *tables, "--effects", effects, "--out", out)
     whole = pd.read_csv(out)
     gaps = whole[whole.metric == "gap"].pivot(index="seed", columns="at", values="value")
-    found = pd.read_csv(effects).set_index(["metric", "at"])
-    change = found.difference["gap", 0.3]
+    table = pd.read_csv(effects).set_index(["metric", "at"])
+    change = table.difference["gap", 0.3]
     assert change == pytest.approx((gaps[0.3] - gaps[0.03]).mean())
     assert f"temperature, 0.3: {change:+.2f}" in sidecar(out)["caption"]
 
@@ -93,7 +93,7 @@ def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):
         ("gap-causes", {"causes": {"base": {}}}, "causes.studies: missing"),
     ],
 )
-def test_settings_that_do_not_exist_are_named(command, settings, message, tmp_path):
+def test_unknown_settings_are_refused(command, settings, message, tmp_path):
     with pytest.raises(ConfigError, match=message):
         call(command, "--config", settings_file(tmp_path, settings), "--out", "x")
 

@@ -1,4 +1,4 @@
-"""The monitor in training: resumable to the byte, without effect on what is trained, and right about what it saw."""
+"""The monitor in training: resumes with the same bytes, does not change the training, and measures correctly."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ def undisturbed(world, tmp_path_factory):
     return folder
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(world, undisturbed, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_and_ends_with_the_same_bytes(world, undisturbed, tmp_path, monkeypatch):
     for killed_at in (6, 12):
         with monkeypatch.context() as patch:
             observe = GapMonitor.__call__
@@ -61,13 +61,13 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(world, undisturbed, t
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
 
-def test_observing_leaves_the_training_as_it_is(world, undisturbed, tmp_path):
+def test_observing_does_not_change_the_training(world, undisturbed, tmp_path):
     train(world, ENCODER, tmp_path / "encoder", seed=3, show_progress=False)
     for path in (tmp_path / "encoder").iterdir():
         assert path.read_bytes() == (undisturbed / "encoder" / path.name).read_bytes()
 
 
-def test_the_series_has_a_row_an_observation_and_a_frame_from_t0_on(undisturbed):
+def test_the_series_has_a_row_per_observation_and_a_frame_from_t0_on(undisturbed):
     series = pd.read_csv(undisturbed / "series.csv")
     assert series.step.tolist() == list(range(0, 17, 2))
     assert series.set_index("step").leak_ref.notna().tolist() == [False] * 2 + [True] * 7
@@ -106,19 +106,21 @@ def test_the_late_window_averages_covariances_taken_step_by_step(world, probe):
     assert summarise(monitor)["zeta_pooled_extra"] == pytest.approx(between)
 
 
-def test_the_summary_holds_what_the_claims_ask_for(undisturbed):
+def test_the_summary_has_the_metrics_of_the_claims(undisturbed):
     summary = json.loads((undisturbed / "summary.json").read_text())
-    criteria = [one for claim in read_claims(ROOT / "config/claims.yaml") for one in claim.criteria]
-    asked = [one.where["metric"] for one in criteria if one.source == "figures/figure_1_summary.csv"]
-    assert asked and np.isfinite([summary[metric] for metric in asked]).all()
+    criteria = [criterion for claim in read_claims(ROOT / "config/claims.yaml") for criterion in claim.criteria]
+    metrics = [
+        criterion.where["metric"] for criterion in criteria if criterion.source == "figures/figure_1_summary.csv"
+    ]
+    assert metrics and np.isfinite([summary[metric] for metric in metrics]).all()
     assert summary["late_observations"] == 4
     assert summary["frozen_at"] == 4
 
 
-def test_time_is_kept_apart_from_what_must_repeat(undisturbed):
-    found = timing({"wall": 11.0, "cpu": 22.0}, {"wall": 1.0, "cpu": 2.0})
-    assert found["wall"] == {"training": 10.0, "observing": 1.0, "share": 0.1}
-    assert found["cpu"]["share"] == pytest.approx(0.1)
+def test_time_is_split_into_training_and_observing(undisturbed):
+    split = timing({"wall": 11.0, "cpu": 22.0}, {"wall": 1.0, "cpu": 2.0})
+    assert split["wall"] == {"training": 10.0, "observing": 1.0, "share": 0.1}
+    assert split["cpu"]["share"] == pytest.approx(0.1)
     assert json.loads((undisturbed / "timing.json").read_text())["wall"]["observing"] > 0
 
 
@@ -129,7 +131,7 @@ def test_a_checkpoint_of_other_settings_is_refused(probe):
         GapMonitor(probe, MonitorSettings(every=2, probe=10)).load_state_dict(state)
 
 
-def test_a_state_comes_back_as_it_was(probe):
+def test_a_state_is_restored(probe):
     monitor, other = GapMonitor(probe, MONITOR), GapMonitor(probe, MONITOR)
     monitor.frame = Frame(np.eye(3)[:, :2], np.eye(3)[:, 2:], np.arange(3.0))
     monitor.gamma_first = np.ones(1)
@@ -140,15 +142,15 @@ def test_a_state_comes_back_as_it_was(probe):
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "message"),
     [
         ({"every": 0}, "every: 0 does not fit: it should be greater than or equal to 1"),
         ({"energy": 1.0}, "energy: 1.0 does not fit: it should be less than 1"),
         ({"late_from": 150}, "late_from: 150 is no later"),
     ],
 )
-def test_settings_that_do_not_fit_are_named(values, words):
-    with pytest.raises(ConfigError, match=words):
+def test_invalid_settings_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
         parse(MonitorSettings, values, "monitor")
 
 
@@ -158,7 +160,7 @@ def test_training_that_ends_before_the_late_window_is_refused_at_once(world, tmp
     assert not list(tmp_path.iterdir())
 
 
-def test_a_frame_too_narrow_and_a_window_too_short_are_named(world, probe, tmp_path):
+def test_too_narrow_a_frame_and_too_short_a_window_are_refused(world, probe, tmp_path):
     narrow = MONITOR.model_copy(update={"energy": 0.01})
     with pytest.raises(DataError, match=r"frame at step 4: U has 1 of 16 dimensions at energy 0.01; .* need two"):
         observe_training(world, ENCODER, narrow, tmp_path, seed=3, show_progress=False)

@@ -162,26 +162,28 @@ def test_concentration_of_cancelling_directions_is_zero_and_of_scattered_ones_wh
     assert np.mean(many) == pytest.approx(100 / 50, rel=0.1)
 
 
-@pytest.mark.parametrize(("rows", "words"), [(np.zeros((2, 3)), "row 0 is zero"), (np.ones((4, 3)), "same direction")])
-def test_concentration_refuses_rows_without_a_spread_of_directions(rows, words):
-    with pytest.raises(DataError, match=words):
+@pytest.mark.parametrize(
+    ("rows", "message"), [(np.zeros((2, 3)), "row 0 is zero"), (np.ones((4, 3)), "same direction")]
+)
+def test_concentration_refuses_zero_rows_and_a_single_direction(rows, message):
+    with pytest.raises(DataError, match=message):
         directional_concentration(rows)
 
 
-def test_an_observation_says_what_numpy_says():
+def test_an_observation_equals_numpy():
     images, texts = pairs(7)
     frame = fit_frame(*pairs(8), rank=5)
     generator = np.random.default_rng(9)
     of_images, of_texts = generator.standard_normal((2, 60, 12)) * np.linspace(2, 0.5, 12)
-    found = observe(frame, images, texts, (of_images, of_texts))
+    observation = observe(frame, images, texts, (of_images, of_texts))
     difference = images - texts
     mean = difference.mean(axis=0)
     in_u, in_v = difference @ frame.U, difference @ frame.V
     cov_delta, cov_zeta = np.cov(in_u.T, bias=True), np.cov(in_v.T, bias=True)
-    np.testing.assert_allclose(found.delta, cov_delta, atol=1e-12)
-    np.testing.assert_allclose(found.zeta, cov_zeta, atol=1e-12)
+    np.testing.assert_allclose(observation.delta, cov_delta, atol=1e-12)
+    np.testing.assert_allclose(observation.zeta, cov_zeta, atol=1e-12)
     gradient = sum(np.cov((part @ frame.U).T, bias=True) for part in (of_images, of_texts))
-    np.testing.assert_allclose(found.gradient, gradient, atol=1e-12)
+    np.testing.assert_allclose(observation.gradient, gradient, atol=1e-12)
     both = np.concatenate([of_images, of_texts])
     values, vectors = np.linalg.eigh(cov_zeta)
     gamma = frame.V.T @ mean
@@ -201,10 +203,10 @@ def test_an_observation_says_what_numpy_says():
         "gamma_angle": np.degrees(np.arccos(share)),
     }
     for name, value in expected.items():
-        assert found.numbers[name] == pytest.approx(value, rel=1e-6), name
+        assert observation.metrics[name] == pytest.approx(value, rel=1e-6), name
     kept = next(k for k in range(1, 8) if values[-k:].sum() >= 0.99 * values.sum())
-    assert found.numbers["zeta_condition"] == pytest.approx(values[-1] / values[-kept])
-    assert found.numbers["leak_ref"] <= found.numbers["leak_bound"]
+    assert observation.metrics["zeta_condition"] == pytest.approx(values[-1] / values[-kept])
+    assert observation.metrics["leak_ref"] <= observation.metrics["leak_bound"]
 
 
 def test_a_flat_sample_has_the_spectrum_of_marchenko_and_pastur():

@@ -1,4 +1,4 @@
-"""Parts that several jobs embedded make the set and the moments that one job makes."""
+"""Merged parts and their moments equal the set and the moments of a single job."""
 
 import os
 
@@ -23,9 +23,9 @@ def write_part(folder, start, stop, **about):
 def parts(tmp_path):
     """Three parts, the last without rows."""
     for name, start, stop in (("0", 0, 64), ("1", 64, 100), ("2", 100, 100)):
-        found = write_part(tmp_path / name, start, stop)
-        if found.count:
-            save_moments(tmp_path / f"{name}.npz", moments(found, unit=True, covariance=True), [found])
+        part = write_part(tmp_path / name, start, stop)
+        if part.count:
+            save_moments(tmp_path / f"{name}.npz", moments(part, unit=True, covariance=True), [part])
     return [tmp_path / name for name in "012"]
 
 
@@ -48,7 +48,7 @@ def test_a_file_system_without_links_copies(parts, tmp_path, monkeypatch):
     merge_sets(parts, tmp_path / "all").verify()
 
 
-def test_merged_moments_are_those_of_the_whole_and_align_fits_from_them(parts, tmp_path):
+def test_merged_moments_equal_those_of_the_whole_and_aligners_fit_from_them(parts, tmp_path):
     merged = merge_sets(parts, tmp_path / "all")
     merge_moments([tmp_path / "0.npz", tmp_path / "1.npz"], tmp_path / "all.npz")
     known, whole = load_moments(tmp_path / "all.npz", merged), moments(merged, unit=True, covariance=True)
@@ -73,20 +73,22 @@ def test_moments_of_another_set_are_refused(parts, tmp_path):
         load_moments(tmp_path / "bad.npz")
 
 
-def test_parts_without_rows_count_for_nothing():
+def test_parts_without_rows_are_ignored():
     none, some = Moments(0, np.zeros(3), 0.0), Moments.of(np.arange(6.0).reshape(2, 3))
     assert merge_all([none, some, none]) is some
     assert merge_all([none, none]) is none
 
 
-def test_parts_that_do_not_belong_together_are_named(parts, tmp_path):
+def test_parts_that_do_not_belong_together_are_reported(parts, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(DataError, match="begins with row 64 of its table, but the part before ends at 0"):
+    with pytest.raises(
+        DataError, match="begins with row 64 of its table, but the previous part ends at 0; name the parts"
+    ):
         merge_sets(parts[1:], out)
     with pytest.raises(DataError, match="the parts end at row 64 of 100"):
         merge_sets(parts[:1], out)
     write_part(tmp_path / "other", 64, 100, column="long")
-    with pytest.raises(DataError, match="not of the same table, column, encoder"):
+    with pytest.raises(DataError, match="not of the same table, column, encoder and dtype"):
         merge_sets([parts[0], tmp_path / "other"], out)
     for name in ("a", "b"):
         write_embeddings(tmp_path / name, ["same"], ROWS[:1])

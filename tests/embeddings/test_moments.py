@@ -1,4 +1,4 @@
-"""Moments against numpy, their algebra, and the effects that the paper derives from them."""
+"""Moments against numpy, merging, and effects that the paper derives from moments."""
 
 import numpy as np
 import pytest
@@ -39,19 +39,19 @@ def test_merge_is_associative_commutative_and_equals_the_whole(seed, sizes, offs
 @settings(max_examples=60, deadline=None)
 def test_streamed_moments_equal_numpy(seed, n, d, block, threads):
     rows = np.random.default_rng(seed).standard_normal((n, d)) + 3.0
-    found = moments(rows, threads=threads, block_rows=block)
-    assert np.allclose(found.mean, rows.mean(axis=0), atol=1e-12)
-    assert found.trace == pytest.approx(np.var(rows, axis=0).sum(), rel=1e-10, abs=1e-10)
+    raw = moments(rows, threads=threads, block_rows=block)
+    assert np.allclose(raw.mean, rows.mean(axis=0), atol=1e-12)
+    assert raw.trace == pytest.approx(np.var(rows, axis=0).sum(), rel=1e-10, abs=1e-10)
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    found = moments(rows, unit=True, covariance=True, threads=threads, block_rows=block)
-    assert np.allclose(found.covariance, np.cov(unit.T, bias=True).reshape(d, d), atol=1e-12)
+    full = moments(rows, unit=True, covariance=True, threads=threads, block_rows=block)
+    assert np.allclose(full.covariance, np.cov(unit.T, bias=True).reshape(d, d), atol=1e-12)
     plain = moments(rows, unit=True, threads=threads, block_rows=block)
-    assert np.allclose(plain.mean, found.mean, atol=1e-14)
+    assert np.allclose(plain.mean, full.mean, atol=1e-14)
     assert plain.trace == pytest.approx(np.var(unit, axis=0).sum(), abs=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_every_number_of_a_type_is_decoded_exactly(dtype):
+def test_every_value_of_a_type_is_decoded_exactly(dtype):
     if dtype == np.float16:
         bits = np.arange(2**16, dtype=np.uint16).view(np.float16)
         rows = bits[np.isfinite(bits)].reshape(-1, 1)
@@ -68,7 +68,7 @@ def test_trace_survives_a_mean_a_million_times_the_spread():
 
 
 def test_float32_running_sums_fail_and_float64_blocks_do_not():
-    """Figure 7a: the error of a float32 running sum grows with N, that of the engine stays at rounding."""
+    """Figure 7a: the error of a float32 running sum grows with N, that of float64 blocks does not."""
     rng = np.random.default_rng(0)
     rows = (0.3 + 0.01 * rng.standard_normal((1_000_000, 4))).astype(np.float32)
     errors = {}
@@ -101,9 +101,9 @@ def test_phantom_drift_is_that_of_theorem_b14_to_second_order(seed, d):
     noise = np.concatenate([noise, -noise])
     errors = []
     for size in (1.0, 0.5):
-        found = moments(mean + size * noise, unit=True).mean - mean / np.linalg.norm(mean)
+        measured = moments(mean + size * noise, unit=True).mean - mean / np.linalg.norm(mean)
         expected, _ = drift(mean, size**2 * noise.T @ noise / len(noise))
-        errors.append(np.linalg.norm(found - expected))
+        errors.append(np.linalg.norm(measured - expected))
         assert errors[-1] < 0.02 * max(np.linalg.norm(expected), 1e-12)
     assert errors[1] < errors[0] / 12  # symmetric noise: the remainder is of fourth order
 
@@ -114,29 +114,27 @@ def test_isotropic_noise_has_no_tangential_drift_and_anisotropic_noise_has():
     for scales, tangential in ((np.full(3, 0.01), False), (np.array([0.02, 0.01, 0.01]), True)):
         noise = signs * scales
         expected, project = drift(mean, np.diag(scales**2))
-        found = moments(mean + noise, unit=True).mean - mean
+        measured = moments(mean + noise, unit=True).mean - mean
         assert (np.linalg.norm(project @ expected) > 1e-5) == tangential
-        assert np.allclose(project @ found, project @ expected, atol=2e-7)
+        assert np.allclose(project @ measured, project @ expected, atol=2e-7)
 
 
-def test_sets_on_disk_give_what_arrays_give(tmp_path):
+def test_sets_on_disk_and_arrays_have_equal_moments(tmp_path):
     rows = np.random.default_rng(3).standard_normal((300, 6)).astype(np.float16)
-    found = moments(
-        write_embeddings(tmp_path / "set", [str(i) for i in range(300)], rows, dtype="float16", shard_rows=41)
-    )
-    assert np.allclose(found.mean, rows.astype(np.float64).mean(axis=0), atol=1e-14)
+    written = write_embeddings(tmp_path / "set", [str(i) for i in range(300)], rows, dtype="float16", shard_rows=41)
+    assert np.allclose(moments(written).mean, rows.astype(np.float64).mean(axis=0), atol=1e-14)
 
 
 @pytest.mark.parametrize("covariance", [False, True])
 @pytest.mark.parametrize(("value", "fault"), [(np.nan, "NaN"), (np.inf, "infinity")])
-def test_non_finite_rows_are_named(value, fault, covariance):
+def test_non_finite_rows_are_reported(value, fault, covariance):
     rows = np.ones((100, 3))
     rows[71, 1] = value
     with pytest.raises(DataError, match=f"array, row 71: {fault}; drop the row"):
         moments(rows, block_rows=10, threads=2, covariance=covariance)
 
 
-def test_refusals():
+def test_invalid_uses_are_refused():
     with pytest.raises(DataError, match="the set is empty"):
         moments(np.empty((0, 3)))
     with pytest.raises(DataError, match="dimension 2 and 3"):

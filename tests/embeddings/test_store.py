@@ -1,4 +1,4 @@
-"""Embedding sets: what is written is what is read, and nothing damaged passes unnoticed."""
+"""Embedding sets: round trips, and detection of any damage."""
 
 import json
 import re
@@ -32,26 +32,26 @@ def table(n=50, d=4, seed=0):
 def test_round_trip(tmp_path_factory, n, d, shard_rows, block, dtype):
     ids, rows = table(n, d)
     folder = tmp_path_factory.mktemp("store") / "set"
-    found = write_embeddings(folder, ids, rows, dtype=dtype, shard_rows=shard_rows, about={"encoder": "e"})
-    assert (found.count, found.dim, found.dtype, found.about) == (n, d, dtype, {"encoder": "e"})
-    assert found.ids().to_pylist() == ids
-    assert np.array_equal(found.array(), rows.astype(dtype).astype(np.float32))
-    blocks = list(found.blocks(block))
+    embeddings = write_embeddings(folder, ids, rows, dtype=dtype, shard_rows=shard_rows, about={"encoder": "e"})
+    assert (embeddings.count, embeddings.dim, embeddings.dtype, embeddings.about) == (n, d, dtype, {"encoder": "e"})
+    assert embeddings.ids().to_pylist() == ids
+    assert np.array_equal(embeddings.array(), rows.astype(dtype).astype(np.float32))
+    blocks = list(embeddings.blocks(block))
     assert max(map(len, blocks)) <= block
     assert np.array_equal(np.concatenate(blocks), rows.astype(dtype))
-    assert [shard.rows for shard in found.shards] == [shard_rows] * (n // shard_rows) + [n % shard_rows] * (
+    assert [shard.rows for shard in embeddings.shards] == [shard_rows] * (n // shard_rows) + [n % shard_rows] * (
         n % shard_rows > 0
     )
-    found.verify()
+    embeddings.verify()
 
 
 def test_blocks_are_views_of_the_file(tmp_path):
-    found = write_embeddings(tmp_path / "set", *table())
-    (block,) = found.blocks(100)
+    embeddings = write_embeddings(tmp_path / "set", *table())
+    (block,) = embeddings.blocks(100)
     assert not block.flags.owndata
     assert not block.flags.writeable
     before = pa.total_allocated_bytes()
-    assert sum(len(part) for part in found.blocks(7)) == 50
+    assert sum(len(part) for part in embeddings.blocks(7)) == 50
     assert pa.total_allocated_bytes() == before
 
 
@@ -88,29 +88,29 @@ def damage(path, how):
 
 
 @pytest.mark.parametrize(("how", "message"), [("cut", "truncated or altered"), ("gone", "missing")])
-def test_truncated_or_missing_shard_is_named_at_opening(tmp_path, how, message):
+def test_truncated_or_missing_shard_is_reported_at_opening(tmp_path, how, message):
     write_embeddings(tmp_path / "set", *table(), shard_rows=20)
     damage(tmp_path / "set" / "shard-00001.arrow", how)
-    with pytest.raises(DataError, match=rf"shard-00001\.arrow: .*{message}.*write the set anew"):
+    with pytest.raises(DataError, match=rf"shard-00001\.arrow: .*{message}.*write the set again"):
         open_embeddings(tmp_path / "set")
 
 
-def test_a_manifest_that_counts_other_rows_than_its_shards_is_named(tmp_path):
+def test_manifest_with_another_count_than_its_shards_is_reported(tmp_path):
     write_embeddings(tmp_path / "set", *table())
     manifest = json.loads((tmp_path / "set/manifest.json").read_text())
     (tmp_path / "set/manifest.json").write_text(json.dumps(manifest | {"count": manifest["count"] + 1}))
-    with pytest.raises(DataError, match=r"manifest.json: counts 51 rows, its shards have others"):
+    with pytest.raises(DataError, match=r"manifest.json: counts 51 rows, but its shards have 50"):
         open_embeddings(tmp_path / "set")
 
 
-def test_altered_shard_is_named_by_its_checksum(tmp_path):
+def test_altered_shard_is_detected_by_its_checksum(tmp_path):
     write_embeddings(tmp_path / "set", *table(), shard_rows=20)
     damage(tmp_path / "set" / "shard-00002.arrow", "flip")
     with pytest.raises(DataError, match=r"shard-00002\.arrow: altered since it was written.*restore it from a copy"):
         open_embeddings(tmp_path / "set").verify()
 
 
-def test_shard_of_another_dimension_or_kind_is_named(tmp_path):
+def test_shard_of_another_dimension_or_format_is_reported(tmp_path):
     write_embeddings(tmp_path / "set", *table(d=4))
     write_embeddings(tmp_path / "other", *table(d=5))
     shard = tmp_path / "set" / "shard-00000.arrow"
@@ -130,7 +130,7 @@ def test_shard_of_another_dimension_or_kind_is_named(tmp_path):
         put(b"not arrow at all, but long enough to look like something").array()
 
 
-def test_a_manifest_of_other_rows_or_of_another_version_is_named(tmp_path):
+def test_manifest_of_other_rows_or_of_another_version_is_reported(tmp_path):
     write_embeddings(tmp_path / "set", *table())
     path = tmp_path / "set/manifest.json"
     manifest = json.loads(path.read_text())
@@ -139,23 +139,25 @@ def test_a_manifest_of_other_rows_or_of_another_version_is_named(tmp_path):
     with pytest.raises(DataError, match=r"shard-00000\.arrow: 50 rows where the manifest says 49"):
         open_embeddings(tmp_path / "set").array()
     path.write_text(json.dumps(manifest | {"format": "revision-embeddings-9"}))
-    with pytest.raises(DataError, match="format 'revision-embeddings-9', this version reads 'revision-embeddings-1'"):
+    with pytest.raises(
+        DataError, match="format 'revision-embeddings-9', but this version reads 'revision-embeddings-1'"
+    ):
         open_embeddings(tmp_path / "set")
 
 
-def test_a_row_is_placed_by_shard_and_id(tmp_path):
+def test_location_of_a_row_has_shard_and_id(tmp_path):
     ids, rows = table()
     with EmbeddingWriter(tmp_path / "set", 4, shard_rows=30) as writer:
         for start in (0, 20, 40):
             writer.append(ids[start : start + 20], rows[start : start + 20])
-    found = open_embeddings(tmp_path / "set")
-    assert found.location(25) == f"{tmp_path}/set/shard-00000.arrow, row 25 (id 'row-25')"
-    assert found.location(49) == f"{tmp_path}/set/shard-00001.arrow, row 19 (id 'row-49')"
-    assert found.location(50) == f"{tmp_path}/set, row 50"
+    embeddings = open_embeddings(tmp_path / "set")
+    assert embeddings.location(25) == f"{tmp_path}/set/shard-00000.arrow, row 25 (id 'row-25')"
+    assert embeddings.location(49) == f"{tmp_path}/set/shard-00001.arrow, row 19 (id 'row-49')"
+    assert embeddings.location(50) == f"{tmp_path}/set, row 50"
 
 
 @pytest.mark.parametrize(("value", "fault"), [(np.nan, "NaN"), (np.inf, "infinity")])
-def test_non_finite_numbers_are_refused_with_their_row(tmp_path, value, fault):
+def test_non_finite_values_are_reported_with_their_row(tmp_path, value, fault):
     ids, rows = table()
     rows[31, 2] = value
     with pytest.raises(DataError, match=f"set, row 31: {fault}; drop the row or embed it again"):
@@ -163,14 +165,14 @@ def test_non_finite_numbers_are_refused_with_their_row(tmp_path, value, fault):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_numbers_too_large_for_float16_are_refused(tmp_path):
+def test_values_too_large_for_float16_are_refused(tmp_path):
     ids, rows = table()
     rows[3, 1] = 1e6
     with pytest.raises(DataError, match="too large for float16; use float32"):
         write_embeddings(tmp_path / "set", ids, rows, dtype="float16")
 
 
-def test_duplicate_ids_are_named(tmp_path):
+def test_duplicate_ids_are_reported(tmp_path):
     ids, rows = table()
     ids[40] = ids[3]
     with pytest.raises(DataError, match="id 'row-3' is in rows 3 and 40; ids must be unique"):
@@ -180,15 +182,15 @@ def test_duplicate_ids_are_named(tmp_path):
 
 def test_wrong_shapes_are_refused(tmp_path):
     ids, rows = table()
-    with pytest.raises(DataError, match="49 ids for 50 rows; give one id a row"):
+    with pytest.raises(DataError, match="49 ids for 50 rows; give one id for each row"):
         write_embeddings(tmp_path / "set", ids[1:], rows)
     with (
-        pytest.raises(DataError, match=r"row 50: block of shape \(50, 3\), the set has dimension 4"),
+        pytest.raises(DataError, match=r"row 50: block of shape \(50, 3\), but the set has dimension 4"),
         EmbeddingWriter(tmp_path / "set", 4) as writer,
     ):
         writer.append(ids, rows)
         writer.append(ids, rows[:, :3])
-    with pytest.raises(DataError, match="a table"):
+    with pytest.raises(DataError, match=r"must have shape \(n, d\), got \(4,\)"):
         write_embeddings(tmp_path / "set", ids, rows[0])
     with pytest.raises(DataError, match="dtype 'float8' is not one of float16, float32"):
         write_embeddings(tmp_path / "set", ids, rows, dtype="float8")
@@ -207,20 +209,20 @@ def test_foreign_folders_are_never_replaced(tmp_path):
         open_embeddings(tmp_path / "mine")
 
 
-def test_a_set_whose_manifest_was_removed_is_written_anew(tmp_path):
-    """A workflow removes the manifest, its output, before it runs the step again; the shards stay."""
+def test_a_set_whose_manifest_was_removed_is_replaced(tmp_path):
+    """Snakemake removes the manifest, an output, before it repeats a rule, but not the shards."""
     ids, rows = table()
     write_embeddings(tmp_path / "set", ids, rows, shard_rows=20)
     (tmp_path / "set" / "manifest.json").unlink()
-    found = write_embeddings(tmp_path / "set", ids[:5], rows[:5])
-    assert sorted(path.name for path in found.folder.iterdir()) == ["manifest.json", "shard-00000.arrow"]
+    embeddings = write_embeddings(tmp_path / "set", ids[:5], rows[:5])
+    assert sorted(path.name for path in embeddings.folder.iterdir()) == ["manifest.json", "shard-00000.arrow"]
     (tmp_path / "set" / "manifest.json").unlink()
     (tmp_path / "set" / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match="exists and is no embedding set"):
         write_embeddings(tmp_path / "set", ids, rows)
 
 
-def test_an_older_set_is_replaced_only_by_a_whole_one(tmp_path):
+def test_an_older_set_is_replaced_only_by_a_complete_one(tmp_path):
     ids, rows = table()
     write_embeddings(tmp_path / "set", ids, rows)
     with pytest.raises(DataError, match="NaN"):
@@ -229,7 +231,7 @@ def test_an_older_set_is_replaced_only_by_a_whole_one(tmp_path):
     assert write_embeddings(tmp_path / "set", ids[:5], rows[:5]).count == 5
 
 
-def test_a_file_that_the_system_refuses_is_named_and_leaves_nothing(tmp_path):
+def test_a_failed_write_names_the_file_and_leaves_nothing(tmp_path):
     program = (
         "import resource, signal, sys, numpy as np; from revision.embeddings import write_embeddings;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"

@@ -1,4 +1,4 @@
-"""The dual encoder: a unit-row encoder that trains, resumes to the byte, and says what is wrong."""
+"""The dual encoder of the built-in world: unit rows, training, resumption to the byte, and error messages."""
 
 import json
 import math
@@ -26,7 +26,7 @@ class Killed(Exception):
 
 
 class Watch:
-    """Notes the steps at which it is called; dies at one of them if told to."""
+    """Records the steps at which it is called; raises Killed at step `dies_at`."""
 
     def __init__(self, dies_at=None):
         self.steps, self.dies_at = [], dies_at
@@ -56,7 +56,7 @@ def trained(tmp_path_factory):
     return folder
 
 
-def test_encoder_gives_unit_rows_of_its_dimension(trained):
+def test_encoder_returns_unit_rows_of_its_dimension(trained):
     encoder = load_encoder(trained)
     assert isinstance(encoder, Encoder) and encoder.dim == 32
     scenes = WORLD.scenes("probe", 0, 40)
@@ -68,12 +68,12 @@ def test_encoder_gives_unit_rows_of_its_dimension(trained):
     np.testing.assert_array_equal(images, encoder.encode_pixels(WORLD.images(scenes)))
 
 
-def test_images_of_another_size_are_named(trained):
-    with pytest.raises(DataError, match=r"images have shape \(8, 8, 3\), not \(\d+, \d+, 3\): resize them"):
+def test_wrong_image_size_is_reported(trained):
+    with pytest.raises(DataError, match=r"images have shape \(8, 8, 3\), not \(\d+, \d+, 3\); resize them"):
         load_encoder(trained).encode_pixels(np.zeros((2, 8, 8, 3), np.uint8))
 
 
-def test_a_text_is_embedded_alike_whatever_it_is_padded_with(trained):
+def test_embedding_of_a_text_does_not_depend_on_padding(trained):
     encoder = load_encoder(trained)
     texts = WORLD.captions(WORLD.scenes("probe", 0, 20), "long")
     together = encoder.encode_texts(texts)
@@ -81,7 +81,7 @@ def test_a_text_is_embedded_alike_whatever_it_is_padded_with(trained):
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_training_pulls_pairs_together(trained):
+def test_training_aligns_pairs(trained):
     encoder = load_encoder(trained)
     scenes = WORLD.scenes("probe", 0, 200)
     similarity = encoder.encode_pixels(WORLD.images(scenes)) @ encoder.encode_texts(WORLD.captions(scenes, "long")).T
@@ -90,7 +90,7 @@ def test_training_pulls_pairs_together(trained):
     assert rank.mean() < random_mean - 4 * random_error
 
 
-def test_same_seed_same_bytes_and_other_seed_others(trained, tmp_path):
+def test_bytes_depend_on_the_seed_alone(trained, tmp_path):
     run(tmp_path / "again")
     train(WORLD, SMALL, tmp_path / "other", seed=1, show_progress=False)
     digests = [digest(folder / "weights.safetensors") for folder in (trained, tmp_path / "again", tmp_path / "other")]
@@ -111,14 +111,14 @@ def test_killed_training_resumes_to_the_same_bytes(trained, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dual"]
 
 
-def test_foreign_checkpoint_is_refused(tmp_path):
+def test_checkpoint_of_another_seed_is_rejected(tmp_path):
     with pytest.raises(Killed):
         run(tmp_path / "dual", checkpoint_every=10, monitor=Watch(dies_at=15), monitor_every=5)
-    with pytest.raises(DataError, match=r"dual\.checkpoint"):
+    with pytest.raises(DataError, match=r"dual\.checkpoint.*of other settings or another seed; delete"):
         train(WORLD, SMALL, tmp_path / "dual", seed=1, show_progress=False)
 
 
-def test_infonce_against_its_formula():
+def test_infonce_matches_its_formula():
     rows = torch.nn.functional.normalize(torch.randn(2, 7, 5, generator=torch.Generator().manual_seed(0)), dim=-1)
     images, texts = rows.double()
     expected = 0.0
@@ -129,7 +129,7 @@ def test_infonce_against_its_formula():
     assert float(contrastive_loss(images, texts, 1 / 0.1)) == pytest.approx(expected, rel=1e-9)
 
 
-def test_batches_visit_every_image_once_an_epoch_with_the_stated_share_of_false_pairs(trained):
+def test_an_epoch_visits_every_image_once_with_the_given_fraction_of_false_pairs(trained):
     settings = EncoderSettings(**{**vars(SMALL), "false_pairs": 0.25, "long_share": 0.0})
     true = EncoderSettings(**{**vars(settings), "false_pairs": 0.0})
     encoder = load_encoder(trained)
@@ -144,7 +144,7 @@ def test_batches_visit_every_image_once_an_epoch_with_the_stated_share_of_false_
     assert changed / total == pytest.approx(0.25, abs=0.02)
 
 
-def test_embedding_sets_on_disk_equal_the_encoder(trained, tmp_path):
+def test_embedding_sets_on_disk_equal_the_encoders_output(trained, tmp_path):
     encoder = load_encoder(trained)
     write_corpus(WORLD, "captions", "probe", 9, tmp_path / "probe.parquet")
     scenes = WORLD.scenes("probe", 0, 9)
@@ -157,7 +157,7 @@ def test_embedding_sets_on_disk_equal_the_encoder(trained, tmp_path):
     assert texts.about["table"] == digest(tmp_path / "probe.parquet")
 
 
-def test_altered_weights_and_missing_encoder_are_named(trained, tmp_path):
+def test_altered_weights_and_missing_encoder_are_reported(trained, tmp_path):
     for name in ("weights.safetensors", "config.json"):
         (tmp_path / name).write_bytes((trained / name).read_bytes())
     data = bytearray((tmp_path / "weights.safetensors").read_bytes())
@@ -173,6 +173,6 @@ def test_altered_weights_and_missing_encoder_are_named(trained, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a red star and a griffin", "", "a " * 200])
-def test_text_that_the_encoder_cannot_read_is_named(trained, text):
-    with pytest.raises(DataError, match=r"griffin|0 words|200 words"):
+def test_text_outside_vocabulary_or_length_is_reported(trained, text):
+    with pytest.raises(DataError, match=r"'griffin' is not in the encoder's vocabulary|has 0 words|has 200 words"):
         load_encoder(trained).encode_texts(["a red star", text])

@@ -1,4 +1,4 @@
-"""Dual encoders of transformers: each class, tiny and random, gives what its own forward pass gives."""
+"""Dual encoders of transformers: tiny random models of each class are compared with their own forward pass."""
 
 import numpy as np
 import pytest
@@ -14,9 +14,8 @@ from revision.errors import ConfigError, DataError
 TEXTS = ["a red circle", "the big blue square on the left", "green", "small"]
 RANDOM = np.random.default_rng(0)
 IMAGES = [Image.fromarray(RANDOM.integers(0, 256, (40, 40, 3), dtype=np.uint8)) for _ in TEXTS]
-SOUNDS = [RANDOM.standard_normal(8000).astype(np.float32) for _ in TEXTS]
-SEEING = [kind for kind in tiny_models.MAKERS if kind != "clap"]
-# How each class's authors say that texts go in.
+WAVEFORMS = [RANDOM.standard_normal(8000).astype(np.float32) for _ in TEXTS]
+# Padding of texts as documented for each class.
 PADDING = {
     "siglip": {"padding": "max_length", "max_length": 20},
     "siglip2": {"padding": "max_length", "max_length": 20},
@@ -26,7 +25,7 @@ PADDING = {
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Folder of a class's tiny model, made once."""
+    """Folder of a class's tiny model, saved once."""
     made = {}
 
     def folder(kind):
@@ -62,7 +61,7 @@ def check(rows, dim):
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2", "align"])
-def test_rows_are_those_of_the_models_own_forward_pass(kind, load, saved):
+def test_rows_match_the_models_own_forward_pass(kind, load, saved):
     encoder = load(kind)
     assert isinstance(encoder, Encoder) and encoder.name == kind
     images, texts = encoder.encode_images(IMAGES), encoder.encode_texts(TEXTS)
@@ -70,13 +69,13 @@ def test_rows_are_those_of_the_models_own_forward_pass(kind, load, saved):
         check(rows, encoder.dim)
     model = transformers.AutoModel.from_pretrained(saved(kind)).eval()
     processor = transformers.AutoProcessor.from_pretrained(saved(kind))
-    words = processor(text=TEXTS, return_tensors="pt", **PADDING.get(kind, {"padding": True}))
-    output = model(**words, **processor(images=IMAGES, return_tensors="pt"))
+    tokens = processor(text=TEXTS, return_tensors="pt", **PADDING.get(kind, {"padding": True}))
+    output = model(**tokens, **processor(images=IMAGES, return_tensors="pt"))
     np.testing.assert_allclose(images, unit(output.image_embeds), atol=2e-5)
     np.testing.assert_allclose(texts, unit(output.text_embeds), atol=2e-5)
 
 
-def test_blip_gives_the_rows_whose_products_are_its_contrastive_scores(load, saved):
+def test_products_of_blip_rows_are_its_contrastive_scores(load, saved):
     encoder = load("blip")
     images, texts = encoder.encode_images(IMAGES), encoder.encode_texts(TEXTS)
     check(images, encoder.dim)
@@ -88,53 +87,54 @@ def test_blip_gives_the_rows_whose_products_are_its_contrastive_scores(load, sav
     np.testing.assert_allclose(images @ texts.T, scores, atol=2e-5)
 
 
-def test_clap_hears_and_says_that_it_does_not_see(load, saved):
+def test_clap_embeds_waveforms_and_rejects_images(load, saved):
     encoder = load("clap")
-    sounds, texts = encoder.encode_images(SOUNDS), encoder.encode_texts(TEXTS)
+    waveforms, texts = encoder.encode_images(WAVEFORMS), encoder.encode_texts(TEXTS)
     model = transformers.ClapModel.from_pretrained(saved("clap")).eval()
     processor = transformers.AutoProcessor.from_pretrained(saved("clap"))
-    words = processor(text=TEXTS, padding=True, return_tensors="pt")
-    output = model(**words, **processor(audio=SOUNDS, sampling_rate=8000, return_tensors="pt"))
-    np.testing.assert_allclose(sounds, unit(output.audio_embeds), atol=2e-5)
+    tokens = processor(text=TEXTS, padding=True, return_tensors="pt")
+    output = model(**tokens, **processor(audio=WAVEFORMS, sampling_rate=8000, return_tensors="pt"))
+    np.testing.assert_allclose(waveforms, unit(output.audio_embeds), atol=2e-5)
     np.testing.assert_allclose(texts, unit(output.text_embeds), atol=2e-5)
-    with pytest.raises(DataError, match=r"hears and does not see: give waveforms.*8000 Hz"):
+    with pytest.raises(DataError, match=r"embeds audio, not images; pass waveforms.*8000 Hz"):
         encoder.encode_images(IMAGES)
 
 
-def test_rows_do_not_depend_on_the_batch_and_no_image_is_no_row(load, saved, tmp_path):
-    three = load("clip")
-    alone = np.concatenate([three.encode_texts([text]) for text in TEXTS])
-    np.testing.assert_allclose(three.encode_texts(TEXTS), alone, atol=1e-5)
-    assert three.encode_images([]).shape == (0, three.dim)
+def test_rows_do_not_depend_on_the_batch_and_no_images_give_no_rows(load, saved, tmp_path):
+    encoder = load("clip")
+    alone = np.concatenate([encoder.encode_texts([text]) for text in TEXTS])
+    np.testing.assert_allclose(encoder.encode_texts(TEXTS), alone, atol=1e-5)
+    assert encoder.encode_images([]).shape == (0, encoder.dim)
     grey = [image.convert("L") for image in IMAGES]
-    np.testing.assert_array_equal(three.encode_images(grey), three.encode_images([i.convert("RGB") for i in grey]))
+    np.testing.assert_array_equal(encoder.encode_images(grey), encoder.encode_images([i.convert("RGB") for i in grey]))
 
 
-def test_dtype_and_lower_case_come_from_the_yaml(load):
+def test_dtype_and_lower_case_are_read_from_the_yaml(load):
     half, full = load("clip", dtype="bfloat16"), load("clip")
     assert half.model.dtype == torch.bfloat16
     np.testing.assert_allclose(half.encode_texts(TEXTS), full.encode_texts(TEXTS), atol=0.1)
     lower = load("clip", lower_case=True)
-    shouted = [text.upper() for text in TEXTS]
-    np.testing.assert_array_equal(lower.encode_texts(shouted), full.encode_texts(TEXTS))
-    assert not np.allclose(full.encode_texts(shouted), full.encode_texts(TEXTS))
+    upper = [text.upper() for text in TEXTS]
+    np.testing.assert_array_equal(lower.encode_texts(upper), full.encode_texts(TEXTS))
+    assert not np.allclose(full.encode_texts(upper), full.encode_texts(TEXTS))
 
 
-def test_a_checkpoint_without_the_projections_is_refused(saved, tmp_path):
+def test_a_checkpoint_without_projections_is_rejected(saved, tmp_path):
     config = transformers.AutoConfig.from_pretrained(saved("blip"))
     transformers.BlipForConditionalGeneration(config).save_pretrained(tmp_path / "captions")
     transformers.AutoProcessor.from_pretrained(saved("blip")).save_pretrained(tmp_path / "captions")
     path = describe(tmp_path / "captions.yaml", model=str(tmp_path / "captions"))
-    with pytest.raises(DataError, match=r"lacks weights of BlipForImageTextRetrieval.*holds another kind"):
+    with pytest.raises(
+        DataError, match=r"lacks weights of BlipForImageTextRetrieval.*use a checkpoint of this model class"
+    ):
         load_encoder(path)
 
 
-def test_a_model_of_one_tower_is_refused(tmp_path):
-    text = {key: value for key, value in tiny_models.TEXT.items()}
-    transformers.BertModel(transformers.BertConfig(**text)).save_pretrained(tmp_path / "bert")
+def test_a_model_with_one_tower_is_rejected(tmp_path):
+    transformers.BertModel(transformers.BertConfig(**tiny_models.TEXT)).save_pretrained(tmp_path / "bert")
     tiny_models.tokenizer().save_pretrained(tmp_path / "bert")
     path = describe(tmp_path / "bert.yaml", model=str(tmp_path / "bert"))
-    with pytest.raises(DataError, match="BertModel has no get_image_features: it is no dual encoder"):
+    with pytest.raises(DataError, match="BertModel has no get_image_features, so it is not a dual encoder"):
         load_encoder(path)
 
 
@@ -142,13 +142,13 @@ def test_a_model_of_one_tower_is_refused(tmp_path):
     ("values", "message"),
     [
         ({"dtype": "int8"}, "dtype: 'int8' does not exist.*; there are bfloat16, float16, float32"),
-        ({"device": "abacus"}, "device: 'abacus'"),
+        ({"device": "abacus"}, "device: 'abacus' is no torch device; use auto, cpu"),
         ({"batch_size": 0}, "batch_size: 0"),
         ({"batchsize": 3}, r"unknown key batchsize \(did you mean batch_size\?\); the keys are batch_size"),
         ({"trust_remote_code": True}, "unknown key trust_remote_code"),
     ],
 )
-def test_bad_settings_are_named(values, message, saved, tmp_path):
+def test_invalid_settings_are_reported(values, message, saved, tmp_path):
     path = describe(tmp_path / "clip.yaml", model=str(saved("clip")), **values)
     with pytest.raises(ConfigError, match=message):
         load_encoder(path)

@@ -1,4 +1,4 @@
-"""Frozen towers from packages and trained heads, on random weights in packages that are made here."""
+"""Frozen towers with trained heads, on packages with random weights that the tests create."""
 
 import json
 import zipfile
@@ -27,7 +27,7 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "i
 
 
 def make_packages(folder, seed=0):
-    """Two packages laid out as the real ones: a .pth of EfficientNet-Lite0, a zip of a tiny BERT."""
+    """Write two packages with the layout of the real ones: a .pth of EfficientNet-Lite0, a zip of a tiny BERT."""
     torch.manual_seed(seed)
     vision, text = folder / "small_vision", folder / "small_text"
     (vision / "models").mkdir(parents=True, exist_ok=True)
@@ -35,10 +35,10 @@ def make_packages(folder, seed=0):
     for package in (vision, text):
         (package / "__init__.py").touch()
     torch.save(EfficientNetLite0().state_dict(), vision / "models/lite0.pth")
-    words = {word: number for number, word in enumerate(["[PAD]", "[UNK]", *World().vocabulary()])}
-    tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", *World().vocabulary()])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
-    config = BertConfig(vocab_size=len(words), **SMALL)
+    config = BertConfig(vocab_size=len(vocabulary), **SMALL)
     with zipfile.ZipFile(text / "model.zip", "w") as archive:
         archive.writestr("config.json", config.to_json_string())
         archive.writestr("tokenizer.json", tokenizer.to_str())
@@ -59,55 +59,55 @@ def test_heads_train_and_load_from_their_folder(settings, tmp_path):
     world = World()
     trained = train_heads(world, settings, tmp_path / "encoder", seed=0, show_progress=False)
     scenes = world.scenes("encoder", 0, 64)
-    images = [Image.fromarray(one) for one in world.images(scenes)]
+    images = [Image.fromarray(pixels) for pixels in world.images(scenes)]
     loaded = load_encoder(tmp_path / "encoder")
-    rows = loaded.encode_images(images), loaded.encode_texts(world.captions(scenes, "short"))
-    for found in rows:
-        assert found.shape == (64, 8) and found.dtype == np.float32
-        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    np.testing.assert_array_equal(rows[0], trained.encode_images(images))
+    image, text = loaded.encode_images(images), loaded.encode_texts(world.captions(scenes, "short"))
+    for rows in (image, text):
+        assert rows.shape == (64, 8) and rows.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(image, trained.encode_images(images))
     assert trained.revision == loaded.revision and loaded.encode_texts([]).shape == (0, loaded.dim) == (0, 8)
 
 
 def test_the_same_seed_gives_the_same_bytes(settings, tmp_path):
     train_heads(World(), settings, tmp_path / "a", seed=3, show_progress=False)
     (tmp_path / "encoder.json").write_text(json.dumps({"encoder": settings.model_dump()}))
-    words = ["train-encoder", "--config", str(tmp_path / "encoder.json"), "--seed", "3", "--out", str(tmp_path / "b")]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    command = ["train-encoder", "--config", str(tmp_path / "encoder.json"), "--seed", "3", "--out", str(tmp_path / "b")]
+    assert CliRunner().invoke(app, command).exit_code == 0
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("a", "b")]
     assert weights[0] == weights[1]
 
 
-def test_the_towers_run_once_for_one_configuration(settings, tmp_path, monkeypatch):
+def test_features_are_cached_for_one_configuration(settings, tmp_path, monkeypatch):
     towers, cache = Towers(settings), tmp_path / "features.npz"
     first = pair_features(World(), settings, towers, cache)
     assert first["images"].shape == (64, FEATURES) and first["texts"].shape == (3, 64, 16)
-    monkeypatch.setattr(towers, "see", None)
+    monkeypatch.setattr(towers, "encode_images", None)
     np.testing.assert_array_equal(pair_features(World(), settings, towers, cache)["texts"], first["texts"])
     towers.revision = "other"
     with pytest.raises(TypeError):
         pair_features(World(), settings, towers, cache)
 
 
-def test_false_pairs_are_the_share_that_is_asked_for():
+def test_false_pairs_are_the_fraction_in_the_settings():
     settings = HeadSettings(images=40, batch=40, captions=1, long_share=0, false_pairs=0.25)
     rows = np.arange(40, dtype=np.float16)[:, None]
     images, texts = FeatureBatches({"images": rows, "texts": np.stack([rows, -rows])}, settings, seed=0)(0)
     assert int((images != texts).sum()) == 10 and sorted(texts.flatten().tolist()) == list(range(40))
 
 
-def test_a_text_does_not_depend_on_its_batch(settings):
+def test_features_of_a_text_do_not_depend_on_its_batch(settings):
     towers = Towers(settings)
     texts = ["a red circle", "a red circle and a blue star and a green heart"]
-    torch.testing.assert_close(towers.read(texts)[0], towers.read(texts[:1])[0])
+    torch.testing.assert_close(towers.encode_texts(texts)[0], towers.encode_texts(texts[:1])[0])
 
 
-def test_a_missing_package_says_what_to_install(tmp_path):
+def test_a_missing_package_is_reported_with_its_fix(tmp_path):
     with pytest.raises(DataError, match=r"package not_there .*`pip install -e '\.\[pretrained\]'"):
         package_file("not_there", "*.gguf")
 
 
-def test_other_towers_than_those_of_the_training_are_refused(settings, tmp_path):
+def test_other_towers_than_those_of_the_training_are_rejected(settings, tmp_path):
     train_heads(World(), settings, tmp_path / "encoder", seed=0, show_progress=False)
     make_packages(tmp_path, seed=1)
     with pytest.raises(DataError, match="the heads were trained on towers"):
@@ -118,7 +118,7 @@ def test_other_towers_than_those_of_the_training_are_refused(settings, tmp_path)
         load_encoder(tmp_path / "encoder")
 
 
-def test_heads_learn_what_the_features_share(tmp_path):
+def test_heads_learn_to_match_pairs(tmp_path):
     settings = HeadSettings(
         dim=8, hidden=32, images=64, captions=1, steps=400, batch=32, peak_lr=5e-3, long_share=0, false_pairs=0
     )

@@ -1,4 +1,4 @@
-"""Random-weight models of the real classes, a few thousand numbers each, saved as their libraries save them."""
+"""Tiny models of the real classes with random weights, saved in the formats of their libraries."""
 
 import json
 
@@ -47,11 +47,11 @@ class TinyVision(PreTrainedModel):
 
 
 def tokenizer(names=("input_ids", "attention_mask"), limit=20):
-    words = Tokenizer(models.WordLevel({word: n for n, word in enumerate(SPECIAL + WORDS)}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    words.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 3)])
+    backend = Tokenizer(models.WordLevel({word: n for n, word in enumerate(SPECIAL + WORDS)}, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 3)])
     return hf.PreTrainedTokenizerFast(
-        tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
         model_max_length=limit, model_input_names=list(names),
     )  # fmt: skip
 
@@ -68,8 +68,8 @@ def clip():
 
 def siglip():
     config = hf.SiglipConfig(text_config=TEXT | IDS | {"projection_size": 32}, vision_config=VISION)
-    words = tokenizer(("input_ids",))
-    return hf.SiglipModel(config), hf.SiglipProcessor(image_processor=_square(hf.SiglipImageProcessor), tokenizer=words)
+    image = _square(hf.SiglipImageProcessor)
+    return hf.SiglipModel(config), hf.SiglipProcessor(image_processor=image, tokenizer=tokenizer(("input_ids",)))
 
 
 def siglip2():
@@ -110,11 +110,11 @@ def clap():
     }  # fmt: skip
     text = TEXT | IDS | {"max_position_embeddings": 30, "type_vocab_size": 1}
     config = hf.ClapConfig(text_config=text, audio_config=audio, projection_dim=DIM)
-    sound = hf.ClapFeatureExtractor(
+    extractor = hf.ClapFeatureExtractor(
         feature_size=16, sampling_rate=8000, hop_length=160, max_length_s=2, fft_window_size=256,
         frequency_min=50, frequency_max=3500, truncation="rand_trunc", padding="repeatpad",
     )  # fmt: skip
-    return hf.ClapModel(config), hf.ClapProcessor(feature_extractor=sound, tokenizer=tokenizer())
+    return hf.ClapModel(config), hf.ClapProcessor(feature_extractor=extractor, tokenizer=tokenizer())
 
 
 MAKERS = {"clip": clip, "siglip": siglip, "siglip2": siglip2, "align": align, "blip": blip, "clap": clap}

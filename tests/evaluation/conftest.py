@@ -1,4 +1,4 @@
-"""One task folder and one scored run, shared by the tests of this package: importing lmms-eval costs many seconds."""
+"""One task folder and one scored run, shared by the tests, since importing lmms-eval takes seconds."""
 
 import sys
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from fakes import COUNT, FakeEncoder, FakeModel, FakeWorld
 
 @contextmanager
 def without_weights():
-    """FakeModel in place of the real one, for as long as the block: the other folders' tests want the real one."""
+    """Replace the real model by FakeModel within the block; tests of other folders need the real one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setattr("revision.mllm.model.ReVisionModel", FakeModel)

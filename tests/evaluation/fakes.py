@@ -1,4 +1,4 @@
-"""A small world, encoder and model that stand in for the real ones: a image's first pixel is its scene's number."""
+"""A fake world, encoder and model: the first pixel of an image is the number of its scene."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ class FakeQuestion:
 
 
 class FakeWorld:
-    """Scene k of every suite is a plain image whose red and green values spell k: suites share images."""
+    """Scene k of every suite is a plain image whose red and green values encode k, so that suites share images."""
 
     def __init__(self, extra: dict[str, str] | None = None) -> None:
         self.groups = {**SUITES, **(extra or {})}
@@ -49,7 +49,7 @@ class FakeWorld:
 
 
 class FakeEncoder:
-    """Writes the scene's number, read off the image, into the first coordinate; notes the size of each batch."""
+    """Writes the scene's number, decoded from the image, to the first coordinate; records the size of each batch."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -62,7 +62,7 @@ class FakeEncoder:
 
 
 class FakeModel:
-    """`load(folder)` picks the behaviour by the folder's name: `blind` is text-only, all but `yes` answer rightly."""
+    """The folder's name selects the behaviour: `blind` is text-only, `yes` always says yes, others are correct."""
 
     def __init__(self, behaviour: str) -> None:
         self.behaviour = behaviour

@@ -1,4 +1,4 @@
-"""The paper's suites: they exist in lmms-eval, real task code runs on small copies, and answers become 0 or 1."""
+"""The paper's suites: they exist in lmms-eval, its task code runs on small copies, and answers become 0 or 1."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,9 @@ from PIL import Image
 from revision.errors import ConfigError, DataError
 from revision.evaluation.published_suites import (
     PublishedSuite,
-    listed,
     look_up,
     read_published_suites,
+    read_written_suites,
     task_file,
     task_settings,
     write_published,
@@ -25,7 +25,7 @@ from revision.evaluation.run import Checkpoint, evaluate
 from revision.evaluation.tasks.utils import letters, score_letters
 from revision.mllm.model import ReVisionModel
 
-REAL_MODEL = ReVisionModel  # the tests of this folder put fakes in its place
+REAL_MODEL = ReVisionModel  # the tests of this folder replace it by fakes
 
 CONFIG = Path(__file__).parents[2] / "config"
 SUITES = {suite.name: suite for suite in read_published_suites(CONFIG / "suites.yaml")}
@@ -38,7 +38,7 @@ def shade(n: int) -> Image.Image:
 
 
 def rows_of(name: str) -> list[dict]:
-    """A few questions in the real columns of a suite's data set."""
+    """A few questions with the columns of a suite's data set."""
     n = range(ROWS)
     if name == "pope":
         return [
@@ -83,15 +83,15 @@ def rows_of(name: str) -> list[dict]:
 TRIED = ("mme", "mmstar", "mmmu_val", "logicvista", "crpe_relation", "pope", "hallusion_bench_image")
 
 
-class Shade:
-    """Writes the image's red value into the first coordinate."""
+class ShadeEncoder:
+    """Writes the image's red value to the first coordinate."""
 
     def encode_images(self, images):
         return np.array([[image.getpixel((0, 0))[0], 0, 0, 0] for image in images], dtype=np.float32)
 
 
-class Says:
-    """Answers by the image's number: right at odd numbers for one kind of question, always `yes` or `B`."""
+class ConstantModel:
+    """Always answers `Yes` to questions for yes or no, and `B` to others; records prompts and limits."""
 
     asked: ClassVar[list[tuple[str, int]]] = []
     projector = object()
@@ -111,18 +111,18 @@ def scored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     for name in TRIED:
         rows = rows_of(name)
-        place = folder / "data" / name
-        place.mkdir(parents=True)
-        datasets.Dataset.from_list(rows).to_parquet(place / "test.parquet")
+        suite_folder = folder / "data" / name
+        suite_folder.mkdir(parents=True)
+        datasets.Dataset.from_list(rows).to_parquet(suite_folder / "test.parquet")
     tasks = write_published([SUITES[name] for name in TRIED], folder / "tasks", folder / "data")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("revision.mllm.model.ReVisionModel", Says)
-        Says.asked.clear()
-        answers = evaluate([Checkpoint("m", 3, folder)], tasks, Shade(), folder / "answers").to_pandas()
-    return answers, tasks, dict(Says.asked)
+        patch.setattr("revision.mllm.model.ReVisionModel", ConstantModel)
+        ConstantModel.asked.clear()
+        answers = evaluate([Checkpoint("m", 3, folder)], tasks, ShadeEncoder(), folder / "answers").to_pandas()
+    return answers, tasks, dict(ConstantModel.asked)
 
 
-def test_all_eleven_suites_are_there_in_the_papers_order_and_groups():
+def test_the_eleven_suites_have_the_papers_order_and_groups():
     assert [suite.published for suite in SUITES.values()] == PUBLISHED["benchmarks"]
     groups = {}
     for suite in SUITES.values():
@@ -131,7 +131,7 @@ def test_all_eleven_suites_are_there_in_the_papers_order_and_groups():
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_every_suite_is_a_task_of_lmms_eval_and_gives_the_metrics_we_read(name):
+def test_every_suite_is_a_task_of_lmms_eval_with_the_configured_metrics(name):
     suite = SUITES[name]
     settings = task_settings(suite)
     assert settings["task"] == name and settings["output_type"] == "generate_until"
@@ -149,7 +149,7 @@ def test_the_splits_are_the_papers():
     assert any("validation" in pattern for pattern in SUITES["scienceqa_img"].files)
 
 
-def test_real_tasks_score_as_their_own_code_does(scored):
+def test_answers_are_scored_by_the_code_of_the_tasks(scored):
     answers, _, _ = scored
     right = {name: answers[answers.suite == name].correct.tolist() for name in TRIED}
     assert right["pope"] == right["mme"] == [1, 0, 1, 0, 1, 0]
@@ -160,7 +160,7 @@ def test_real_tasks_score_as_their_own_code_does(scored):
     assert set(answers[answers.suite == "pope"].prediction) == {"Yes"}
 
 
-def test_each_tasks_own_prompt_and_length_of_answer_are_used(scored):
+def test_prompts_and_answer_lengths_are_those_of_the_tasks(scored):
     asked = scored[2]
     assert asked["Is there a cat 0?\nAnswer the question using a single word or phrase."] == 128
     assert asked["Is it 0?\nAnswer the question using a single word or phrase."] == 16
@@ -177,29 +177,28 @@ def test_a_real_tiny_model_answers_real_tasks(scored, tmp_path, monkeypatch):
     model = REAL_MODEL(new_llm(LanguageModelSettings(hidden_size=16, layers=1, heads=2), tokenizer, 0), tokenizer, 4)
     model.save(tmp_path / "tiny")
     monkeypatch.setattr("revision.mllm.model.ReVisionModel", REAL_MODEL)
-    made = []
+    files = []
     for name in ("a", "b"):
         out = tmp_path / name
-        evaluate([Checkpoint("tiny", 0, tmp_path / "tiny")], scored[1], Shade(), out,
+        evaluate([Checkpoint("tiny", 0, tmp_path / "tiny")], scored[1], ShadeEncoder(), out,
                  suites=["pope", "mmstar"], limit=2)  # fmt: skip
-        made.append(out.read_bytes())
-    assert made[0] == made[1]
+        files.append(out.read_bytes())
+    assert files[0] == files[1]
     answers = pq.read_table(tmp_path / "a").to_pandas()
     assert answers.question.tolist() == ["pope-000000", "pope-000001", "mmstar-000000", "mmstar-000001"]
     assert answers.correct.isin([0, 1]).all()
 
 
 def test_a_question_can_be_looked_up(scored):
-    found = look_up(scored[1], "pope", ["pope-000003"])[0]
-    assert (
-        found["text"].startswith("Is there a cat 3?") and found["answer"] == "no" and found["image"][:4] == b"\x89PNG"
-    )
-    assert [suite.name for suite in listed(scored[1], ["pope"])] == ["pope"]
+    question = look_up(scored[1], "pope", ["pope-000003"])[0]
+    assert question["text"].startswith("Is there a cat 3?") and question["answer"] == "no"
+    assert question["image"].startswith(b"\x89PNG")
+    assert [suite.name for suite in read_written_suites(scored[1], ["pope"])] == ["pope"]
     with pytest.raises(ConfigError, match="unknown suite vqa; the suites are mme, mmstar"):
-        listed(scored[1], ["vqa"])
+        read_written_suites(scored[1], ["vqa"])
 
 
-def test_without_local_data_the_hubs_data_set_is_named_without_a_token(tmp_path):
+def test_without_local_data_tasks_use_the_hub_without_a_token(tmp_path):
     write_published(list(SUITES.values()), tmp_path / "tasks")
     pope = yaml.safe_load((tmp_path / "tasks/pope.yaml").read_text())
     assert pope["dataset_kwargs"] == {} and "dataset_path" not in pope
@@ -217,7 +216,7 @@ def test_without_local_data_the_hubs_data_set_is_named_without_a_token(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[]", "holds list, expected keys with values"),
         ("pope: {file: pope/pope.yaml}", r"suite pope, group: missing\n.*, published: missing\n.*, correct: missing"),
@@ -225,13 +224,13 @@ def test_without_local_data_the_hubs_data_set_is_named_without_a_token(tmp_path)
         ("pope: [", "not readable as YAML"),
     ],
 )
-def test_bad_suite_files(tmp_path, text, said):
+def test_invalid_suite_files(tmp_path, text, message):
     (tmp_path / "suites.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         read_published_suites(tmp_path / "suites.yaml")
 
 
-def test_a_task_that_is_not_installed_an_empty_folder_and_a_metric_that_is_no_verdict(tmp_path):
+def test_missing_tasks_empty_folders_and_unusable_metrics_raise(tmp_path):
     suite = PublishedSuite(
         name="gone", file="gone/gone.yaml", group="general", published="Gone", correct={"metrics": ["score"]}
     )
@@ -247,7 +246,7 @@ def test_a_task_that_is_not_installed_an_empty_folder_and_a_metric_that_is_no_ve
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("answer", "options"),
     [
         ("A", {"A"}),
         ("(b)", {"B"}),
@@ -257,10 +256,10 @@ def test_a_task_that_is_not_installed_an_empty_folder_and_a_metric_that_is_no_ve
         ("", set()),
     ],
 )
-def test_letters_of_an_answer(said, found):
-    assert letters(said) == found
+def test_letters_of_an_answer(answer, options):
+    assert letters(answer) == options
 
 
-def test_letters_are_compared_whole():
+def test_all_letters_must_match():
     assert score_letters({"answer": "A, C"}, ["A,C"]) == {"accuracy": 1.0}
     assert score_letters({"answer": "A, C"}, ["A"]) == {"accuracy": 0.0}

@@ -1,4 +1,4 @@
-"""Checkpoints through lmms-eval from end to end, against answers that are known beforehand."""
+"""Checkpoints through lmms-eval end to end, against known answers."""
 
 import shutil
 
@@ -14,12 +14,12 @@ from revision.evaluation.run import Checkpoint, evaluate
 
 
 def accuracy(run, method):
-    """Share of right answers of seed 0 by suite."""
+    """Accuracy of seed 0 by suite."""
     rows = run.answers[(run.answers.method == method) & (run.answers.seed == 0)]
     return rows.groupby("suite").correct.mean().to_dict()
 
 
-def test_a_perfect_model_is_right_on_every_suite(run):
+def test_a_perfect_model_has_accuracy_1_on_every_suite(run):
     assert accuracy(run, "perfect") == dict.fromkeys(SUITES, 1.0)
     assert dict(zip(run.answers.suite, run.answers.group, strict=True)) == SUITES
     assert len(run.answers) == 4 * len(SUITES) * COUNT
@@ -30,11 +30,11 @@ def test_constant_yes_is_at_chance_on_balanced_existence(run, method):
     assert accuracy(run, method) == dict.fromkeys(SUITES, 0.0) | {"existence": 0.5}
 
 
-def test_answers_name_question_and_prediction_in_order(run):
+def test_answers_have_question_and_prediction_in_order(run):
     rows = run.answers[(run.answers.method == "perfect") & (run.answers.seed == 1) & (run.answers.suite == "count")]
     assert rows.question.tolist() == [f"count-{k:06d}" for k in range(COUNT)]
     assert rows.prediction.tolist() == [ANSWERS["count"][k % 4] for k in range(COUNT)]
-    # The fake says "Yes.\nNo."; generation stops at the line's end.
+    # The fake generates "Yes.\nNo."; the task stops at the end of the line.
     assert set(run.answers[run.answers.method == "blind"].prediction) == {"Yes."}
 
 
@@ -42,12 +42,12 @@ def test_each_image_is_encoded_once_over_suites_and_checkpoints(run):
     assert sum(run.encoder.batches) == COUNT
 
 
-def test_the_table_has_the_promised_columns_and_no_leftovers(run):
+def test_the_table_has_its_schema_and_nothing_else_is_written(run):
     assert pq.read_schema(run.folder / "answers.parquet").equals(ANSWER_SCHEMA)
     assert [path.name for path in run.folder.iterdir()] == ["answers.parquet"]
 
 
-def test_same_inputs_give_the_same_bytes_in_a_moved_folder_and_with_other_batches(run, tasks, tmp_path):
+def test_answers_depend_neither_on_folder_nor_on_batch_size(run, tasks, tmp_path):
     shutil.copytree(tasks, tmp_path / "moved")
     for name, folder, batch in (("a", tasks, 5), ("b", tmp_path / "moved", 64)):
         checkpoints = [Checkpoint("perfect", 0, tmp_path / "perfect")]
@@ -62,7 +62,7 @@ def test_limit_and_choice_of_suites(tasks, tmp_path):
     assert pq.read_table(tmp_path / "a").num_rows == 10
 
 
-def test_progress_is_a_line_a_checkpoint(tasks, tmp_path):
+def test_progress_is_one_line_per_checkpoint(tasks, tmp_path):
     lines = []
     checkpoints = [Checkpoint("blind", 0, tmp_path / "blind")]
     evaluate(checkpoints, tasks, None, tmp_path / "a", limit=2, progress=lines.append)
@@ -79,14 +79,14 @@ def test_progress_is_a_line_a_checkpoint(tasks, tmp_path):
         (dict(suites=["colour", "smell"]), "unknown suite smell; the suites are colour, count, existence, relation"),
     ],
 )
-def test_settings_that_do_not_fit(tasks, tmp_path, change, message):
+def test_invalid_settings_raise(tasks, tmp_path, change, message):
     settings = dict(checkpoints=[Checkpoint("a", 0, "perfect")], encoder=FakeEncoder()) | change
     with pytest.raises(ConfigError, match=message):
         evaluate(tasks=tasks, answers=tmp_path / "a", **settings)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unreadable_image_is_named_and_nothing_is_written(tasks, tmp_path):
+def test_unreadable_images_are_reported_and_nothing_is_written(tasks, tmp_path):
     shutil.copytree(tasks, tmp_path / "tasks")
     path = tmp_path / "tasks" / "count.parquet"
     table = pq.read_table(path)
@@ -99,7 +99,7 @@ def test_unreadable_image_is_named_and_nothing_is_written(tasks, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["tasks"]
 
 
-def test_the_entry_point_serves_lmms_eval_itself(tasks, monkeypatch):
+def test_lmms_eval_finds_the_model_by_its_entry_point(tasks, monkeypatch):
     from lmms_eval.evaluator import simple_evaluate
     from lmms_eval.models import get_model
     from lmms_eval.tasks import TaskManager
@@ -135,7 +135,7 @@ def test_model_arguments(settings, message):
         ReVisionLmms("perfect", **settings)
 
 
-def test_only_one_image_and_one_round_of_free_text_are_answered():
+def test_several_images_and_other_request_types_raise():
     from lmms_eval.api.instance import Instance
 
     from revision.evaluation.images import ImageEmbeddings
@@ -144,18 +144,18 @@ def test_only_one_image_and_one_round_of_free_text_are_answered():
     model = ReVisionLmms("perfect", images=ImageEmbeddings(FakeEncoder()))
     model.task_dict = {"two": {"test": [{"images": FakeWorld().images([3, 4])}]}}
     arguments = ("which count is it ?", {}, lambda doc: list(doc["images"]), 0, "two", "test")
-    asked = Instance(
+    request = Instance(
         request_type="generate_until", arguments=arguments, idx=0,
         metadata={"task": "two", "doc_id": 0, "repeats": 1},
     )  # fmt: skip
-    with pytest.raises(ConfigError, match="two 0: 2 images; the model reads exactly one: leave the question out"):
-        model.generate_until([asked])
-    for refused in (model.loglikelihood, model.generate_until_multi_round):
+    with pytest.raises(ConfigError, match="two 0: 2 images; the model takes exactly one: leave the question out"):
+        model.generate_until([request])
+    for unsupported in (model.loglikelihood, model.generate_until_multi_round):
         with pytest.raises(NotImplementedError, match="generate_until tasks only"):
-            refused([asked])
+            unsupported([request])
 
 
-def test_sampling_is_refused(tasks, tmp_path):
+def test_sampling_raises(tasks, tmp_path):
     shutil.copytree(tasks, tmp_path / "tasks")
     path = tmp_path / "tasks" / "colour.yaml"
     path.write_text(path.read_text().replace("do_sample: false", "do_sample: true"))
@@ -163,7 +163,7 @@ def test_sampling_is_refused(tasks, tmp_path):
         evaluate([Checkpoint("a", 0, tmp_path / "blind")], tmp_path / "tasks", None, tmp_path / "a", limit=1)
 
 
-def test_images_reach_the_encoder_in_batches_and_once():
+def test_images_are_encoded_once_in_batches():
     from revision.evaluation.images import ImageEmbeddings
     from revision.evaluation.suites import suite_table
     from revision.evaluation.tasks.utils import doc_to_visual

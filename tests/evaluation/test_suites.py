@@ -1,4 +1,4 @@
-"""The task folder: what is written, and what is said when it can't be used."""
+"""The task folder: its files, and the errors for one that cannot be used."""
 
 import io
 
@@ -16,7 +16,7 @@ from revision.evaluation.suites import COLUMNS, read_suites, write_tasks
 from revision.evaluation.tasks.utils import normalise, score
 
 
-def test_parquet_holds_questions_and_lossless_images(tasks):
+def test_parquet_contains_questions_and_lossless_images(tasks):
     table = pq.read_table(tasks / "count.parquet")
     assert tuple(table.column_names) == COLUMNS and table.num_rows == COUNT
     row = table.slice(5, 1).to_pylist()[0]
@@ -25,7 +25,7 @@ def test_parquet_holds_questions_and_lossless_images(tasks):
     np.testing.assert_array_equal(pixels, FakeWorld().images([5])[0])
 
 
-def test_groups_and_task_kinds(tasks):
+def test_groups_and_tasks(tasks):
     group = yaml.safe_load((tasks / "group_revision_general.yaml").read_text())
     assert group["task"] == ["revision_colour", "revision_count"]
     assert yaml.safe_load((tasks / "relation.yaml").read_text())["include"] == "_suite_yaml"
@@ -45,7 +45,7 @@ def test_no_path_of_this_machine_is_written(tasks):
     assert not any(str(tasks.parent).encode() in path.read_bytes() for path in tasks.iterdir())
 
 
-def test_refusals_to_write(tmp_path):
+def test_errors_of_writing(tmp_path):
     with pytest.raises(ConfigError, match="unknown suite smell; the suites are colour, count"):
         write_tasks(FakeWorld(), tmp_path / "t", 4, suites=["colour", "smell"])
     with pytest.raises(DataError, match="suite colour: no questions for count 0"):
@@ -55,7 +55,7 @@ def test_refusals_to_write(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_refusals_to_read(tasks, tmp_path):
+def test_errors_of_reading(tasks, tmp_path):
     with pytest.raises(DataError, match="no evaluation tasks there"):
         read_suites(tmp_path / "nowhere")
     table = pq.read_table(tasks / "count.parquet")
@@ -81,12 +81,12 @@ def png(size: tuple[int, int]) -> bytes:
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", png((8, 8))[:50], png((8, 8))[:-12]])
-def test_broken_images_name_their_row(content):
+def test_broken_images_are_reported_with_their_row(content):
     with pytest.raises(DataError, match=r"x\.parquet, row 3: "):
         decode_image(content, "x.parquet, row 3")
 
 
-def test_truncated_images_are_refused_though_lmms_eval_accepts_them(monkeypatch):
+def test_truncated_images_raise_although_lmms_eval_accepts_them(monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
     rows = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     buffer = io.BytesIO()
@@ -98,7 +98,7 @@ def test_truncated_images_are_refused_though_lmms_eval_accepts_them(monkeypatch)
 
 @pytest.mark.filterwarnings("ignore:Image size")
 @pytest.mark.parametrize("side", [12, 40])
-def test_large_images_are_refused_by_the_caller_and_by_pillow(monkeypatch, side):
+def test_large_images_raise_by_our_limit_and_by_pillows(monkeypatch, side):
     with pytest.raises(DataError, match="here: the image has more than 100 pixels"):
         decode_image(png((side, side)), "here", max_pixels=100)
     # Pillow warns above its limit (12 x 12 > 100) and raises above twice its limit (40 x 40 > 200).
@@ -108,7 +108,7 @@ def test_large_images_are_refused_by_the_caller_and_by_pillow(monkeypatch, side)
 
 
 @pytest.mark.parametrize(
-    ("said", "answer", "right"),
+    ("prediction", "answer", "accuracy"),
     [
         ("Yes.", "yes", 1),
         ("  the Red  circle ", "red circle", 1),
@@ -119,12 +119,12 @@ def test_large_images_are_refused_by_the_caller_and_by_pillow(monkeypatch, side)
         ("", "no", 0),
     ],
 )
-def test_exact_match_after_normalisation(said, answer, right):
-    assert score({"answer": answer}, [said]) == {"accuracy": float(right)}
-    assert normalise(normalise(said)) == normalise(said)
+def test_exact_match_after_normalisation(prediction, answer, accuracy):
+    assert score({"answer": answer}, [prediction]) == {"accuracy": float(accuracy)}
+    assert normalise(normalise(prediction)) == normalise(prediction)
 
 
-def test_the_table_of_features_is_what_datasets_reads(tasks):
+def test_datasets_reads_the_parquet_files(tasks):
     import datasets
 
     dataset = datasets.Dataset(pq.read_table(tasks / "colour.parquet"))

@@ -1,4 +1,4 @@
-"""The real world's suites: an oracle that knows every image is always right, a constant answer is at chance."""
+"""The suites of generated scenes: an oracle is always correct, and a constant answer is at chance."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from revision.evaluation.suites import read_suites, write_tasks
 COUNT = 24
 
 
-class Memory:
-    """Numbers the images that it sees by their content."""
+class ImageNumbers:
+    """Numbers images by their content, in the order of their first appearance."""
 
     def __init__(self):
         self.images = {}
@@ -25,11 +25,11 @@ class Memory:
 def answers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     world = World(WorldSettings(seed=5, image_size=24))
-    memory = Memory()
+    encoder = ImageNumbers()
     right = {}
     for name in world.suites():
         for question in world.suite(name, COUNT):
-            (number,) = memory.encode_images([world.image(question.scene)])[0]
+            (number,) = encoder.encode_images([world.image(question.scene)])[0]
             right[question.question, number] = question.answer
 
     class Oracle:
@@ -45,14 +45,14 @@ def answers(tmp_path_factory):
         patch.setattr("revision.mllm.model.ReVisionModel.load", lambda folder, device, dtype: Oracle(folder))
         tasks = write_tasks(world, folder / "tasks", COUNT)
         checkpoints = [Checkpoint("oracle", 0, folder), Checkpoint("yes", 0, folder / "blind")]
-        table = evaluate(checkpoints, tasks, memory, folder / "answers").to_pandas()
+        table = evaluate(checkpoints, tasks, encoder, folder / "answers").to_pandas()
     assert {(suite.name, suite.group) for suite in read_suites(tasks)} == {
         (name, world.suite_group(name)) for name in world.suites()
     }
     return table
 
 
-def test_the_oracle_is_right_everywhere_and_all_three_groups_are_there(answers):
+def test_the_oracle_is_correct_on_all_three_groups(answers):
     assert answers[answers.method == "oracle"].correct.all()
     assert set(answers.group) == {"general", "reasoning", "hallucination"}
 

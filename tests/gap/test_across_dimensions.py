@@ -8,7 +8,8 @@ import pytest
 from revision.errors import DataError
 from revision.gap.across_dimensions import run_any_suite
 from revision.gap.leaderboard import leaderboard
-from revision.gap.measure import METRICS, SuiteSettings, run_suite
+from revision.gap.measure import SuiteSettings, run_suite
+from revision.gap.metrics import METRICS
 from revision.gap.page import render, table
 from revision.geometry.representations import linear_cka, mutual_knn
 from revision.geometry.uniformity import uniformity

@@ -65,12 +65,12 @@ def test_gap_noise_is_the_root_mean_square_of_simulated_gaps():
     assert np.mean(predicted) == pytest.approx(np.mean(squares), rel=0.08)
 
 
-def test_explained_is_in_sample_r_squared_and_sees_no_coupling_in_other_rows():
+def test_explained_is_r_squared_in_sample_and_near_zero_on_other_rows():
     rng = np.random.default_rng(1)
     delta, zeta = rng.standard_normal((400, 6)), rng.standard_normal((400, 5))
     fit = ridge_coupling(delta[:200], zeta[:200])
-    left = zeta[:200] - delta[:200] @ fit.matrix.T
-    assert fit.r_squared == pytest.approx(1 - (left**2).sum() / (zeta[:200] ** 2).sum())
+    residual = zeta[:200] - delta[:200] @ fit.matrix.T
+    assert fit.r_squared == pytest.approx(1 - (residual**2).sum() / (zeta[:200] ** 2).sum())
     assert explained(fit.matrix, delta[200:], zeta[200:]) < 0.01 < fit.r_squared
     exact = rng.standard_normal((5, 6))
     assert explained(exact, delta, delta @ exact.T) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Held-out pairs: whom an aligner may see, and what is read back."""
+"""Held-out pairs: aligners are not measured on rows they were fitted on, and files are read as written."""
 
 import json
 
@@ -30,7 +30,7 @@ def sets():
     return unit(90, 0, -offset), unit(70, 1, offset), unit(2 * HALF, 2, -offset), unit(2 * HALF, 3, offset)
 
 
-def test_oracles_never_see_the_pairs_they_are_measured_on(sets, tmp_path):
+def test_paired_aligners_are_not_measured_on_pairs_they_were_fitted_on(sets, tmp_path):
     texts, images, probe_text, probe_image = sets
     written = write_held_out(tmp_path / "out", texts, images, (probe_text, probe_image), SETTINGS)
     np.testing.assert_array_equal(written.text, probe_text[HALF:])
@@ -55,7 +55,7 @@ def test_what_is_read_is_what_was_written(sets, tmp_path):
     np.testing.assert_array_equal(moved, written.moved["c3_centred"][0])
 
 
-def test_a_folder_that_is_not_whole_is_refused(sets, tmp_path):
+def test_an_incomplete_folder_is_refused(sets, tmp_path):
     write_held_out(tmp_path / "out", *sets[:2], sets[2:], SETTINGS)
     (tmp_path / "out/pairs.safetensors").write_bytes(b"")
     for folder in (tmp_path / "out", tmp_path / "none"):
@@ -63,15 +63,15 @@ def test_a_folder_that_is_not_whole_is_refused(sets, tmp_path):
             read_held_out(folder)
 
 
-def test_the_command_writes_the_same_and_names_an_unknown_aligner(sets, tmp_path):
-    words = ["measure", "--out", str(tmp_path / "out"), "--aligners", str(tmp_path / "aligners.yaml")]
+def test_the_command_writes_the_same_and_refuses_an_unknown_aligner(sets, tmp_path):
+    arguments = ["measure", "--out", str(tmp_path / "out"), "--aligners", str(tmp_path / "aligners.yaml")]
     for name, rows in zip(("text", "image", "probe-text", "probe-image"), sets, strict=True):
         write_embeddings(tmp_path / name, [str(i) for i in range(len(rows))], rows, about={})
-        words += [f"--{name}", str(tmp_path / name)]
+        arguments += [f"--{name}", str(tmp_path / name)]
     (tmp_path / "aligners.yaml").write_text(yaml.safe_dump({"aligners": {name: {"method": name} for name in SETTINGS}}))
-    done = CliRunner().invoke(app, [*words, "--name", "identity"])
+    done = CliRunner().invoke(app, [*arguments, "--name", "identity"])
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "out/manifest.json").read_text())["aligners"] == ["identity"]
     np.testing.assert_array_equal(read_held_out(tmp_path / "out").text, sets[2][HALF:])
-    done = CliRunner().invoke(app, [*words, "--name", "magic"])
+    done = CliRunner().invoke(app, [*arguments, "--name", "magic"])
     assert done.exit_code == 1 and "no aligner 'magic'; there are" in done.output

@@ -6,8 +6,10 @@ import pytest
 
 from revision.align import ALIGNERS, Aligner, make_aligner
 from revision.errors import ConfigError, DataError
-from revision.gap.measure import METRICS, SuiteSettings, run_suite
+from revision.gap.measure import SuiteSettings, run_suite
+from revision.gap.metrics import METRICS
 from revision.gap.page import render, table
+from revision.geometry.neighbours import mixing_rate, neighbour_overlap
 from revision.geometry.ranking import mixed_modality_ndcg
 from revision.geometry.representations import linear_cka, mutual_knn
 from revision.geometry.separability import linear_separability, relative_modality_gap
@@ -16,7 +18,7 @@ from revision.geometry.uniformity import alignment, uniformity
 REFERENCE = {"clip": (0.8514, 0.0014648), "convirt": (0.8231, 0.00029964)}
 
 
-def test_real_arrays_go_through_the_whole_suite(real):
+def test_suite_of_real_arrays(real):
     name, image, text = real
     names = [n for n in ("realign", "gaussian_ot", "c3_centred", "procrustes") if n in ALIGNERS]
     suite = run_suite(image, text, names, paired=True, settings=SuiteSettings(fit_share=1))
@@ -33,7 +35,7 @@ def test_real_arrays_go_through_the_whole_suite(real):
     json.dumps(suite.to_dict(), allow_nan=False)
 
 
-def test_suite_is_the_same_for_the_same_seed_and_measures_rows_it_did_not_fit_on(pairs):
+def test_suite_is_the_same_for_the_same_seed_and_measures_rows_it_was_not_fitted_on(pairs):
     runs = [run_suite(*pairs, ["realign"], paired=True).to_dict() for _ in range(2)]
     assert json.dumps(runs[0]) == json.dumps(runs[1])
     assert runs[0]["counts"]["image_fitted"] == runs[0]["counts"]["image_measured"] == 200
@@ -41,13 +43,15 @@ def test_suite_is_the_same_for_the_same_seed_and_measures_rows_it_did_not_fit_on
     assert runs[0]["methods"]["realign"]["gap"] < 0.3 * runs[0]["methods"]["identity"]["gap"]
 
 
-def test_measures_of_other_papers_are_those_of_their_modules(pairs):
+def test_metrics_that_share_neighbours_or_come_from_other_papers_are_those_of_their_modules(pairs):
     image, text = pairs
     suite = run_suite(image, text, ["i0t"], paired=True, settings=SuiteSettings(fit_share=1))
     aligner = make_aligner("i0t").fit(text, image)
     sets = {"identity": pairs, "i0t": (aligner.transform_target(image), aligner.transform(text))}
     for name, (images, texts) in sets.items():
         expected = {
+            "mixing_rate": mixing_rate(texts, images),
+            "neighbour_overlap": neighbour_overlap(text, texts),
             "relative_gap": relative_modality_gap(images, texts),
             "separability": linear_separability(images, texts),
             "alignment": alignment(images, texts),
@@ -71,22 +75,22 @@ def test_unpaired_sets_get_every_metric_that_needs_no_pairs(pairs):
     assert all(any(note.startswith(f"{name} is fitted on pairs") for note in suite.notes) for name in left_out)
 
 
-class Stubborn(Aligner):
-    """An aligner that never fits."""
+class Unfittable(Aligner):
+    """An aligner that cannot be fitted."""
 
-    name = "stubborn"
+    name = "unfittable"
 
     def _fit(self, source, target, engine):
-        raise DataError("the sets are not to its taste")
+        raise DataError("this aligner cannot be fitted")
 
 
-def test_an_aligner_that_does_not_fit_is_left_out_of_all_and_an_error_by_its_name(pairs, monkeypatch):
-    monkeypatch.setitem(ALIGNERS, "stubborn", Stubborn)
-    with pytest.raises(DataError, match="not to its taste"):
-        run_suite(*pairs, ["stubborn"], paired=True)
+def test_an_aligner_that_cannot_be_fitted_is_left_out_of_all_and_an_error_by_name(pairs, monkeypatch):
+    monkeypatch.setitem(ALIGNERS, "unfittable", Unfittable)
+    with pytest.raises(DataError, match="this aligner cannot be fitted"):
+        run_suite(*pairs, ["unfittable"], paired=True)
     suite = run_suite(*pairs, ["all"], paired=True)
-    assert "stubborn could not be fitted and is left out: the sets are not to its taste" in suite.notes
-    assert set(suite.methods) == set(ALIGNERS) - {"stubborn"}
+    assert "unfittable could not be fitted and is left out: this aligner cannot be fitted" in suite.notes
+    assert set(suite.methods) == set(ALIGNERS) - {"unfittable"}
 
 
 def test_fewer_rows_than_dimensions_are_noted_and_end_the_spectrum():
@@ -97,7 +101,7 @@ def test_fewer_rows_than_dimensions_are_noted_and_end_the_spectrum():
     assert all(np.isfinite(value) for value in suite.methods["identity"].values())
 
 
-def test_bad_input_is_named(pairs):
+def test_invalid_input_is_refused(pairs):
     with pytest.raises(ConfigError, match="aligner 'nonsense' does not exist"):
         run_suite(*pairs, ["nonsense"], paired=True)
     with pytest.raises(DataError, match="fitted on pairs"):

@@ -24,7 +24,7 @@ def unit(rows):
 
 @pytest.fixture(params=[(64, 32), (4096, 1024)])
 def tiles(request, monkeypatch):
-    """Small tiles cut the data at odd places; the usual ones hold it all."""
+    """Small tiles, which split the data unevenly, and the default ones, which hold all of it."""
     monkeypatch.setattr(neighbours, "QUERIES", request.param[0])
     for module in (neighbours, angles):
         monkeypatch.setattr(module, "CORPUS", request.param[1])
@@ -34,9 +34,9 @@ def test_neighbours_equal_faiss(pairs, tiles):
     image, text = pairs
     index = faiss.IndexFlatIP(image.shape[1])
     index.add(image)
-    similarity, found = nearest(text, image, 20)
+    similarity, neighbours_ = nearest(text, image, 20)
     theirs, expected = index.search(text, 20)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(neighbours_, expected)
     np.testing.assert_allclose(similarity, theirs, atol=1e-6)
 
 
@@ -51,7 +51,7 @@ def test_equal_similarities_keep_the_lower_index(tiles):
     np.testing.assert_array_equal(nearest_within(rows, 2)[1][[0, 1, 140]], [[1, 2], [0, 2], [0, 1]])
 
 
-def test_neighbours_say_what_does_not_fit(pairs):
+def test_wrong_k_and_rows_without_unit_length_are_refused(pairs):
     with pytest.raises(DataError, match=r"k = 400, but there are 399 rows"):
         nearest_within(pairs[0], 400)
     with pytest.raises(DataError, match="row 3 has length 2"):
@@ -84,11 +84,11 @@ def test_recall_both_ways_equals_ranks_from_the_whole_matrix(pairs, tiles):
     image, text = pairs
     whole = text @ image.T
     own = np.diag(whole)
-    found = retrieval(image, text)
+    recall = retrieval(image, text)
     for k in (1, 5, 10):
-        assert found.text_to_image[k] == pytest.approx(((whole > own[:, None]).sum(1) < k).mean())
-        assert found.image_to_text[k] == pytest.approx(((whole > own[None]).sum(0) < k).mean())
-    assert found.text_to_image != found.image_to_text
+        assert recall.text_to_image[k] == pytest.approx(((whole > own[:, None]).sum(1) < k).mean())
+        assert recall.image_to_text[k] == pytest.approx(((whole > own[None]).sum(0) < k).mean())
+    assert recall.text_to_image != recall.image_to_text
 
 
 def test_recall_of_indistinguishable_rows_is_chance():
@@ -102,18 +102,18 @@ def test_pair_cosine_is_the_diagonal(pairs):
 
 def test_histogram_counts_every_pair_once(pairs, tiles):
     cosines = (pairs[0] @ pairs[0].T)[np.triu_indices(400, 1)]
-    found = cosine_histogram(pairs[0], bins=40)
-    assert found.sum() == 400 * 399 / 2
-    assert np.abs(found - np.histogram(cosines, 40, (-1, 1))[0]).sum() <= 4
+    counts = cosine_histogram(pairs[0], bins=40)
+    assert counts.sum() == 400 * 399 / 2
+    assert np.abs(counts - np.histogram(cosines, 40, (-1, 1))[0]).sum() <= 4
 
 
 def test_density_follows_scipys_gaussian_kde(pairs):
     rows = pairs[0][:120]
     cosines = (rows.astype(float) @ rows.T)[np.triu_indices(120, 1)]
-    found = density(cosine_histogram(rows))
+    estimate = density(cosine_histogram(rows))
     expected = gaussian_kde(cosines)(grid())
-    assert found.sum() * 2 / len(found) == pytest.approx(1)
-    np.testing.assert_allclose(found, expected / (expected.sum() * 2 / len(expected)), atol=0.01 * expected.max())
+    assert estimate.sum() * 2 / len(estimate) == pytest.approx(1)
+    np.testing.assert_allclose(estimate, expected / (expected.sum() * 2 / len(expected)), atol=0.01 * expected.max())
 
 
 def test_density_of_random_directions_is_the_closed_form():

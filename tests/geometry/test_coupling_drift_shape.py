@@ -12,22 +12,22 @@ from revision.geometry.shape import residual, shape_discrepancy, spectral_correl
 def test_coupling_equals_scikit_learns_ridge():
     rng = np.random.default_rng(0)
     delta, zeta = rng.standard_normal((200, 5)), rng.standard_normal((200, 3))
-    found = ridge_coupling(delta, zeta, 0.1)
-    theirs = Ridge(alpha=found.ridge, fit_intercept=False).fit(delta, zeta)
-    np.testing.assert_allclose(found.matrix, theirs.coef_, atol=1e-10)
+    coupling = ridge_coupling(delta, zeta, 0.1)
+    theirs = Ridge(alpha=coupling.ridge, fit_intercept=False).fit(delta, zeta)
+    np.testing.assert_allclose(coupling.matrix, theirs.coef_, atol=1e-10)
     rest = ((zeta - theirs.predict(delta)) ** 2).sum() / (zeta**2).sum()
-    assert found.r_squared == pytest.approx(1 - rest)
+    assert coupling.r_squared == pytest.approx(1 - rest)
 
 
 def test_coupling_finds_a_planted_map_and_none_between_independent_residuals():
     rng = np.random.default_rng(0)
     delta = rng.standard_normal((20_000, 6))
     planted = 0.3 * ortho_group.rvs(6, random_state=0)
-    found = ridge_coupling(delta, delta @ planted.T, 1e-9)
-    assert (found.norm, found.r_squared) == pytest.approx((0.3, 1), abs=1e-6)
+    coupling = ridge_coupling(delta, delta @ planted.T, 1e-9)
+    assert (coupling.norm, coupling.r_squared) == pytest.approx((0.3, 1), abs=1e-6)
     independent = ridge_coupling(delta, rng.standard_normal((20_000, 6)))
     assert independent.norm < 0.05 and independent.r_squared < 1e-3
-    with pytest.raises(DataError, match="nothing to map"):
+    with pytest.raises(DataError, match="nothing to fit"):
         ridge_coupling(delta, np.zeros((20_000, 2)))
 
 
@@ -37,13 +37,13 @@ def test_isotropic_noise_does_not_turn_the_mean():
     np.testing.assert_allclose(drift, -0.01 * mean, atol=1e-15)
 
 
-def test_drift_of_a_two_point_cloud_is_the_closed_form():
+def test_drift_of_two_points_is_the_closed_form():
     f = 0.02
     rows = np.array([[1.0, f], [1.0, -f]])
-    found = phantom_drift(rows)
-    np.testing.assert_allclose(found.measured, [1 / np.hypot(1, f) - 1, 0], atol=1e-15)
-    np.testing.assert_allclose(found.predicted, [-(f**2) / 2, 0], atol=1e-15)
-    assert found.relative_residual == pytest.approx(f)
+    drift = phantom_drift(rows)
+    np.testing.assert_allclose(drift.measured, [1 / np.hypot(1, f) - 1, 0], atol=1e-15)
+    np.testing.assert_allclose(drift.predicted, [-(f**2) / 2, 0], atol=1e-15)
+    assert drift.relative_residual == pytest.approx(f)
 
 
 def test_drift_error_falls_with_the_third_power_of_the_residual():
@@ -79,14 +79,14 @@ def test_residual_of_gaussian_pairs_with_known_covariance():
     offset = np.array([0, 0, 3.0, 0, 0])
     image = rng.standard_normal((100_000, 5))
     text = image - offset - rng.standard_normal((100_000, 5)) * np.sqrt(values)
-    found = residual(image, text)
-    assert found.anisotropy == pytest.approx(8 / (12 / 5), rel=0.02)
-    assert found.effective_dimension == pytest.approx(144 / 68, rel=0.02)
-    assert found.ratio == pytest.approx(12 / 21, rel=0.01)
+    metrics = residual(image, text)
+    assert metrics.anisotropy == pytest.approx(8 / (12 / 5), rel=0.02)
+    assert metrics.effective_dimension == pytest.approx(144 / 68, rel=0.02)
+    assert metrics.ratio == pytest.approx(12 / 21, rel=0.01)
 
 
 @pytest.mark.parametrize(
-    ("measure", "said"),
+    ("measure", "message"),
     [
         (lambda: ridge_coupling(np.ones((3, 2)), np.ones((4, 2))), r"delta \(3, 2\) and zeta \(4, 2\) need the same"),
         (lambda: predicted_drift(np.zeros(3), np.eye(3)), "the mean is zero, so it has no direction"),
@@ -95,6 +95,6 @@ def test_residual_of_gaussian_pairs_with_known_covariance():
         (lambda: subspace_overlap(np.eye(3), np.eye(3), [1, 4]), r"sizes \[1, 4\] do not fit dimension 3"),
     ],
 )
-def test_what_cannot_be_measured_is_named(measure, said):
-    with pytest.raises(DataError, match=said):
+def test_what_cannot_be_measured_is_refused(measure, message):
+    with pytest.raises(DataError, match=message):
         measure()

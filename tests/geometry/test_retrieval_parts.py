@@ -15,19 +15,19 @@ def unit(rows):
 
 
 def ranks(scores):
-    """How many of a row's scores are above the diagonal one."""
+    """Number of scores in each row above the diagonal one."""
     return (scores > np.diag(scores)[:, None]).sum(axis=1)
 
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_hits_are_what_recall_averages(pairs, k):
     image, text = pairs
-    found = hits(image, text, k)
+    both = hits(image, text, k)
     whole = text.astype(float) @ image.T
-    for hit, scores in zip(found, (whole, whole.T), strict=True):
+    for hit, scores in zip(both, (whole, whole.T), strict=True):
         np.testing.assert_array_equal(hit, ranks(scores) < k)
     recall = retrieval(image, text)
-    assert [hit.mean() for hit in found] == pytest.approx([recall.text_to_image[k], recall.image_to_text[k]])
+    assert [hit.mean() for hit in both] == pytest.approx([recall.text_to_image[k], recall.image_to_text[k]])
 
 
 def test_without_the_common_part_every_score_loses_its_mean_over_queries(pairs):
@@ -58,8 +58,8 @@ def test_a_shift_of_the_texts_makes_hubs():
     assert hits_without_common_part(image, shifted)[0].mean() > hits(image, shifted)[0].mean()
 
 
-def test_on_clip_features_what_realign_costs_lies_in_the_common_part(real):
-    """R@1 falls at the anchor step; with each score's mean over queries taken away, nothing is lost."""
+def test_realign_costs_recall_on_clip_features_through_the_common_part(real):
+    """R@1 falls at the anchor step; without the mean of each score over queries it does not."""
     name, image, text = real
     if name != "clip":
         pytest.skip("the loss is CLIP's: ConVIRT's recall is near chance before and after")

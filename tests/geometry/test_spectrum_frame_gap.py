@@ -21,9 +21,9 @@ from revision.geometry.spectrum import (
 def test_spectrum_of_a_gaussian_of_known_covariance():
     values = np.arange(1, 9) ** -1.5
     rows = np.random.default_rng(0).standard_normal((200_000, 8)) * np.sqrt(values)
-    found = covariance_eigenvalues(rows @ ortho_group.rvs(8, random_state=1) + 3)
-    np.testing.assert_allclose(found, values, rtol=0.02)
-    assert power_law(found, 1, 8).alpha == pytest.approx(1.5, abs=0.02)
+    eigenvalues = covariance_eigenvalues(rows @ ortho_group.rvs(8, random_state=1) + 3)
+    np.testing.assert_allclose(eigenvalues, values, rtol=0.02)
+    assert power_law(eigenvalues, 1, 8).alpha == pytest.approx(1.5, abs=0.02)
 
 
 def test_streamed_eigenvalues_equal_numpy_on_the_whole_matrix(pairs):
@@ -85,7 +85,7 @@ def test_sines_equal_scipys_angles_and_stay_exact_when_small():
     assert principal_sines(np.eye(3)[:, :1], tilt)[0] == pytest.approx(1e-10, rel=1e-6)
 
 
-def test_leakage_of_gradients_with_a_known_share_in_v():
+def test_leakage_of_gradients_with_a_known_fraction_in_v():
     frame = frame_of(np.diag([2.0, 1.0]), rank=1)
     assert leakage(np.array([[3.0, 4.0], [3.0, -4.0]]), frame) == pytest.approx(0.8)
     with pytest.raises(DataError, match="zero"):
@@ -103,7 +103,7 @@ def test_decomposition_is_exact_and_orthogonal(pairs):
     assert np.hypot(*map(np.linalg.norm, (parts.beta, parts.gamma))) == pytest.approx(centroid_gap(image, text))
 
 
-def test_shapes_that_do_not_fit_are_named(pairs):
+def test_shapes_that_do_not_fit_are_refused(pairs):
     with pytest.raises(DataError, match="dimensions differ, 24 against 23"):
         centroid_gap(pairs[0], pairs[1][:, :23])
     with pytest.raises(DataError, match="row i of one must belong"):

@@ -1,4 +1,4 @@
-"""Atomic writes: no half file under the final name, and the old content survives an error."""
+"""Atomic writes: no partial file under the final name, and an error keeps the old content."""
 
 import pytest
 import xxhash
@@ -16,13 +16,13 @@ def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_error_that_is_no_refusal_of_the_system_stays_what_it_is(tmp_path):
+def test_errors_other_than_os_errors_pass_unchanged(tmp_path):
     with pytest.raises(KeyError, match="lost"), atomic_file(tmp_path / "a.txt"):
         raise KeyError("lost")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+def test_a_folder_appears_complete_or_not_at_all(tmp_path):
     path = tmp_path / "set"
     with pytest.raises(RuntimeError), atomic_folder(path) as temporary:
         (temporary / "a").write_text("half")
@@ -33,8 +33,8 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert (path / "a").read_text() == "whole"
 
 
-def test_an_older_folder_leaves_its_name_whole(tmp_path, monkeypatch):
-    """Whenever something is removed, the name holds the new content already: a kill there leaves no half of the old."""
+def test_an_older_folder_is_renamed_before_it_is_removed(tmp_path, monkeypatch):
+    """When the old folder is removed, the new one already has its name, so a kill leaves no part of the old one."""
     path, removed = tmp_path / "set", {}
     with atomic_folder(path) as temporary:
         (temporary / "a").write_text("old")

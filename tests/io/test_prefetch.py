@@ -1,4 +1,4 @@
-"""The one map on threads: order, errors where their item would come, few items at a time."""
+"""The threaded map: order of results, position of errors, bounded number of items in advance."""
 
 import threading
 import time
@@ -9,22 +9,22 @@ from revision.io.prefetch import ordered_map
 
 
 @pytest.mark.parametrize(("threads", "ahead"), [(1, False), (1, True), (3, False), (3, True)])
-def test_results_keep_their_order_and_an_error_comes_where_its_item_would(threads, ahead):
+def test_results_and_errors_keep_the_order_of_their_items(threads, ahead):
     def work(item):
         if item == 5:
             raise KeyError("fifth")
         time.sleep(0.002 * (item % 2))
         return item**2
 
-    got = []
+    results_so_far = []
     with pytest.raises(KeyError, match="fifth"):
         for item in ordered_map(work, range(9), threads, ahead=ahead):
-            got.append(item)
-    assert got == [0, 1, 4, 9, 16]
+            results_so_far.append(item)
+    assert results_so_far == [0, 1, 4, 9, 16]
     assert list(ordered_map(work, [], threads, ahead=ahead)) == []
 
 
-def test_few_items_are_taken_at_a_time():
+def test_few_items_are_taken_in_advance():
     taken = []
 
     def items():
@@ -38,7 +38,7 @@ def test_few_items_are_taken_at_a_time():
     assert list(results) == [item * item for item in range(10, 100)]
 
 
-def test_the_next_item_is_made_while_one_is_in_use():
+def test_the_next_result_is_prepared_while_one_is_in_use():
     made = [threading.Event() for _ in range(3)]
 
     def work(item):
@@ -49,7 +49,7 @@ def test_the_next_item_is_made_while_one_is_in_use():
         assert item == 2 or made[item + 1].wait(10)
 
 
-def test_one_thread_is_the_callers_own_and_none_is_refused():
+def test_a_single_thread_is_the_callers_own_and_zero_is_refused():
     assert set(ordered_map(lambda _: threading.current_thread(), range(3))) == {threading.main_thread()}
     with pytest.raises(ValueError, match="threads must be at least 1"):
         list(ordered_map(abs, [1], 0))

@@ -1,4 +1,4 @@
-"""A world where the answer is in the embedding: noisy one-hot colours, captions that name them, an LLM that reads."""
+"""A toy task whose answer is in the embedding: noisy one-hot colours, captions that name them, a small LLM."""
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ READING = LoopSettings(epochs=60, batch_size=32, learning_rate=0.01, validate_ev
 
 
 def build(folder):
-    """Write embeddings `e`, a corpus table `t.parquet` of both kinds and a language model `llm` to `folder`."""
+    """Write embeddings `e`, a corpus table `t.parquet` and a language model `llm` to `folder`."""
     generator = np.random.default_rng(0)
     picked = generator.integers(0, 4, ROWS)
     rows = np.eye(8, dtype=np.float32)[picked] + 0.05 * generator.standard_normal((ROWS, 8)).astype(np.float32)

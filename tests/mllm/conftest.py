@@ -1,4 +1,4 @@
-"""The world of colours: its language model is trained once, every test has a copy of its own."""
+"""The toy task of colours: its language model is trained once, and each test gets its own copy."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""A language model of a folder or the hub takes the place of one that is trained here."""
+"""A language model of a local folder or of the hub instead of one that is trained from scratch."""
 
 import json
 
@@ -30,10 +30,10 @@ def test_the_weights_are_linked_and_load(folder, tmp_path):
     assert is_pretrained(tmp_path / "out")  # so that Stage 1 refers to it
 
 
-def test_the_command_and_a_model_that_is_not_there(folder, tmp_path, monkeypatch):
+def test_the_command_links_a_model_and_a_missing_one_raises(folder, tmp_path, monkeypatch):
     (tmp_path / "llm.yaml").write_text(f"llm: {{kind: hub, model: {folder}}}")
-    words = ["language-model", "--config", str(tmp_path / "llm.yaml"), "--out", str(tmp_path / "out")]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    arguments = ["language-model", "--config", str(tmp_path / "llm.yaml"), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match="offline and not cached: someone/Great-8B"):
         link_language_model("someone/Great-8B", None, tmp_path / "gone")

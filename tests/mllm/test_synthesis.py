@@ -1,4 +1,4 @@
-"""Captions that a language model writes: they begin as they should, in known words, and the seed decides them."""
+"""Captions written by a language model: their first words, their vocabulary, and their dependence on the seed."""
 
 import pandas as pd
 import pytest
@@ -25,7 +25,7 @@ def made(tmp_path_factory):
     return folder
 
 
-def test_texts_begin_as_the_captions_and_use_their_words(made):
+def test_texts_continue_the_captions_in_their_vocabulary(made):
     captions, written = pd.read_parquet(made / "text.parquet"), pd.read_parquet(made / "one.parquet")
     assert written.columns.tolist() == ["id", "short"] and written.id.tolist() == captions.id.tolist()
     known = {word for text in captions.short for word in text.split()}
@@ -35,15 +35,16 @@ def test_texts_begin_as_the_captions_and_use_their_words(made):
     assert (written.short != captions.short).mean() > 0.5
 
 
-def test_the_seed_decides(made):
-    words = ["synthesise", made / "text.parquet", "--llm", made / "llm", "--seed", 0, "--out", made / "again.parquet"]
-    assert CliRunner().invoke(app, list(map(str, words))).exit_code == 0
+def test_texts_depend_only_on_the_seed(made):
+    options = ["--llm", made / "llm", "--seed", 0, "--out", made / "again.parquet"]
+    arguments = ["synthesise", made / "text.parquet", *options]
+    assert CliRunner().invoke(app, list(map(str, arguments))).exit_code == 0
     synthesise(made / "text.parquet", made / "llm", made / "other.parquet", seed=1, rows=20)
-    one, again, other = (pd.read_parquet(made / f"{name}.parquet").short for name in ("one", "again", "other"))
-    assert one.tolist() == again.tolist() and len(other) == 20
-    assert one[:20].tolist() != other.tolist()
+    first, again, other = (pd.read_parquet(made / f"{name}.parquet").short for name in ("one", "again", "other"))
+    assert first.tolist() == again.tolist() and len(other) == 20
+    assert first[:20].tolist() != other.tolist()
 
 
-def test_a_missing_model_is_named(made):
+def test_a_missing_model_raises(made):
     with pytest.raises(DataError, match="no language model there"):
         synthesise(made / "text.parquet", made / "nowhere", made / "x.parquet", seed=0)

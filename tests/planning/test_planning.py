@@ -1,4 +1,4 @@
-"""The plan's arithmetic against numbers worked out by hand."""
+"""The plan's arithmetic against values computed by hand."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def planned():
     return work(SMALL, PUBLISHED, GIVEN).set_index(["stage", "model"])
 
 
-def test_stage_1_counts_the_frozen_model_once_for_variants_that_share_it(planned):
+def test_stage_1_is_counted_once_for_variants_that_share_it(planned):
     # revision (also half's) and double: 2 seeds x (1000 + 2000) captions x (8 + visual token + end); 4 N.
     assert tuple(planned.loc[("Stage 1", "base"), ["tokens", "flops"]]) == (60_000, 4 * N * 60_000)
 
@@ -76,14 +76,14 @@ def test_each_embedding_set_is_counted_once(planned):
     assert everything == {"image": images + 1000, "short": short + 1000, "long": long}
 
 
-def test_gpu_memory_and_the_gpus_that_hold_it(planned):
+def test_gpu_memory_and_number_of_gpus(planned):
     assert dict(planned.memory.xs("base", level="model")) == {"Stage 1": 4 * N, "Stage 2": 16 * N, "evaluation": 2 * N}
     paper = work(PAPER, PUBLISHED, Assumptions()).set_index(["stage", "model"]).gpus
     # 70e9 x 16 bytes over 0.8 x 141e9: more than one machine of eight.
     assert (paper["Stage 2", "large"], paper["evaluation", "large"], paper["Stage 2", "base"]) == (10, 2, 2)
 
 
-def test_disk():
+def test_disk_space_by_artefact():
     assert disk(SMALL, GIVEN) == {
         "embeddings": (735 + 3075 + 1050) * 16 * 4,
         "aligned embeddings": (1000 + 2000) * 16 * 4,  # revision and half share theirs
@@ -93,7 +93,7 @@ def test_disk():
     }
 
 
-def test_one_run_of_the_paper_takes_its_published_hours():
+def test_the_published_run_takes_its_published_hours():
     given = Assumptions()
     flops = 8e9 * (4 * 1e6 * (16.15 + 2) + 6 * 1.3e6 * 2.5 * 151)
     assert utilisation(PUBLISHED, given) == pytest.approx(flops / (8 * 12 * 3600 * 989e12))
@@ -103,7 +103,7 @@ def test_one_run_of_the_paper_takes_its_published_hours():
     assert utilisation(PUBLISHED, given.model_copy(update={"utilisation": 0.4})) == 0.4
 
 
-def test_what_cannot_be_planned_is_named():
+def test_errors_report_why_a_scale_cannot_be_planned():
     with pytest.raises(ConfigError, match="scale tiny generates its data"):
         work(load(CONFIG, "tiny"), PUBLISHED, GIVEN)
     unknown = SMALL.model_copy(update={"llm": {"base": HubModel(kind="hub", model="someone/tiny")}})

@@ -1,4 +1,4 @@
-"""Every source, column, row and variant that a shipped claim names is one that the workflow makes."""
+"""Every source, column, row and variant in the shipped claims is made by the workflow."""
 
 import inspect
 import re
@@ -32,8 +32,8 @@ def columns():
     """Columns by source: those above, and those that the tests of the figure scripts assert."""
     from test_figures import SCRIPTS
 
-    figures = {f"figures/{name}.csv": words for tables, *_ in SCRIPTS.values() for name, words in tables.items()}
-    return {source: set(words.split()) for source, words in (figures | COLUMNS).items()}
+    figures = {f"figures/{name}.csv": header for tables, *_ in SCRIPTS.values() for name, header in tables.items()}
+    return {source: set(header.split()) for source, header in (figures | COLUMNS).items()}
 
 
 def made():

@@ -39,8 +39,12 @@ def claim(*criteria, scales=()):
     return Claim(id="c", statement="s", place="p", criteria=entries, scales=scales)
 
 
-def found(folder, **criterion):
-    return judge(claim(criterion), Tables(folder), "laptop")
+def tables(folder):
+    return Tables(sorted(folder.glob("*/*.csv")))
+
+
+def judged(folder, **criterion):
+    return judge(claim(criterion), tables(folder), "laptop")
 
 
 @pytest.mark.parametrize(
@@ -84,10 +88,10 @@ def test_better_reads_the_paired_difference(tmp_path, low, high, verdict):
         {"stage": "stage1", **both, "difference": 50, "low": 49, "high": 51},
     ]
     planted(tmp_path, rows, "tables/pairs.csv")
-    outcome = found(tmp_path, kind="better", rows=["a", "b"])
+    outcome = judged(tmp_path, kind="better", rows=["a", "b"])
     assert (outcome.verdict, outcome.effect) == (verdict, Interval((low + high) / 2, low, high))
-    assert found(tmp_path, kind="better", rows=["a", "b"], between=[-4, 4]).verdict == SUPPORTED
-    assert found(tmp_path, kind="better", rows=["a", "x"]).reason == "tables/pairs.csv: no row with second x"
+    assert judged(tmp_path, kind="better", rows=["a", "b"], between=[-4, 4]).verdict == SUPPORTED
+    assert judged(tmp_path, kind="better", rows=["a", "x"]).reason == "tables/pairs.csv: no row with second x"
 
 
 def test_value_over_replicates_has_students_interval(tmp_path):
@@ -95,20 +99,20 @@ def test_value_over_replicates_has_students_interval(tmp_path):
     source = planted(tmp_path, {"method": ["a"] * 3, "seed": range(3), "gap": values})
     about = {"kind": "value", "source": source, "metric": "gap", "where": {"method": "a"}, "over": "seed"}
     expected = stats.t.interval(0.95, 2, loc=values.mean(), scale=stats.sem(values))
-    outcome = found(tmp_path, **about, above=0.1)
+    outcome = judged(tmp_path, **about, above=0.1)
     assert outcome.verdict == SUPPORTED and (outcome.effect.low, outcome.effect.high) == pytest.approx(expected)
-    assert found(tmp_path, **about, below=0.1).verdict == CONTRADICTED
-    assert found(tmp_path, **about, above=0.33).verdict == INCONCLUSIVE
+    assert judged(tmp_path, **about, below=0.1).verdict == CONTRADICTED
+    assert judged(tmp_path, **about, above=0.33).verdict == INCONCLUSIVE
 
 
 def test_value_uses_the_interval_of_its_row_or_is_exact_or_measured_once(tmp_path):
     rows = [{"m": "with", "value": 2.0, "low": 1.0, "high": 3.0}, {"m": "once", "value": 2.0}]
     about = {"kind": "value", "source": planted(tmp_path, rows), "metric": "value"}
-    assert found(tmp_path, **about, where={"m": "with"}, above=0).effect == Interval(2, 1, 3)
-    assert found(tmp_path, **about, where={"m": "with"}, above=1.5).verdict == INCONCLUSIVE
-    once = found(tmp_path, **about, where={"m": "once"}, above=1)
+    assert judged(tmp_path, **about, where={"m": "with"}, above=0).effect == Interval(2, 1, 3)
+    assert judged(tmp_path, **about, where={"m": "with"}, above=1.5).verdict == INCONCLUSIVE
+    once = judged(tmp_path, **about, where={"m": "once"}, above=1)
     assert (once.verdict, once.reason) == (INCONCLUSIVE, "measured once: no interval")
-    assert found(tmp_path, **about, where={"m": "once"}, above=1, exact=True).effect == Interval(2, 2, 2)
+    assert judged(tmp_path, **about, where={"m": "once"}, above=1, exact=True).effect == Interval(2, 2, 2)
 
 
 def test_difference_and_ratio_are_paired_by_replicate(tmp_path):
@@ -117,35 +121,35 @@ def test_difference_and_ratio_are_paired_by_replicate(tmp_path):
         tmp_path, {"method": ["a"] * 4 + ["b"] * 4, "seed": [0, 1, 2, 3] * 2, "x": [*first, *second]}
     )  # fmt: skip
     about = {"source": source, "metric": "x", "of": {"method": "a"}, "to": {"method": "b"}, "over": "seed"}
-    outcome = found(tmp_path, kind="difference", **about, below=0)
+    outcome = judged(tmp_path, kind="difference", **about, below=0)
     change = first - second
     expected = stats.t.interval(0.95, 3, loc=change.mean(), scale=stats.sem(change))
     assert outcome.verdict == SUPPORTED and (outcome.effect.low, outcome.effect.high) == pytest.approx(expected)
-    ratio = found(tmp_path, kind="ratio", **about, below=1)
+    ratio = judged(tmp_path, kind="ratio", **about, below=1)
     assert ratio.verdict == SUPPORTED and ratio.effect.value == pytest.approx(stats.gmean(first / second))
-    assert found(tmp_path, kind="ratio", **about, above=1).verdict == CONTRADICTED
-    assert found(tmp_path, kind="difference", **about, between=[-0.6, 0]).verdict == INCONCLUSIVE
+    assert judged(tmp_path, kind="ratio", **about, above=1).verdict == CONTRADICTED
+    assert judged(tmp_path, kind="difference", **about, between=[-0.6, 0]).verdict == INCONCLUSIVE
 
 
 def test_ratio_of_two_columns_of_one_row(tmp_path):
     source = planted(tmp_path, {"factor": [0.5, 1.0], "measured": [1.0, 9.5], "predicted": [1.0, 10.0]})
     about = {"kind": "ratio", "source": source, "metric": "measured", "to_metric": "predicted", "where": {"factor": 1}}
-    assert found(tmp_path, **about, between=[0.9, 1.1], margin=0.02).verdict == SUPPORTED
-    assert found(tmp_path, **about, between=[0.9, 1.1], exact=True).effect.value == pytest.approx(0.95)
-    assert found(tmp_path, **about, above=2, margin=0.02).verdict == CONTRADICTED
+    assert judged(tmp_path, **about, between=[0.9, 1.1], margin=0.02).verdict == SUPPORTED
+    assert judged(tmp_path, **about, between=[0.9, 1.1], exact=True).effect.value == pytest.approx(0.95)
+    assert judged(tmp_path, **about, above=2, margin=0.02).verdict == CONTRADICTED
 
 
 def test_correlation_and_slope(tmp_path):
     rng = np.random.default_rng(1)
     x = np.geomspace(1, 100, 40)
     source = planted(tmp_path, {"x": x, "y": x**2 * np.exp(0.05 * rng.standard_normal(40)), "z": rng.random(40)})
-    slope = found(tmp_path, kind="slope", source=source, metric="y", x="x", between=[1.8, 2.2])
+    slope = judged(tmp_path, kind="slope", source=source, metric="y", x="x", between=[1.8, 2.2])
     assert slope.verdict == SUPPORTED and slope.effect.low < 2 < slope.effect.high
-    assert found(tmp_path, kind="slope", source=source, metric="y", x="x", below=1).verdict == CONTRADICTED
-    up = found(tmp_path, kind="correlation", source=source, metric="y", x="x", above=0)
+    assert judged(tmp_path, kind="slope", source=source, metric="y", x="x", below=1).verdict == CONTRADICTED
+    up = judged(tmp_path, kind="correlation", source=source, metric="y", x="x", above=0)
     y = pd.read_csv(tmp_path / source).y
     assert up.verdict == SUPPORTED and up.effect.value == pytest.approx(np.corrcoef(x, y)[0, 1])
-    assert found(tmp_path, kind="correlation", source=source, metric="z", x="x", above=0).verdict == INCONCLUSIVE
+    assert judged(tmp_path, kind="correlation", source=source, metric="z", x="x", above=0).verdict == INCONCLUSIVE
 
 
 def test_all_criteria_must_hold(tmp_path):
@@ -160,17 +164,17 @@ def test_all_criteria_must_hold(tmp_path):
         ((good, open_), INCONCLUSIVE),
         ((good, absent), NOT_RUN),
     ):
-        assert judge(claim(*criteria), Tables(tmp_path), "laptop").verdict == verdict
+        assert judge(claim(*criteria), tables(tmp_path), "laptop").verdict == verdict
 
 
-def test_not_run_says_why(tmp_path):
+def test_not_run_has_a_reason(tmp_path):
     criterion = {"kind": "value", "source": "tables/none.csv", "metric": "x", "above": 0}
-    assert found(tmp_path, **criterion).reason == "tables/none.csv was not made"
-    other = judge(claim(criterion, scales=("paper",)), Tables(tmp_path), "laptop")
+    assert judged(tmp_path, **criterion).reason == "tables/none.csv was not made"
+    other = judge(claim(criterion, scales=("paper",)), tables(tmp_path), "laptop")
     assert (other.verdict, other.reason) == (NOT_RUN, "needs scale paper")
     planted(tmp_path, {"a": [1.0, 2.0]}, "tables/none.csv")
-    assert "no column x" in found(tmp_path, kind="value", source="tables/none.csv", metric="x", above=0).reason
-    assert "2 different values" in found(tmp_path, kind="value", source="tables/none.csv", metric="a", above=0).reason
+    assert "no column x" in judged(tmp_path, kind="value", source="tables/none.csv", metric="x", above=0).reason
+    assert "2 different values" in judged(tmp_path, kind="value", source="tables/none.csv", metric="a", above=0).reason
 
 
 @pytest.mark.parametrize(
@@ -190,23 +194,23 @@ def test_not_run_says_why(tmp_path):
         ("{kind: better, rows: [a, b], upside: 0}", "upside: Extra inputs are not permitted"),
     ],
 )
-def test_a_malformed_claim_is_named(tmp_path, entry, message):
+def test_a_malformed_claim_reports_its_id_and_key(tmp_path, entry, message):
     path = tmp_path / "claims.yaml"
     path.write_text(f"- {{id: c, statement: s, place: p, criteria: [{entry}]}}\n")
     with pytest.raises(ConfigError, match=message):
         read_claims(path)
 
 
-def test_ids_are_unique_and_the_file_exists(tmp_path):
+def test_repeated_ids_and_missing_files_are_refused(tmp_path):
     path = tmp_path / "claims.yaml"
     path.write_text("- &c {id: c, statement: s, place: p, criteria: [{kind: better, rows: [a, b]}]}\n- *c\n")
-    with pytest.raises(ConfigError, match="claim c is there twice"):
+    with pytest.raises(ConfigError, match="more than one claim has the id c; ids must be unique"):
         read_claims(path)
     with pytest.raises(ConfigError, match="no such file"):
         read_claims(tmp_path / "none.yaml")
 
 
-def test_the_shipped_claims_cover_the_paper(tmp_path):
+def test_the_shipped_claims_cover_the_paper():
     claims = read_claims(CLAIMS)
     assert len(claims) >= 40
     places = " ".join(claim.place for claim in claims)
@@ -215,7 +219,7 @@ def test_the_shipped_claims_cover_the_paper(tmp_path):
     for number in (1, 3, 4, 5, 6, 7, 8, 9, 10, 11):
         assert re.search(rf"figure {number}\D", places + " "), f"figure {number}"
     assert {"appendix C", "theorem B.14", "appendix H.4", "section 4", "section 5"} <= {claim.place for claim in claims}
-    table = verdict_table(claims, tmp_path, "laptop")
+    table = verdict_table(claims, [], "laptop")
     assert set(table.verdict) == {NOT_RUN} and table.reason.str.len().min() > 0 and table.criterion.str.len().min() > 10
 
 
@@ -229,7 +233,7 @@ def test_a_criterion_reads_as_a_sentence():
     better = {"kind": "better", "rows": ["a", "b"]}
     value = {"kind": "value", "source": "t", "quantity": "gap", "metric": "x"}
     names = {"a": "ReAlign", "b": "No Align"}
-    for criterion, words in (
+    for criterion, sentence in (
         (better, "ReAlign minus No Align, accuracy after Stage 2, points: above 0"),
         (
             better | {"group": "reasoning", "between": [-1, 1], "stage": "stage1"},
@@ -237,7 +241,7 @@ def test_a_criterion_reads_as_a_sentence():
         ),
         (value | {"below": 0.5, "margin": 0.1}, "gap: below 0.5, by a margin of 0.1"),
     ):
-        assert claim(criterion).criteria[0].describe(names.__getitem__) == words
+        assert claim(criterion).criteria[0].describe(names.__getitem__) == sentence
 
 
 # Figure 1's criteria, written before its first result. A change here is a change of what the project claims to have
@@ -259,10 +263,12 @@ FIGURE_1 = {
 
 
 def test_the_criteria_of_figure_1_are_those_written_before_the_results():
-    criteria = [one for claim in read_claims(CLAIMS) if claim.place.startswith("figure 1") for one in claim.criteria]
-    criteria = [one for one in criteria if one.source == "figures/figure_1_summary.csv"]
+    claims = [claim for claim in read_claims(CLAIMS) if claim.place.startswith("figure 1")]
+    criteria = [criterion for claim in claims for criterion in claim.criteria]
+    criteria = [criterion for criterion in criteria if criterion.source == "figures/figure_1_summary.csv"]
     sides = {
-        one.where["metric"]: ("below", one.below) if one.above is None else ("above", one.above) for one in criteria
+        criterion.where["metric"]: ("below", criterion.below) if criterion.above is None else ("above", criterion.above)
+        for criterion in criteria
     }
     assert sides == FIGURE_1 and len(criteria) == len(FIGURE_1)
 
@@ -272,7 +278,22 @@ def test_the_committed_verdicts_follow_from_the_committed_tables(scale):
     results = ROOT / "reference" / scale
     columns = ["id", "verdict", "effect", "low", "high"]
     committed = pd.read_csv(results / "tables/claims.csv")[columns]
-    pd.testing.assert_frame_equal(verdict_table(read_claims(CLAIMS), results, scale)[columns], committed)
+    sources = [*results.glob("figures/*.csv"), *results.glob("tables/*.csv")]
+    pd.testing.assert_frame_equal(verdict_table(read_claims(CLAIMS), sources, scale)[columns], committed)
+
+
+def test_only_declared_sources_are_read(tmp_path):
+    criterion = {"kind": "value", "metric": "x", "above": 0, "exact": True}
+    declared, stale = (planted(tmp_path, {"x": [1.0]}, f"tables/{name}.csv") for name in ("declared", "stale"))
+    claims = [claim(criterion | {"source": source}) for source in (declared, stale)]
+    verdicts = verdict_table(claims, [tmp_path / declared], "laptop")
+    assert verdicts.verdict.tolist() == [SUPPORTED, NOT_RUN]
+    assert verdicts.reason[1] == "tables/stale.csv was not made"
+
+
+def test_two_files_of_one_source_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"other/tables/a.csv: .*tables/a.csv is also named tables/a.csv; give one"):
+        Tables([tmp_path / "tables/a.csv", tmp_path / "other/tables/a.csv"])
 
 
 def test_what_a_table_lacks_is_the_reason_that_nothing_was_judged(tmp_path):
@@ -286,5 +307,5 @@ def test_what_a_table_lacks_is_the_reason_that_nothing_was_judged(tmp_path):
             "3 rows; a correlation or slope with an interval takes 4",
         ),
     ):
-        outcome = found(tmp_path, source=source, above=0, **criterion)
+        outcome = judged(tmp_path, source=source, above=0, **criterion)
         assert (outcome.verdict, outcome.reason) == (NOT_RUN, f"{source}: {reason}")

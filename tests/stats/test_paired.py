@@ -9,7 +9,7 @@ from revision.errors import ConfigError, DataError
 from revision.stats.intervals import interval
 from revision.stats.paired import (
     Answers,
-    Spread,
+    VarianceComponents,
     crossing,
     detectable_factor,
     effect_size,
@@ -17,7 +17,7 @@ from revision.stats.paired import (
     read_answers,
     resampled,
     score_table,
-    spread,
+    variance_components,
 )
 
 GROUPS = {"one": "g", "two": "g", "three": "h"}
@@ -72,9 +72,9 @@ def test_answers_are_read_by_method_seed_and_question(tmp_path):
 
 def test_resamples_are_those_of_one_method_alone(answers):
     together = resampled(answers, seed=4, draws=50)
-    for place in range(3):
-        alone = bootstrap({suite: each[place] for suite, each in answers.correct.items()}, seed=4, draws=50)
-        np.testing.assert_allclose(together[:, place], alone, atol=1e-12)
+    for method in range(3):
+        alone = bootstrap({suite: rows[method] for suite, rows in answers.correct.items()}, seed=4, draws=50)
+        np.testing.assert_allclose(together[:, method], alone, atol=1e-12)
 
 
 def test_resamples_of_equal_seeds_have_the_binomial_error():
@@ -82,8 +82,8 @@ def test_resamples_of_equal_seeds_have_the_binomial_error():
     resamples = resampled(Answers(["a"], {"suite": np.stack([correct] * 3)[None]}, {"suite": "g"}), seed=1)[:, 0, 0]
     error = np.sqrt(correct.mean() * (1 - correct.mean()) / 400)
     assert resamples.std() == pytest.approx(error, rel=0.05)
-    found = interval(correct.mean(), resamples)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.08)
+    bootstrap = interval(correct.mean(), resamples)
+    assert bootstrap.high - bootstrap.low == pytest.approx(2 * 1.96 * error, rel=0.08)
 
 
 def test_score_table_averages_suites_and_compares_with_the_reference(answers):
@@ -91,7 +91,7 @@ def test_score_table_averages_suites_and_compares_with_the_reference(answers):
     by_suite = [answers.correct[suite][1].mean() for suite in ("one", "two")]
     assert table.loc[("b", "average", "g")].value == pytest.approx(100 * np.mean(by_suite))
     total = table.loc[("b", "average", "all")]
-    change = np.mean([each[1].mean(axis=1) - each[0].mean(axis=1) for each in answers.correct.values()], axis=0)
+    change = np.mean([rows[1].mean(axis=1) - rows[0].mean(axis=1) for rows in answers.correct.values()], axis=0)
     expected = stats.t.interval(0.95, 2, loc=change.mean(), scale=stats.sem(change))
     assert total.difference == pytest.approx(100 * change.mean())
     assert (total.t_low, total.t_high) == pytest.approx(tuple(100 * end for end in expected))
@@ -122,21 +122,21 @@ def test_effect_size_is_the_paired_t_statistic_over_the_root_of_n():
 def test_variance_components_are_recovered():
     rng = np.random.default_rng(5)
     seed, question, rest = 0.04, 0.5, 0.3
-    found = []
+    estimates = []
     for _ in range(60):
         a = rng.normal(0, np.sqrt(seed), (6, 1))
         suites = [
             a + rng.normal(0, np.sqrt(question), (1, 200)) + rng.normal(0, np.sqrt(rest), (6, 200)) for _ in range(2)
         ]
-        one = spread(suites)
-        found.append((one.seed, one.question, one.rest))
+        components = variance_components(suites)
+        estimates.append((components.seed, components.question, components.rest))
     # Of the mean over two suites: the seed's part is common to both, the others are halved.
-    assert np.mean(found, axis=0) == pytest.approx((seed, question / 2, rest / 2), rel=0.15)
-    assert np.isnan(spread([np.zeros((1, 4))]).seed)
+    assert np.mean(estimates, axis=0) == pytest.approx((seed, question / 2, rest / 2), rel=0.15)
+    assert np.isnan(variance_components([np.zeros((1, 4))]).seed)
 
 
-def test_needed_numbers_bring_the_error_down():
-    parts = Spread(seed=0.001, question=0.4, rest=0.6)
+def test_needed_questions_and_seeds_reduce_the_error():
+    parts = VarianceComponents(seed=0.001, question=0.4, rest=0.6)
     questions = parts.questions_for(0.03, seeds=4)
     assert np.sqrt(parts.variance(4, questions)) == pytest.approx(0.03)
     seeds = parts.seeds_for(0.04, questions=400)
@@ -156,7 +156,7 @@ def test_crossing_is_linear_in_the_logarithm():
     assert crossing([1, 2], [0.0, 1.0], 2.0) is None
 
 
-def test_a_table_of_answers_that_is_cut_is_named(tmp_path):
+def test_a_truncated_table_of_answers_is_refused(tmp_path):
     (tmp_path / "seed0.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match=r"seed0\.parquet: no whole table of answers .*run the evaluation again"):
+    with pytest.raises(DataError, match=r"seed0\.parquet: not a complete table of answers .*run the evaluation again"):
         read_answers([tmp_path / "seed0.parquet"])

@@ -34,7 +34,7 @@ def test_every_row_and_cost_is_checked(published):
     assert len(audit(published)) == rows + 2 * len(published["costs"]["rows"])
 
 
-def test_a_planted_error_comes_out_and_rounding_does_not(published):
+def test_a_planted_error_is_reported_and_rounding_is_not(published):
     published["tables"]["table1"]["rows"]["Blind"]["avg"] += 0.01
     assert len(wrong(published)) == 2
     published["tables"]["table1"]["rows"]["Blind"]["avg"] += 0.03
@@ -46,7 +46,7 @@ def test_cost_is_price_times_tokens():
     assert cost_usd(2, 3, {"input_per_million": 1.25, "output_per_million": 10}) == 32.5
 
 
-def test_bad_files_are_named(tmp_path, published):
+def test_malformed_files_are_refused(tmp_path, published):
     with pytest.raises(ConfigError, match=r"absent\.yaml: .*No such file"):
         read_published(tmp_path / "absent.yaml")
     for text in ("a: [", "- 1"):

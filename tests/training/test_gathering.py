@@ -1,4 +1,4 @@
-"""Two real processes (gloo) have the gradients of one that takes the whole batch."""
+"""Two processes (gloo) get the same gradients as a single one with the whole batch."""
 
 import os
 import socket
@@ -31,8 +31,8 @@ def gradients(rank: int, size: int) -> list[torch.Tensor]:
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
-def one_of_two(rank, port, folder):
-    """One of the processes that torchrun starts."""
+def worker(rank, port, folder):
+    """Run a process as torchrun starts it."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.save(gradients(rank, 2), folder / f"{rank}.pt")
@@ -41,18 +41,18 @@ def one_of_two(rank, port, folder):
 
 
 @pytest.mark.slow
-def test_two_processes_have_the_gradients_of_one(tmp_path):
+def test_two_processes_get_the_gradients_of_one(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(one_of_two, (port, tmp_path), nprocs=2)
+    multiprocessing.spawn(worker, (port, tmp_path), nprocs=2)
     alone = gradients(0, 1)
     assert len(alone) == 5
     for rank in range(2):
-        for together, own in zip(torch.load(tmp_path / f"{rank}.pt"), alone, strict=True):
-            torch.testing.assert_close(together, own, rtol=1e-5, atol=1e-6)
+        for distributed, single in zip(torch.load(tmp_path / f"{rank}.pt"), alone, strict=True):
+            torch.testing.assert_close(distributed, single, rtol=1e-5, atol=1e-6)
 
 
-def test_a_process_alone_gathers_its_own_rows():
+def test_a_single_process_gathers_its_own_rows():
     rows = torch.randn(3, 2)
     assert gather(rows, join()) is rows

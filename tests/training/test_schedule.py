@@ -1,16 +1,16 @@
-"""The learning rate over a training."""
+"""The learning rate schedule: warm-up and cosine decay."""
 
 import pytest
 
 from revision.training.schedule import learning_rate
 
 
-def test_it_rises_to_its_peak_and_falls_to_nothing():
+def test_rate_rises_to_its_peak_and_decays_to_zero():
     rates = [learning_rate(step, 100, 0.1, peak=0.02) for step in range(101)]
     assert max(rates) == rates[9] == 0.02 and rates[0] == pytest.approx(0.002)
     assert rates[:10] == sorted(rates[:10]) and rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[55] == pytest.approx(0.01) and rates[100] == pytest.approx(0)
 
 
-def test_one_step_and_no_warm_up_are_possible():
+def test_a_single_step_and_no_warm_up_are_valid():
     assert learning_rate(0, 1, 0.03) == 1 and learning_rate(0, 10, 0.0) == 1

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plans")
-    for part in ("Snakefile", "workflow", "config", "analysis"):
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
+    for part in ("workflow", "config", "analysis"):
+        shutil.copytree(ROOT / part, folder / part)
     return folder
 
 

@@ -16,7 +16,7 @@ import pytest
 from browser import CHROMIUM, browser
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "config", "analysis")
+PARTS = ("workflow", "config", "analysis")
 pytestmark = pytest.mark.slow
 
 
@@ -35,7 +35,7 @@ def checkout(tmp_path_factory):
     """A copy of what the workflow reads, so that a test leaves nothing behind."""
     folder = tmp_path_factory.mktemp("checkout")
     for part in PARTS:
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy)(ROOT / part, folder / part)
+        shutil.copytree(ROOT / part, folder / part)
     return folder
 
 

@@ -1,4 +1,4 @@
-# An aligner is fitted on the unpaired texts and the reference images, and moves the texts.
+# Fit an aligner on the unpaired texts and the reference images, and align the texts (section 4).
 
 
 rule align:

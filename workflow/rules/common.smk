@@ -27,7 +27,7 @@ from revision.io.files import write_text
 min_version("9.0")
 
 try:
-    CONFIG = load("config", overrides=config)  # Snakemake's own `config` holds what `--config` says
+    CONFIG = load("config", overrides=config)  # `config` is Snakemake's: the settings of `--config` and `--configfile`
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
@@ -37,7 +37,7 @@ SEEDS = CONFIG.seeds
 VARIANTS = CONFIG.trained
 TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
 
-# The encoder as commands take it: a folder or a YAML.
+# The argument of `--encoder`: the folder of a trained encoder, or a YAML.
 ENCODER = CONFIG.encoder.path if isinstance(CONFIG.encoder, EncoderFile) else f"{WORK}/encoder"
 
 
@@ -50,7 +50,7 @@ wildcard_constraints:
 
 
 def settings_file(name, settings):
-    """Path of the file with settings that a command reads; written only when its content changes."""
+    """Write the settings of a command to a file and return its path; an unchanged file keeps its modification time."""
     path = f"{WORK}/config/{name}.yaml"
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
     if not Path(path).is_file() or Path(path).read_text(encoding="utf-8") != text:
@@ -59,52 +59,52 @@ def settings_file(name, settings):
 
 
 def corpus_settings(table):
-    """File with what a corpus table depends on: the world, or its source."""
+    """Return the settings file of a corpus table: the world, or the source of the table."""
     if isinstance(CONFIG.corpus, SourcesCorpus):
         return settings_file(f"corpus/{table}", CorpusSections(corpus=CONFIG.corpus.only(table)))
     return settings_file("corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world))
 
 
 def embeddings(table, column):
-    """Embedding set of one column of a corpus table."""
+    """Return the embedding set of one column of a corpus table."""
     return embeddings_of(CaptionSet(table, column))
 
 
 def embeddings_of(captions):
-    """Embedding set of a CaptionSet."""
+    """Return the embedding set of a CaptionSet."""
     return f"{WORK}/embeddings/{captions.name}"
 
 
 def known_moments(*names):
-    """Files of moments of embedding sets, where embedding has made them."""
+    """Return the moments of embedding sets if these are embedded in parts, which also computes moments."""
     return [f"{WORK}/moments/{name}.npz" for name in names] if SHARDS_OF_SET > 1 else []
 
 
 def corpus_of(captions):
-    """The Parquet file with a CaptionSet."""
+    """Return the Parquet file that contains a CaptionSet."""
     return f"{WORK}/data/{CONFIG.table_of(captions).name}.parquet"
 
 
 def captions_of(wildcards):
-    """The captions that a variant reads in Stage 1."""
+    """Return the captions that a variant is trained on in Stage 1."""
     return CONFIG.variants[wildcards.variant].captions
 
 
 def validation_of(wildcards):
-    """The held-out captions of a variant."""
+    """Return the held-out captions of a variant."""
     return CaptionSet("validation", captions_of(wildcards).column)
 
 
 def stage1_embeddings(wildcards):
-    """What stands for the image in Stage 1: aligned texts or, for `source: image`, the images themselves."""
-    chosen = CONFIG.variants[wildcards.variant]
-    if chosen.source == "image":
-        return embeddings_of(replace(chosen.captions, column="image"))
-    return f"{WORK}/aligned/{chosen.aligner}_{chosen.captions.name}"
+    """Return the embeddings that Stage 1 reads: aligned texts or, for `source: image`, images."""
+    variant = CONFIG.variants[wildcards.variant]
+    if variant.source == "image":
+        return embeddings_of(replace(variant.captions, column="image"))
+    return f"{WORK}/aligned/{variant.aligner}_{variant.captions.name}"
 
 
 def stage2_start(wildcards):
-    """The Stage-1 checkpoint or, without Stage 1, the language model."""
+    """Return the Stage-1 checkpoint or, without Stage 1, the language model."""
     start = CONFIG.stage1_of(wildcards.variant)
     if start is None:
         return f"{WORK}/llm/{CONFIG.variants[wildcards.variant].llm}"
@@ -112,7 +112,7 @@ def stage2_start(wildcards):
 
 
 def stage2_images(wildcards):
-    """Image embeddings of the questions; none for a text-only model."""
+    """Return the image embeddings of the questions; none for a text-only model."""
     if not CONFIG.variants[wildcards.variant].visual:
         return {}
     return {
@@ -122,7 +122,7 @@ def stage2_images(wildcards):
 
 
 def checkpoints(seed):
-    """Folders of the checkpoints of one seed by what tables call them: <stage>/<variant>."""
+    """Return the checkpoint folders of one seed by their names in the tables, <stage>/<variant>."""
     starts = dict.fromkeys(start for name in VARIANTS if (start := CONFIG.stage1_of(name)))
     methods = [
         *(f"stage1/{name}" for name in starts),
@@ -132,47 +132,47 @@ def checkpoints(seed):
 
 
 def evaluation_settings(seed):
-    """File with the checkpoints of one seed and how they are loaded."""
-    chosen = [Checkpoint(method, seed, Path(folder)) for method, folder in checkpoints(seed).items()]
-    sections = EvaluationSections(checkpoints=chosen, precision=CONFIG.evaluation.precision)
+    """Return the settings file with the checkpoints of one seed and their precision."""
+    scored = [Checkpoint(method, seed, Path(folder)) for method, folder in checkpoints(seed).items()]
+    sections = EvaluationSections(checkpoints=scored, precision=CONFIG.evaluation.precision)
     return settings_file(f"evaluate/seed{seed}", sections)
 
 
 def launched(stage, command):
-    """`command` behind the launcher that the configuration names for the stage, if any."""
+    """Prepend the launcher of a stage, if the configuration sets one, to `command`."""
     launcher = getattr(CONFIG.launchers, stage)
     return f"{launcher} {command}" if launcher else command
 
 
 def images_of_probe(captions):
-    """Embedding set of the images that the held-out captions describe."""
+    """Return the embedding set of the images that held-out captions describe."""
     return embeddings_of(CONFIG.images_of(CaptionSet("probe", captions)))
 
 
 def options(values):
-    """Options of a command from a mapping of names to values or lists of them."""
-    words = []
+    """Format a mapping of names to values, or lists of values, as command-line options."""
+    arguments = []
     for name, value in values.items():
-        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
-    return shlex.join(words)
+        arguments += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(arguments)
 
 
 def claim_sources(wildcards):
-    """The tables that the claims read, as far as this scale makes them."""
+    """Return the tables that the claims read and that this scale makes."""
     further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
     made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
     claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
-    read = [one.get("source", "tables/pairs.csv") for claim in claims for one in claim["criteria"]]
+    read = [criterion.get("source", "tables/pairs.csv") for claim in claims for criterion in claim["criteria"]]
     return [path for path in dict.fromkeys(f"{RESULTS}/{source}" for source in read) if path in made]
 
 
 def encoder_file(name):
-    """What `revision embed --encoder` takes: the folder of a built-in encoder, or a YAML."""
+    """Return the argument of `revision embed --encoder`: the folder of an encoder trained here, or a YAML."""
     return BUILT_IN.get(name, f"config/encoders/{name}.yaml")
 
 
 def compared_sets(wildcards):
-    """Images and texts of the probe as an encoder has them; ready-made arrays as they are."""
+    """Return the probe images and texts embedded by an encoder; for the family `arrays`, the given arrays."""
     if wildcards.encoder == "built_in":
         return {"image": embeddings("probe", "image"), "text": embeddings("probe", "short")}
     if wildcards.encoder not in BUILT_IN:

@@ -1,4 +1,4 @@
-# Encoders side by side: the built-in one, those of the dynamics runs, and those that the configuration names.
+# Compare encoders: the built-in one, those of the dynamics runs, and those listed in the configuration.
 
 BUILT_IN = {"built_in": ENCODER}
 BUILT_IN |= {f"dynamics_seed{seed}": f"{WORK}/dynamics/seed{seed}/encoder" for seed in SEEDS}

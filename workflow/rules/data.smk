@@ -1,13 +1,13 @@
-# What a scale with other people's data lacks is said all at once, before its first job.
+# With published data sets, list everything that is missing before the first job starts.
 onstart:
     if isinstance(CONFIG.corpus, SourcesCorpus):
         from revision.planning.preflight import missing
 
-        if lacking := missing(CONFIG):
-            sys.exit("error: this scale lacks:\n" + "\n".join(f"- {one}" for one in lacking))
+        if problems := missing(CONFIG):
+            sys.exit("error: missing for this scale:\n- " + "\n- ".join(problems))
 
 
-# Corpus tables, of the built-in world or of other people's data sets, and the evaluation suites.
+# Corpus tables, from generated scenes or published data sets, and the evaluation suites.
 
 CORPUS_SETTINGS = {table: corpus_settings(table) for table in CONFIG.corpus_tables}
 
@@ -44,9 +44,9 @@ rule tasks:
         "revision tasks --config {input.settings} --out {output.tasks} > {log} 2>&1"
 
 
-# Texts that no image lies behind: the language model goes on from the first words of each caption.
+# Texts without images: the language model continues the first words of each caption.
 rule synthesise:
-    """Captions that the language model writes, without any image."""
+    """Captions that the language model writes without images."""
     input:
         captions=f"{WORK}/data/text.parquet",
         llm=f"{WORK}/llm/base",

@@ -1,7 +1,7 @@
-# Contrastive training under observation (figure 1), and what makes the gap stay.
+# Contrastive training under observation (figure 1), and the causes of the gap.
 
 
-# The outputs are files, not the folder: a killed training resumes from its state in there.
+# The outputs are files and not their folder, because Snakemake would delete the saved state in it before a rerun.
 rule dynamics:
     input:
         settings=settings_file(

@@ -1,4 +1,4 @@
-# Images and texts of a corpus table to embedding shards: one job a set, or one for each part of a large table.
+# Embed the images and texts of the corpus tables: one job per set, or one for each part of a large table.
 
 SHARDS_OF_SET = CONFIG.embed.shards
 

@@ -24,7 +24,7 @@ LANGUAGE_MODEL_SETTINGS = {
 }
 
 
-# Trained here from scratch, out of an installed package, or of the Hugging Face hub.
+# Trained here from scratch, or taken from an installed package or the Hugging Face hub.
 rule language_model:
     input:
         settings=lambda w: LANGUAGE_MODEL_SETTINGS[w.llm],

@@ -1,4 +1,4 @@
-# lmms-eval scores every checkpoint of one seed in one process, after Stage 1 (zero-shot) and after Stage 2.
+# Score all checkpoints of one seed with lmms-eval in one process, after Stage 1 (zero-shot) and after Stage 2.
 
 EVALUATION_SETTINGS = {seed: evaluation_settings(seed) for seed in SEEDS}
 

@@ -1,12 +1,12 @@
-# Every figure of the report: what it shows, its script, and the files that it reads.
+# The figures of the report, their scripts and their inputs.
 
 from typing import NamedTuple
 
 
 class Figure(NamedTuple):
-    """A figure: what it shows, its script, the files that it reads by option, other options, and further outputs.
+    """A figure: content, script in analysis/, input files by option, other options, panels and further outputs.
 
-    `panels` are the CSV files that it writes, where there are more than one; each has a PNG, a PDF and a sidecar.
+    A figure of several `panels` writes a CSV file for each of them, with a PNG, a PDF and a JSON file beside it.
     """
 
     shows: str
@@ -168,7 +168,7 @@ FIGURES = {
     ),
 }
 
-# What a scale has not the parts for: phrases that no image shows are known of the built-in world's captions alone.
+# Figures that a scale cannot make. Non-visual phrases (figure 11) are known only for generated captions.
 IMPOSSIBLE = {
     "figure_11": isinstance(CONFIG.corpus, SourcesCorpus),
     "scaling": len(SCALING) < 2 or CONFIG.scaling.paired not in VARIANTS,

@@ -1,4 +1,4 @@
-# Stage 2, visual instruction tuning on real images: the same questions, order and budget for every variant.
+# Stage 2, visual instruction tuning on images: every variant has the same questions, order and budget.
 
 
 rule finetune:

@@ -1,13 +1,13 @@
-# Held-out pairs before and after every aligner: each is fitted once, for all figures that share it.
+# Held-out pairs before and after alignment. Each aligner is fitted once; several figures read the result.
 
-# The mean shift is the first step of ReAlign, so figures show it once.
+# The mean shift equals the first step of ReAlign, so the figures omit it.
 SHOWN = [name for name, aligner in CONFIG.aligners.items() if aligner.method != "mean_shift"]
 ALIGNERS = settings_file("aligners", AlignerSections(aligners=CONFIG.aligners))
 MEASURED = {"short": SHOWN, "long": ["identity", "realign"]}
 
 
 rule measure:
-    """Held-out pairs before and after every aligner."""
+    """Held-out pairs before and after each aligner."""
     input:
         text=f"{WORK}/embeddings/text_{{captions}}",
         image=embeddings("reference", "image"),

@@ -1,4 +1,4 @@
-# Stage 1, modality substitution pretraining: the projector learns to read aligned texts (or, for `paired`, images).
+# Stage 1, modality substitution pretraining: train the projector on aligned texts (for `paired`, on images).
 
 
 rule pretrain:

@@ -1,4 +1,4 @@
-# The figures that a scale reports, the verdicts on the claims, and the page.
+# The figures that a scale reports, the verdicts on the claims, and the report page.
 
 try:
     CHOSEN = CONFIG.chosen_figures(list(PANELS))
@@ -20,10 +20,9 @@ rule claims:
     benchmark:
         f"{WORK}/benchmarks/claims.tsv"
     params:
-        results=lambda w, output: Path(output.table).parents[1],
         scale=CONFIG.scale,
     shell:
-        "python analysis/claims.py --results {params.results} --claims {input.claims} --scale {params.scale}"
+        "python analysis/claims.py --sources {input.sources} --claims {input.claims} --scale {params.scale}"
         " --out {output} > {log} 2>&1"
 
 

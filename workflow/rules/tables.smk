@@ -1,4 +1,4 @@
-# Tables of the paper and beyond, paired comparisons of all variants, losses, facts of the data, and the verdicts.
+# Tables of the paper and further ones, paired comparisons of all variants, losses, and facts about the data.
 
 SCORE_TABLES = CONFIG.filled_tables()
 TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in SCORE_TABLES}
@@ -54,7 +54,7 @@ rule pairs:
         "python analysis/pairs.py --answers {input} --out {output} > {log} 2>&1"
 
 
-# Long captions are another target text, so their loss cannot stand beside the others.
+# The loss on long captions is not comparable with that on short ones, because the target texts differ.
 READ_SHORT = [name for name in VARIANTS if CONFIG.stage1_of(name) == name and CONFIG.variants[name].caption != "long"]
 
 
@@ -90,7 +90,7 @@ rule world_facts:
         " --long-image {input.long_image} --out {output} > {log} 2>&1"
 
 
-# Texts by variant of the curve of scaling, as far as they are trained.
+# Number of texts of each variant on the scaling curve, for the variants that are trained.
 SCALING = {
     name: round(CONFIG.data.text * CONFIG.variants[name].texts) for name in CONFIG.scaling.variants if name in VARIANTS
 }

@@ -1,13 +1,17 @@
-"""Aligners: methods that move one modality's embeddings onto another's, one file a method (section 4, appendix F)."""
+"""Aligners: methods that map the embeddings of one modality onto those of another (Section 4, Appendix F).
+
+Each file holds one method or a family of closely related ones; `ALIGNERS` maps their names to their classes.
+"""
 
 from typing import Any
 
 from revision.align.aniso import AnisoAlign
-from revision.align.base import Aligner, Engine
+from revision.align.base import Aligner
 from revision.align.blockwise import BlockwiseCovariance
 from revision.align.c3 import C3, C3Centred
 from revision.align.capdec import CapDec
 from revision.align.decap import DeCap
+from revision.align.engine import Engine
 from revision.align.gaussian_ot import GaussianOT
 from revision.align.i0t import I0T
 from revision.align.oracles import Procrustes, Ridge
@@ -38,7 +42,31 @@ ALIGNERS: dict[str, type[Aligner]] = {
 
 
 def make_aligner(name: str, **params: Any) -> Aligner:
-    """The aligner called `name` with its parameters; raises ConfigError that lists what exists."""
+    """Create an aligner by name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `ALIGNERS`, such as ``"realign"``.
+    **params : Any
+        Parameters of the aligner's constructor.
+
+    Returns
+    -------
+    Aligner
+        The aligner, not yet fitted.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such aligner or parameter, or if a numeric parameter is given something else.
+
+    Examples
+    --------
+    >>> from revision.align import make_aligner
+    >>> make_aligner("realign", steps=2)
+    ReAlign(epsilon=1e-12, steps=2)
+    """
     if name not in ALIGNERS:
         raise ConfigError(f"aligner {name!r} does not exist; the aligners are {', '.join(sorted(ALIGNERS))}")
     defaults = ALIGNERS[name]().get_params()
@@ -50,8 +78,26 @@ def make_aligner(name: str, **params: Any) -> Aligner:
         )
     for parameter, value in params.items():
         if isinstance(defaults[parameter], int | float) and not isinstance(value, int | float):
-            raise ConfigError(f"aligner {name!r}: {parameter} is a number, not {value!r}")
+            raise ConfigError(f"aligner {name!r}: {parameter} must be a number, got {value!r}")
     return ALIGNERS[name](**params)
 
 
-__all__ = ["ALIGNERS", "Aligner", "Engine", "load_aligner", "make_aligner", "save_aligner"]
+__all__ = [
+    "ALIGNERS",
+    "C3",
+    "Aligner",
+    "AnisoAlign",
+    "BlockwiseCovariance",
+    "C3Centred",
+    "Engine",
+    "GaussianOT",
+    "Identity",
+    "MeanShift",
+    "Procrustes",
+    "ReAlign",
+    "ReAlignIterated",
+    "Ridge",
+    "load_aligner",
+    "make_aligner",
+    "save_aligner",
+]

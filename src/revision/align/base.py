@@ -1,109 +1,29 @@
-"""The contract of every aligner: scikit-learn's fit / transform on arrays, fit_stream / transform_stream on
-embedding sets.
+"""Base class of all aligners.
 
-Statistics come from unpaired samples of both modalities, taken to unit length and accumulated in float64; only the
-source (text) moves. An aligner implements `_fit`, which returns the transforms that its `transform` runs.
+Aligners follow scikit-learn: `fit` and `transform` take arrays, `fit_stream` and `transform_stream` take embedding sets
+that need not fit into memory. Statistics come from unpaired samples of both modalities, which are normalised to unit
+length and accumulated in float64 (Section 4). Source (text) embeddings are mapped onto target (image) embeddings.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from revision.align.transforms import Pipeline, Shift, Shifts, Transform
+from revision.align.engine import Engine
+from revision.align.transforms import Transform
 from revision.embeddings import EmbeddingSet, EmbeddingWriter
-from revision.embeddings.kernels import unit_sum
-from revision.embeddings.moments import (
-    BLOCK_ROWS,
-    ArrayRows,
-    Moments,
-    Rows,
-    bad_row,
-    moments,
-    numbered_blocks,
-)
+from revision.embeddings.moments import ArrayRows, Moments, Rows
 from revision.errors import ConfigError, DataError
-from revision.io.prefetch import ordered_map
 
-CONSTANT = 1e-12  # a trace below this, on unit rows, is rounding: the set has one value
-
-
-@dataclass(frozen=True)
-class Engine:
-    """How passes run: threads, rows a block, and who hears of progress (`advance(rows_done)`).
-
-    `known` holds moments of the unit rows that need no pass, by the folder of their set.
-    """
-
-    threads: int = 1
-    block_rows: int = BLOCK_ROWS
-    advance: Callable[[int], Any] | None = field(default=None, compare=False)
-    known: Mapping[Path, Moments] = field(default_factory=dict, compare=False)
-
-    def moments(self, rows: Rows, *, covariance: bool = False, transforms: Sequence[Transform] = ()) -> Moments:
-        """Moments of the unit rows after `transforms`, in one pass."""
-        if not transforms:
-            known = self.known.get(rows.folder) if isinstance(rows, EmbeddingSet) else None
-            if known is not None and (known.scatter is not None or not covariance):
-                return known
-            return moments(
-                rows,
-                unit=True,
-                covariance=covariance,
-                threads=self.threads,
-                block_rows=self.block_rows,
-                advance=self.advance,
-            )
-        merged: Moments | None = None
-        shifts = [transform for transform in transforms if isinstance(transform, Shift)]
-        if len(shifts) == len(transforms) and not covariance:
-            fused = Shifts(shifts, rows.dim)
-            parts = ordered_map(lambda item: _shifted_moments(rows, fused, item), self._items(rows), self.threads)
-        else:
-            parts = (
-                Moments.of(block, covariance=covariance) for block in self.transformed(rows, transforms, "float64")
-            )
-        for part in parts:
-            merged = part if merged is None else merged.merge(part)
-            if self.advance is not None:
-                self.advance(part.count)
-        assert merged is not None
-        return merged
-
-    def transformed(self, rows: Rows, transforms: Sequence[Transform], dtype: str) -> Iterator[np.ndarray]:
-        """Blocks [k, d] of the unit rows after `transforms`, in order."""
-
-        pipeline = Pipeline(transforms, rows.dim)
-
-        def work(item: tuple[int, np.ndarray]) -> np.ndarray:
-            start, block = item
-            out = np.empty(block.shape, dtype)
-            bad = pipeline.run(block, start, out)
-            if bad >= 0:
-                raise bad_row(rows, start + bad, block, bad)
-            return out
-
-        return ordered_map(work, self._items(rows), self.threads)
-
-    def _items(self, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
-        return numbered_blocks(rows, self.block_rows)
-
-
-def _shifted_moments(rows: Rows, fused: Shifts, item: tuple[int, np.ndarray]) -> Moments:
-    start, block = item
-    total = np.zeros(rows.dim)
-    bad = unit_sum(block, fused.scales, fused.shifts, total)
-    if bad >= 0:
-        raise bad_row(rows, start + bad, block, bad)
-    mean = total / len(block)
-    return Moments(len(block), mean, max(len(block) * (1.0 - float(mean @ mean)), 0.0))
+ZERO_TRACE = 1e-12  # on unit rows, a trace below this is a rounding error: all rows are equal
 
 
 def check_is_fitted(aligner: "Aligner") -> None:
-    """Raise scikit-learn's NotFittedError for an aligner that `fit` has not seen."""
+    """Raise scikit-learn's NotFittedError unless the aligner is fitted."""
     if not hasattr(aligner, "transforms_"):
         from sklearn.exceptions import NotFittedError
 
@@ -111,8 +31,26 @@ def check_is_fitted(aligner: "Aligner") -> None:
 
 
 def array_rows(array: Any, name: str) -> ArrayRows:
-    """A [n, d] array of numbers as rows; raises DataError for another shape or kind."""
-    from sklearn.utils.validation import check_array  # late: it takes longer to import than 50,000 rows to align
+    """Check an array and wrap it as rows.
+
+    Parameters
+    ----------
+    array : array-like of shape (n, d)
+        Numeric values; NaN and infinity are reported later, with their row.
+    name : str
+        How error messages refer to the array.
+
+    Returns
+    -------
+    ArrayRows
+        The array in its float type, or in float64 if it is of another numeric type.
+
+    Raises
+    ------
+    DataError
+        If the array has another shape or is not numeric.
+    """
+    from sklearn.utils.validation import check_array  # imported here, as it takes longer than aligning 50,000 rows
 
     try:
         table = check_array(
@@ -124,30 +62,92 @@ def array_rows(array: Any, name: str) -> ArrayRows:
 
 
 class Aligner:
-    """Base of all aligners; subclasses set `name` and implement `_fit`.
+    """Base class of all aligners.
 
-    An estimator and transformer by scikit-learn's interface; its base classes are left out because of what they
-    import. Fitted attributes: `transforms_` (what a source row goes through), `target_transforms_` (the same for a
-    target row; mostly empty) and `n_features_in_`.
+    An aligner is a scikit-learn estimator and transformer that maps embeddings of a source modality (text) into the
+    distribution of a target modality (images). Rows are normalised to unit length before anything else, and the
+    result has unit length too.
+
+    Attributes
+    ----------
+    name : str
+        Name of the method in commands and configurations.
+    paired : bool
+        Whether the aligner is fitted on pairs: row i of the source belongs to row i of the target.
+    least_rows : int
+        Smallest number of rows of each modality that the aligner can be fitted on.
+    transforms_ : list of Transform
+        Fitted transforms of source rows.
+    target_transforms_ : list of Transform
+        Fitted transforms of target rows; empty for most aligners.
+    n_features_in_ : int
+        Dimension d of the embeddings that the aligner was fitted on.
+
+    Notes
+    -----
+    A subclass sets `name`, stores the parameters of its constructor under their own names, and implements
+    `_fit(source, target, engine)`, which returns the transforms of source rows.
+
+    It does not derive from scikit-learn's base classes, because importing them takes longer than aligning 50,000 rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from revision.align import ReAlign
+    >>> rng = np.random.default_rng(0)
+    >>> text, image = rng.standard_normal((600, 16)) - 1.0, rng.standard_normal((500, 16)) + 1.0
+    >>> aligner = ReAlign(steps=2)
+    >>> aligner.fit(text, image)
+    ReAlign(epsilon=1e-12, steps=2)
+    >>> aligner.transform(text).shape
+    (600, 16)
     """
 
     name: ClassVar[str]
-    paired: ClassVar[bool] = False  # True: row i of the source belongs to row i of the target
+    paired: ClassVar[bool] = False
     least_rows: ClassVar[int] = 2
 
     def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
+        """Fit on checked rows of one dimension; returns the transforms of source rows."""
         raise NotImplementedError
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's parameters; `deep` is scikit-learn's and changes nothing here."""
+        """Return the parameters of the constructor.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Ignored; present for compatibility with scikit-learn.
+
+        Returns
+        -------
+        dict
+            Values of the parameters, by name.
+        """
         return {name: getattr(self, name) for name in sorted(inspect.signature(type(self)).parameters)}
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters of the constructor; ConfigError for one that it has not."""
+        """Set parameters of the constructor.
+
+        Parameters
+        ----------
+        **params : Any
+            New values, by name.
+
+        Returns
+        -------
+        Aligner
+            The aligner itself.
+
+        Raises
+        ------
+        ConfigError
+            If the constructor has no such parameter.
+        """
         for name, value in params.items():
             if name not in self.get_params():
                 raise ConfigError(
-                    f"{self.name}: no parameter {name!r}; it has {', '.join(self.get_params()) or 'none'}"
+                    f"{self.name}: unknown parameter {name!r}; it has {', '.join(self.get_params()) or 'none'}"
                 )
             setattr(self, name, value)
         return self
@@ -161,25 +161,68 @@ class Aligner:
         return Tags(None, TargetTags(required=False), TransformerTags())
 
     def fit(self, source: Any, target: Any) -> Self:
-        """Fit on two arrays [n, d] and [m, d] (not paired, unless the aligner says so)."""
+        """Fit the aligner on two arrays.
+
+        Parameters
+        ----------
+        source : array-like of shape (n, d)
+            Source (text) embeddings.
+        target : array-like of shape (m, d)
+            Target (image) embeddings. They need not be paired with the source, unless `paired` is set.
+
+        Returns
+        -------
+        Aligner
+            The fitted aligner itself.
+
+        Raises
+        ------
+        DataError
+            If dimensions differ, rows are too few or all equal, or a row has no direction (zero, NaN, infinity).
+        ConfigError
+            If a parameter is out of range.
+        """
         return self.fit_stream(array_rows(source, "source"), array_rows(target, "target"))
 
     def fit_stream(self, source: Rows, target: Rows, engine: Engine | None = None) -> Self:
-        """Fit on two embedding sets of any size with flat memory."""
+        """Fit the aligner on two embedding sets of any size, with constant memory.
+
+        Parameters
+        ----------
+        source : Rows
+            Source (text) embeddings, such as an `EmbeddingSet`.
+        target : Rows
+            Target (image) embeddings.
+        engine : Engine, optional
+            Threads, block size and progress of the passes.
+
+        Returns
+        -------
+        Aligner
+            The fitted aligner itself.
+
+        Raises
+        ------
+        DataError
+            If dimensions differ, rows are too few or all equal, or a row has no direction (zero, NaN, infinity).
+        ConfigError
+            If a parameter is out of range.
+        """
         if source.dim != target.dim:
             raise DataError(
                 f"{source.location(0)} has dimension {source.dim}, {target.location(0)} has {target.dim}; "
-                "both modalities need embeddings of one space: use one dual encoder"
+                "both modalities must be embedded in the same space: use one dual encoder"
             )
         for rows in (source, target):
             if rows.count < self.least_rows:
-                found = "the set is empty" if rows.count == 0 else f"only {rows.count} row"
+                problem = "the set is empty" if rows.count == 0 else f"only {rows.count} row"
                 raise DataError(
-                    f"{rows.location(0)}: {found}; {self.name} needs at least {self.least_rows} rows of each modality"
+                    f"{rows.location(0)}: {problem}; {self.name} needs at least {self.least_rows} rows of each modality"
                 )
         if self.paired and source.count != target.count:
             raise DataError(
-                f"{source.location(0)}: {source.count} rows against {target.count}; {self.name} needs pairs, row by row"
+                f"{source.location(0)}: {source.count} rows against {target.count}; {self.name} needs pairs: "
+                "one target row for each source row"
             )
         self.n_features_in_ = source.dim
         self.target_transforms_: list[Transform] = []
@@ -187,16 +230,67 @@ class Aligner:
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """`fit` on source `X` and target `y`, named as scikit-learn's pipelines do, then `transform` of the source."""
+        """Fit on a source and a target, then transform the source.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Source (text) embeddings. The names X and y are those that scikit-learn's pipelines use.
+        y : array-like of shape (m, d)
+            Target (image) embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            Aligned source rows, float32, of unit length.
+        """
         return self.fit(X, y).transform(X)
 
     def transform(self, source: Any) -> np.ndarray:
-        """Aligned rows, float32 [n, d], each of length 1."""
+        """Align source rows.
+
+        Parameters
+        ----------
+        source : array-like of shape (n, d)
+            Source (text) embeddings, of any length; they need not be those of `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            Aligned rows, float32, of unit length.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the aligner is not fitted.
+        DataError
+            If the dimension differs from that in `fit`, or a row has no direction (zero, NaN, infinity).
+        """
         check_is_fitted(self)
         return self._transform(array_rows(source, "source"), self.transforms_)
 
     def transform_target(self, target: Any) -> np.ndarray:
-        """Target rows as this aligner wants them beside aligned source rows: float32 [n, d], each of length 1."""
+        """Transform target rows into the space of aligned source rows.
+
+        Most aligners only normalise target rows; `C3Centred` also moves them.
+
+        Parameters
+        ----------
+        target : array-like of shape (m, d)
+            Target (image) embeddings.
+
+        Returns
+        -------
+        ndarray of shape (m, d)
+            Transformed rows, float32, of unit length.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the aligner is not fitted.
+        DataError
+            If the dimension differs from that in `fit`, or a row has no direction (zero, NaN, infinity).
+        """
         check_is_fitted(self)
         return self._transform(array_rows(target, "target"), self.target_transforms_)
 
@@ -214,9 +308,33 @@ class Aligner:
         engine: Engine | None = None,
         about: dict[str, Any] | None = None,
     ) -> EmbeddingSet:
-        """Write the aligned rows of `source` to `folder`, in the source's dtype or in `dtype`.
+        """Align source rows of any number and write them to an embedding set.
 
-        Ids are kept; those of an array are "<file name>:<row>".
+        Parameters
+        ----------
+        source : EmbeddingSet or ArrayRows
+            Source (text) embeddings. Ids are kept; rows of an array get ids of the form "<file name>:<row>".
+        folder : str or Path
+            Where to write the set.
+        dtype : {"float16", "float32"}, optional
+            Type of the written values; by default that of the source.
+        engine : Engine, optional
+            Threads, block size and progress of the pass.
+        about : dict, optional
+            Further facts for the manifest, as JSON values.
+
+        Returns
+        -------
+        EmbeddingSet
+            The written set.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the aligner is not fitted.
+        DataError
+            If the dimension differs from that in `fit`, a row has no direction (zero, NaN, infinity), or `folder`
+            holds anything but an embedding set.
         """
         self._check(source)
         engine = engine or Engine()
@@ -242,6 +360,7 @@ class Aligner:
 
 
 def _id_slices(source: EmbeddingSet | ArrayRows, rows: int) -> Iterator[Any]:
+    """The ids of every block of at most `rows` rows."""
     if isinstance(source, ArrayRows):
         stem = Path(source.name).stem
         for start in range(0, source.count, rows):
@@ -253,8 +372,19 @@ def _id_slices(source: EmbeddingSet | ArrayRows, rows: int) -> Iterator[Any]:
 
 
 def require_positive_trace(rows: Rows, moments: Moments, name: str) -> None:
-    """Raise DataError where every row is the same, so that no scale exists."""
-    if moments.trace <= CONSTANT:
+    """Raise DataError if all rows are equal, so that they have no scale.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows, for the location in the message.
+    moments : Moments
+        Moments of the normalised rows.
+    name : str
+        Name of the aligner, for the message.
+    """
+    if moments.trace <= ZERO_TRACE:
         raise DataError(
-            f"{rows.location(0)}: all {moments.count} rows are equal (T = 0), so {name} has no scale; check the encoder"
+            f"{rows.location(0)}: all {moments.count} rows are equal (T = 0), so {name} has no scale to match; check "
+            "the encoder"
         )

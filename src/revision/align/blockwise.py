@@ -1,20 +1,44 @@
-"""Blockwise covariance alignment (appendix F): whiten and colour in U and in V separately."""
+"""Blockwise covariance alignment: whitening and colouring in the subspaces U and V separately (Appendix F)."""
 
 import numpy as np
 
-from revision.align.base import Aligner, Engine, require_positive_trace
+from revision.align.base import Aligner, require_positive_trace
 from revision.align.covariance import frame, power, shrink
+from revision.align.engine import Engine
 from revision.align.transforms import Linear, Shift, Transform
 from revision.embeddings.moments import Rows
 
 
 class BlockwiseCovariance(Aligner):
-    """BC Align: anchor and unit length; in U and in V whiten to and colour with the target's covariance; unit
-    length; centroid.
+    """BC Align: match the target's covariance within two orthogonal subspaces (Appendix F).
 
-    The frame is that of Cov(target) + Cov(anchored source): U its top eigenvectors with `energy` of the trace, V the
-    rest. Covariances are shrunk by `shrinkage` towards their mean eigenvalue, block by block. Roots are symmetric
-    (ZCA), the map that moves rows least. `energy` and `shrinkage` are open in the paper.
+    The source is shifted to the target's mean. Then, in the dominant subspace U and in its complement V, it is
+    whitened and coloured with the target's covariance. A centroid step ends the alignment. Rows are normalised to
+    unit length after each of these steps.
+
+    Parameters
+    ----------
+    energy : float, default=0.9
+        Fraction of the trace that U holds, in (0, 1]. The paper does not state a value.
+    shrinkage : float, default=0.01
+        Amount by which the covariance of each block is shrunk towards its mean eigenvalue, in [0, 1]. The paper does
+        not state a value.
+    centroid : bool, default=True
+        Whether to apply the centroid step.
+
+    Attributes
+    ----------
+    rank_ : int
+        Dimension of U.
+
+    Notes
+    -----
+    U and V are spanned by the eigenvectors of Cov(target) + Cov(shifted source). Matrix roots are symmetric (ZCA),
+    since of all whitening maps this one moves the rows least.
+
+    References
+    ----------
+    arXiv:2602.07026, Appendix F.
     """
 
     name = "bc_align"
@@ -44,5 +68,22 @@ class BlockwiseCovariance(Aligner):
 def centroid_step(
     source: Rows, target_mean: np.ndarray, transforms: list[Transform], engine: Engine
 ) -> list[Transform]:
-    """ReAlign's third step after any transforms: e' - mu' + mu_x, then unit length."""
+    """Return ReAlign's third step, `e' - mu' + mu_x`, for a source that went through any `transforms`.
+
+    Parameters
+    ----------
+    source : Rows
+        The source rows.
+    target_mean : ndarray of shape (d,)
+        Mean of the normalised target rows, mu_x.
+    transforms : list of Transform
+        The transforms before the centroid step.
+    engine : Engine
+        Runs the pass over the source that measures mu'.
+
+    Returns
+    -------
+    list of Transform
+        A single shift.
+    """
     return [Shift(1.0, target_mean - engine.moments(source, transforms=transforms).mean)]

@@ -1,16 +1,17 @@
 """CapDec (Nukrai et al. 2022, arXiv:2211.00575): Gaussian noise on texts, its level estimated from data.
 
-A text's image is taken to lie within a ball around the text, so noise of the ball's radius is added to text embeddings
-and images stay. CapDec takes the radius from captions that share an image: the mean maximum norm of the differences of
-their embeddings. `caption_spread` is that estimate. Unpaired texts do not say which of them share an image; the aligner
-then takes the nearest other text for a second caption of the same image, which `CapDec` describes.
+CapDec assumes that the image of a text is in a ball around the text, adds noise of the radius of the ball to texts, and
+leaves images as they are. The radius comes from captions of the same image: the mean maximum norm of the differences of
+their embeddings (`caption_spread`). With unpaired texts it is not known which of them share an image; `CapDec` then
+uses the nearest other text in place of a second caption.
 """
 
 from itertools import pairwise
 
 import numpy as np
 
-from revision.align.base import Aligner, Engine
+from revision.align.base import Aligner
+from revision.align.engine import Engine
 from revision.align.transforms import Noise, Transform
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, take, unit_rows
@@ -18,25 +19,25 @@ from revision.errors import ConfigError, DataError
 
 
 def caption_spread(text: Array, image_of: Array) -> float:
-    """CapDec's estimate of the noise from captions that share an image.
+    """Estimate the noise from captions of the same image, as CapDec does.
 
     Parameters
     ----------
-    text
-        Captions [n, d], unit rows. CapDec used the captions of 15 images.
-    image_of
-        Which image a caption belongs to, ids [n] of any one type. Images with one caption count for nothing.
+    text : ndarray of shape (n, d)
+        Captions, rows of unit length. CapDec used the captions of 15 images.
+    image_of : array-like of shape (n,)
+        Id of the image of each caption. Images with one caption are ignored.
 
     Returns
     -------
     float
-        Mean of max_k |a_k - b_k| over all pairs a, b of captions of one image: the standard deviation of a coordinate's
-        noise, as `CapDec(noise=...)` takes it.
+        Mean of max_k |a_k - b_k| over all pairs a, b of captions of one image: the standard deviation of the noise in
+        each coordinate, as `CapDec(noise=...)` takes it.
 
     Raises
     ------
     DataError
-        Ids that do not fit the rows, rows that are not of unit length, or no image with two captions.
+        If there is not one id per caption, rows are not of unit length, or no image has two captions.
     """
     rows, image_of = unit_rows(text, "text"), np.asarray(image_of)
     if image_of.shape != (len(rows),):
@@ -55,28 +56,35 @@ def caption_spread(text: Array, image_of: Array) -> float:
 
 
 class CapDec(Aligner):
-    """Texts with Gaussian noise: unit(e + noise * g), g standard normal in each coordinate. Unpaired; images stay.
-
-    As in the authors' code, rows are taken to unit length before and after. Row i of a set gets the same noise whatever
-    the blocks and threads; the paper draws anew in every epoch. The gap between the means stays, but for the shorter
-    mean that noise leaves.
+    """Gaussian noise on texts: `unit(e + noise * g)` with standard normal `g`; images are not moved.
 
     Parameters
     ----------
-    noise
-        Standard deviation of a coordinate's noise; the paper's is sqrt(0.016). None estimates it in `fit` from at most
-        `sample` texts: the mean over texts of max_k |a_k - b_k| between a text and the nearest other one, duplicates
-        taken once. Without ids this stands for CapDec's estimate (`caption_spread`). It shrinks slowly as `sample`
-        grows, and it is too small where a text's nearest neighbour says the same of another image.
-    sample
-        Number of texts that the estimate is made on.
-    seed
+    noise : float, optional
+        Standard deviation of the noise in each coordinate; the paper's is sqrt(0.016). None estimates it in `fit`.
+    sample : int, default=5000
+        Maximum number of texts that the estimate uses.
+    seed : int, default=0
         Seed of the sample and of the noise.
 
     Attributes
     ----------
     noise_ : float
         The standard deviation in use.
+
+    Notes
+    -----
+    The estimate is the mean over texts of max_k |a_k - b_k| between a text a and the nearest other text b, without
+    duplicates. It replaces `caption_spread`, which needs to know the captions of each image. It decreases slowly with
+    `sample`, and is too small if the nearest text describes another image.
+
+    As in the authors' code, rows are normalised before and after. The noise of a row depends on the seed and on the
+    index of the row only; the paper draws new noise in every epoch. Noise shortens the mean of the texts; it does
+    not close the gap.
+
+    References
+    ----------
+    arXiv:2211.00575.
     """
 
     name = "capdec"

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from revision.align.base import Aligner, Engine
+from revision.align.base import Aligner
 from revision.align.capdec import drawn_rows
+from revision.align.engine import Engine
 from revision.align.transforms import Transform
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import take
@@ -15,7 +16,7 @@ from revision.errors import ConfigError
 
 @dataclass(frozen=True)
 class Memory:
-    """e -> unit(softmax(e M^T / temperature) M); `memory` M is [m, d], unit rows."""
+    """e -> unit(softmax(e M^T / temperature) M) for a memory M of shape (m, d) with unit rows."""
 
     kind: ClassVar[str] = "memory"
     temperature: float
@@ -25,27 +26,33 @@ class Memory:
         scores = rows @ self.memory.T
         scores -= scores.max(axis=1, keepdims=True)
         scores /= self.temperature
-        # The sum that makes weights of these does not matter: the caller takes rows to unit length.
+        # The weights need not sum to 1, because the caller normalises the rows.
         return np.exp(scores, out=scores) @ self.memory
 
 
 class DeCap(Aligner):
-    """Texts stay; an image becomes the mean of memorised texts, weighted by softmax(cosine / temperature). Unpaired.
-
-    DeCap trains its decoder on text embeddings as they are and projects images at inference, so here the
-    target moves (`transform_target`) and no target statistics enter. Images lie within the cone of the texts, and what
-    no text says is lost. Measured on the texts of the memory itself, images find their own text in it, so numbers of
-    alignment and retrieval are too good: fit on other rows. A fitted aligner holds the memory: `memory` x dimension
-    float64 numbers.
+    """Replace each image by the mean of memorised texts, weighted by softmax(cosine / temperature).
 
     Parameters
     ----------
-    temperature
+    temperature : float, default=0.01
         Temperature of the softmax; 0.01 in the authors' code.
-    memory
-        Number of texts in the memory, drawn from the source without replacement; 10,000 in the authors' notebook.
-    seed
-        Seed of that draw.
+    memory : int, default=10000
+        Maximum number of texts in the memory, drawn without replacement; 10,000 in the authors' notebook.
+    seed : int, default=0
+        Seed of the choice of texts.
+
+    Notes
+    -----
+    DeCap trains its decoder on unchanged text embeddings and projects images at inference. Therefore only the target is
+    moved (`transform_target`), and no statistics of the target are used. Projected images are in the cone of the texts.
+
+    Metrics on the texts of the memory itself are too good, because images find their own text in it; fit on other rows.
+    A fitted aligner contains the memory, in float64.
+
+    References
+    ----------
+    arXiv:2303.03032.
     """
 
     name = "decap"

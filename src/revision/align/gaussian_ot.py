@@ -1,17 +1,30 @@
-"""Optimal transport between the Gaussians of both modalities: the closed-form Bures-Wasserstein map."""
+"""Optimal transport between Gaussians fitted to the two modalities: the Bures-Wasserstein map in closed form."""
 
-from revision.align.base import Aligner, Engine, require_positive_trace
+from revision.align.base import Aligner, require_positive_trace
 from revision.align.blockwise import centroid_step
 from revision.align.covariance import power, shrink
+from revision.align.engine import Engine
 from revision.align.transforms import Linear, Transform
 from revision.embeddings.moments import Rows
 
 
 class GaussianOT(Aligner):
-    """mu_x + A (e - mu_y), A = S_y^-1/2 (S_y^1/2 S_x S_y^1/2)^1/2 S_y^-1/2, then unit length and, if asked, the
-    centroid step.
+    """Optimal transport map between the Gaussians of both modalities.
 
-    Both covariances are shrunk by `shrinkage` towards their mean eigenvalue first. Fitted: `matrix_` (A, symmetric).
+    Maps a source row to `mu_x + A (e - mu_y)` with `A = S_y^-1/2 (S_y^1/2 S_x S_y^1/2)^1/2 S_y^-1/2`, where S_y and
+    S_x are the covariances of source and target, and normalises it to unit length.
+
+    Parameters
+    ----------
+    shrinkage : float, default=0.01
+        Amount by which both covariances are shrunk towards their mean eigenvalue, in [0, 1].
+    centroid : bool, default=True
+        Whether to apply ReAlign's centroid step afterwards.
+
+    Attributes
+    ----------
+    matrix_ : ndarray of shape (d, d)
+        The symmetric matrix A.
     """
 
     name = "gaussian_ot"

@@ -1,13 +1,19 @@
-"""I0T's post-hoc standardisation under its own name."""
+"""I0T: each modality minus its own mean (An et al. 2025, arXiv:2412.14384)."""
 
 from revision.align.c3 import C3Centred
 
 
 class I0T(C3Centred):
-    """Each modality minus its own mean, at unit length: `c3_centred` without noise.
+    """Subtract from each modality its own mean, and normalise: `c3_centred` without noise.
 
-    This is I0T_post (An et al. 2025, arXiv:2412.14384), and what GR-CLIP does for mixed-modality search
-    (arXiv:2507.19054). The configuration's `centred` is the same. Unpaired; the target moves too.
+    Notes
+    -----
+    It is the post-hoc variant of I0T, and what GR-CLIP does for mixed-modality search. The aligner `centred` of the
+    configuration is the same.
+
+    References
+    ----------
+    arXiv:2412.14384, arXiv:2507.19054.
     """
 
     name = "i0t"

@@ -1,17 +1,31 @@
-"""Supervised maps on pairs: upper bounds that no unpaired method can be blamed for missing."""
+"""Maps fitted on pairs. They use more information than unpaired methods have, so they serve as upper bounds."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from revision.align.base import Aligner, Engine
+from revision.align.base import Aligner
+from revision.align.engine import Engine
 from revision.align.transforms import Linear, Transform
 from revision.embeddings.moments import Moments, Rows
 from revision.errors import ConfigError
 
 
 def paired_moments(source: Rows, target: Rows, engine: Engine) -> Moments:
-    """Moments with covariance [2d, 2d] of the joined rows (source, target), however each set is cut into blocks."""
+    """Return the moments of concatenated pairs (source row, target row).
+
+    Parameters
+    ----------
+    source, target : Rows
+        Paired sets of n rows of dimension d; their blocks may have different sizes.
+    engine : Engine
+        Runs the pass.
+
+    Returns
+    -------
+    Moments
+        Mean of shape (2d,) and covariance of shape (2d, 2d) of the normalised rows.
+    """
     merged: Moments | None = None
     for left, right in _zip_rows(engine.transformed(source, [], "float64"), engine.transformed(target, [], "float64")):
         part = Moments.of(np.concatenate([left, right], axis=1), covariance=True)
@@ -30,20 +44,25 @@ def _zip_rows(left: Iterator[np.ndarray], right: Iterator[np.ndarray]) -> Iterat
 
 
 class _Oracle(Aligner):
+    """Base of linear maps that are fitted on pairs."""
+
     paired = True
 
     def _fit(self, source: Rows, target: Rows, engine: Engine) -> list[Transform]:
-        joint, d = paired_moments(source, target, engine), source.dim
+        d = source.dim
+        joint = paired_moments(source, target, engine)
         matrix = self._map(joint.covariance[:d, :d], joint.covariance[:d, d:])
         return [Linear(matrix, joint.mean[d:] - joint.mean[:d] @ matrix)]
 
     def _map(self, source: np.ndarray, cross: np.ndarray) -> np.ndarray:
+        """The map (d, d) from the source's covariance and the cross-covariance, both (d, d)."""
         raise NotImplementedError
 
 
 class Procrustes(_Oracle):
-    """The rotation (or reflection) R that minimises sum |(e_y - mu_y) R - (e_x - mu_x)|^2 over pairs, then unit
-    length.
+    """Orthogonal map that minimises the squared error over pairs, then unit length.
+
+    The rotation or reflection R minimises the sum of `|(e_y - mu_y) R - (e_x - mu_x)|^2`.
     """
 
     name = "procrustes"
@@ -54,9 +73,14 @@ class Procrustes(_Oracle):
 
 
 class Ridge(_Oracle):
-    """Ridge regression of e_x on e_y over pairs, then unit length.
+    """Ridge regression of target rows on source rows over pairs, then unit length.
 
-    W = (S_y + lambda I)^-1 S_yx with lambda = `regularisation` times the mean eigenvalue of S_y.
+    The map is `W = (S_y + lambda I)^-1 S_yx`.
+
+    Parameters
+    ----------
+    regularisation : float, default=0.1
+        The penalty lambda as a multiple of the mean eigenvalue of S_y; above 0.
     """
 
     name = "ridge"

@@ -1,4 +1,4 @@
-"""A fitted aligner on disk: `aligner.json` (method, parameters) beside `aligner.safetensors` (means, maps)."""
+"""Fitted aligners on disk: `aligner.json` (method and parameters) and `aligner.safetensors` (means and maps)."""
 
 import json
 from pathlib import Path
@@ -21,23 +21,41 @@ TENSORS, DESCRIPTION = "aligner.safetensors", "aligner.json"
 
 
 def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | None = None) -> None:
-    """Write a fitted aligner; replaces an older aligner of that name, no other folder."""
+    """Write a fitted aligner to a folder.
+
+    Parameters
+    ----------
+    aligner : Aligner
+        The fitted aligner.
+    folder : str or Path
+        Where to write it. An aligner that is already there is replaced.
+    about : dict, optional
+        Further facts, such as the embeddings it was fitted on, as JSON values.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the aligner is not fitted.
+    DataError
+        If the folder exists and holds anything but an aligner.
+    """
     check_is_fitted(aligner)
     folder = Path(folder)
-    own = folder.is_dir() and {path.name for path in folder.iterdir()} <= {DESCRIPTION, TENSORS}
-    if folder.exists() and not own:
+    is_aligner = folder.is_dir() and {path.name for path in folder.iterdir()} <= {DESCRIPTION, TENSORS}
+    if folder.exists() and not is_aligner:
         raise DataError(f"{folder}: exists and holds no aligner; name another folder, or remove it yourself")
     transforms, tensors = pack(aligner.transforms_, "transforms")
-    target_transforms, more = pack(aligner.target_transforms_, "target_transforms")
+    target_transforms, target_tensors = pack(aligner.target_transforms_, "target_transforms")
     fitted = {key: value for key, value in vars(aligner).items() if key.endswith("_") and "transforms" not in key}
-    arrays = {f"fitted.{key}": np.ascontiguousarray(v) for key, v in fitted.items() if isinstance(v, np.ndarray)}
+    arrays = {key: value for key, value in fitted.items() if isinstance(value, np.ndarray)}
+    named_arrays = {f"fitted.{key}": np.ascontiguousarray(value) for key, value in arrays.items()}
     with atomic_folder(folder) as part:
-        save_file(tensors | more | arrays, part / TENSORS)
+        save_file(tensors | target_tensors | named_arrays, part / TENSORS)
         description = {
             "format": FORMAT,
             "aligner": aligner.name,
             "params": aligner.get_params(),
-            "fitted": {key: value for key, value in fitted.items() if not isinstance(value, np.ndarray)},
+            "fitted": {key: value for key, value in fitted.items() if key not in arrays},
             "transforms": transforms,
             "target_transforms": target_transforms,
             "tensors_xxh3_128": digest(part / TENSORS),
@@ -47,17 +65,31 @@ def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | N
 
 
 def load_aligner(folder: str | Path) -> Aligner:
-    """The aligner that `save_aligner` wrote, ready to transform; raises DataError for a missing, foreign or
-    altered one.
+    """Load a fitted aligner that `save_aligner` wrote.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder.
+
+    Returns
+    -------
+    Aligner
+        The fitted aligner, ready to transform.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no aligner, or one that was altered or written by another version.
     """
     from revision.align import make_aligner
 
     folder = Path(folder)
-    fix = "name a folder that `revision align --save` has written, or fit anew"
+    fix = "name a folder written by `revision align --save`, or fit the aligner again"
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         if description["format"] != FORMAT or description["tensors_xxh3_128"] != digest(folder / TENSORS):
-            raise DataError(f"{folder / TENSORS}: altered since it was written, or of another version; {fix}")
+            raise DataError(f"{folder / TENSORS}: altered, or written by another version; {fix}")
         tensors = load_file(folder / TENSORS)
         aligner = make_aligner(description["aligner"], **description["params"])
         aligner.transforms_ = unpack(description["transforms"], tensors, "transforms", KINDS)

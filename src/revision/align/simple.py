@@ -1,12 +1,13 @@
-"""Identity and mean shift: what the paper calls No Align, and what Unicorn (arXiv:2503.22655) does (section 2)."""
+"""Two baselines of Section 2: no alignment, and the mean shift of Unicorn (arXiv:2503.22655)."""
 
-from revision.align.base import Aligner, Engine
+from revision.align.base import Aligner
+from revision.align.engine import Engine
 from revision.align.transforms import Shift, Transform
 from revision.embeddings.moments import Rows
 
 
 class Identity(Aligner):
-    """No Align: unit rows, not moved."""
+    """No alignment: rows are normalised to unit length and otherwise unchanged."""
 
     name = "identity"
     least_rows = 1
@@ -16,7 +17,17 @@ class Identity(Aligner):
 
 
 class MeanShift(Aligner):
-    """Anchor alignment: e - mu_y + mu_x, then unit length."""
+    """Shift the source's mean onto the target's: `e - mu_y + mu_x`, then unit length.
+
+    The same as the first step of ReAlign, `ReAlign(steps=1)`.
+
+    Attributes
+    ----------
+    source_mean_ : ndarray of shape (d,)
+        Mean of the normalised source rows, mu_y.
+    target_mean_ : ndarray of shape (d,)
+        Mean of the normalised target rows, mu_x.
+    """
 
     name = "mean_shift"
     least_rows = 1

@@ -1,4 +1,4 @@
-"""The `revision` command: every stage of the workflow by hand, and the tools for anybody's embeddings."""
+"""The `revision` command: every step of the workflow, and tools for any embeddings."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from revision.cli.messages import FAILED
 from revision.errors import RevisionError
 
 app = typer.Typer(
-    help="Measure the modality gap of an encoder, close it, and see whether closing it trains a better multimodal LLM.",
+    help="Measure the modality gap of an encoder, close it, and test whether that trains a better multimodal LLM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -27,7 +27,7 @@ align.register(app)
 
 
 def main() -> None:
-    """Run the command; RevisionError and OSError are one line without a traceback, with exit code 1."""
+    """Run the command; print RevisionError and OSError in one line without a traceback and exit with code 1."""
     try:
         app()
     except (RevisionError, OSError) as error:

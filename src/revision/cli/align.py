@@ -20,12 +20,14 @@ from revision.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from revision.embeddings import EmbeddingSet
-    from revision.embeddings.moments import ArrayRows
+    from revision.embeddings.moments import ArrayRows, Moments
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table; no progress bar.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table, without a progress bar.")]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
-Threads = Annotated[int, typer.Option(min=1, help="Worker threads; the result does not depend on it.")]
-BlockRows = Annotated[int, typer.Option(min=1, help="Rows a block; memory grows with it, the result does not change.")]
+Threads = Annotated[int, typer.Option(min=1, help="Worker threads; their number does not change the result.")]
+BlockRows = Annotated[
+    int, typer.Option(min=1, help="Rows per block: more take more memory; results differ by rounding.")
+]
 DEFAULT_BLOCK_ROWS = 512
 PROCESSORS = os.cpu_count() or 1
 
@@ -37,13 +39,13 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
-    """Yield `begin(what, rows)`, which opens a bar on stderr and returns its `advance`."""
+    """Yield `begin(description, rows)`, which opens a bar on stderr and returns its `advance`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as bars:
 
-        def begin(what: str, rows: int | None) -> Callable[[int], None]:
-            task = bars.add_task(what, total=rows)
-            return lambda done: bars.advance(task, done)
+        def begin(description: str, rows: int | None) -> Callable[[int], None]:
+            task = bars.add_task(description, total=rows)
+            return lambda count: bars.advance(task, count)
 
         yield begin
 
@@ -86,15 +88,15 @@ def _parameters(pairs: list[str]) -> dict[str, Any]:
 
 def import_command(
     source: Annotated[
-        Path, typer.Argument(help="A .pkl, .npy, .npz, .parquet or .safetensors file, or a folder of them.")
+        Path, typer.Argument(help="A .pkl, .npy, .npz, .parquet or .safetensors file, or a folder of such files.")
     ],
     out: Annotated[Path, typer.Argument(help="Folder of the new embedding set.")],
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float32",
-    ids: Annotated[Path | None, typer.Option(help="Text file with one id a line.")] = None,
+    ids: Annotated[Path | None, typer.Option(help="Text file with one id per line.")] = None,
     force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Import embeddings of another program. Pickles are read without running anything in them.
+    """Import embeddings written by other programs. Code in pickles is never executed.
 
     Examples:
 
@@ -111,18 +113,18 @@ def import_command(
         names = ids.read_text(encoding="utf-8").splitlines() if ids else None
         start = time.perf_counter()
         with _progress(as_json) as begin:
-            found = import_embeddings(source, out, dtype=dtype, ids=names, advance=begin("import", None))
-        _show("Imported", [_facts(found) | _speed(found.count, start)], as_json)
+            embeddings = import_embeddings(source, out, dtype=dtype, ids=names, advance=begin("import", None))
+        _show("Imported", [_facts(embeddings) | _speed(embeddings.count, start)], as_json)
 
 
 def embed_command(
     table: Annotated[Path, typer.Argument(help="Corpus table (Parquet).")],
-    encoder: Annotated[Path, typer.Option(help="Folder of the encoder, or its YAML in config/encoders.")],
-    column: Annotated[str, typer.Option(help="image, or a column with texts.")],
+    encoder: Annotated[Path, typer.Option(help="Folder of an encoder, or a YAML as in config/encoders.")],
+    column: Annotated[str, typer.Option(help="Column to embed: image, or a column of texts.")],
     out: Annotated[Path, typer.Option(help="Folder of the new embedding set.")],
     dtype: Annotated[str, typer.Option(help="float16 or float32.")] = "float32",
-    part: Annotated[int | None, typer.Option(min=0, help="Embed this part of the rows only, from 0.")] = None,
-    parts: Annotated[int, typer.Option(min=1, help="Number of parts; `revision merge` makes one set of them.")] = 1,
+    part: Annotated[int | None, typer.Option(min=0, help="Embed only this part of the rows, numbered from 0.")] = None,
+    parts: Annotated[int, typer.Option(min=1, help="Number of parts; `revision merge` joins them.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of the encoder.")] = 1,
     force: ForceFlag = False,
     as_json: JsonFlag = False,
@@ -145,11 +147,11 @@ def embed_command(
 
         torch.set_num_threads(threads)
         start = time.perf_counter()
-        found = embed_corpus(
+        embeddings = embed_corpus(
             load_encoder(encoder), table, column, out, dtype=dtype, show_progress=not as_json,
             part=None if part is None else (part, parts),
         )  # fmt: skip
-        _show("Embedded", [_facts(found) | _speed(found.count, start)], as_json)
+        _show("Embedded", [_facts(embeddings) | _speed(embeddings.count, start)], as_json)
 
 
 def stats_command(
@@ -157,10 +159,12 @@ def stats_command(
     threads: Threads = PROCESSORS,
     block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
     save: Annotated[Path | None, typer.Option(help="Write the moments of all sets together, for `align`.")] = None,
-    covariance: Annotated[bool, typer.Option(help="Accumulate the covariance too (for --save).")] = False,
+    covariance: Annotated[bool, typer.Option(help="Also compute the covariance (for --save).")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Count, dimension, length of the mean and trace of the unit rows of embedding sets, in one pass each.
+    """Print count, dimension, length of the mean and trace of embedding sets, in one pass over each.
+
+    Rows are normalised to unit length first.
 
     Examples:
 
@@ -179,34 +183,34 @@ def stats_command(
         rows, sets, results = [], [], []
         with _progress(as_json) as begin:
             for folder in folders:
-                found = open_embeddings(folder)
-                advance, start = begin(folder.name, found.count), time.perf_counter()
-                if found.count == 0 and save is not None:  # the last parts of a small table
-                    result = Moments(0, np.zeros(found.dim), 0.0)
+                embeddings = open_embeddings(folder)
+                advance, start = begin(folder.name, embeddings.count), time.perf_counter()
+                if embeddings.count == 0 and save is not None:  # the last parts of a small table may be empty
+                    result = Moments(0, np.zeros(embeddings.dim), 0.0)
                 else:
                     result = moments(
-                        found, unit=True, covariance=covariance, threads=threads, block_rows=block_rows,
+                        embeddings, unit=True, covariance=covariance, threads=threads, block_rows=block_rows,
                         advance=advance,
                     )  # fmt: skip
-                sets.append(found)
+                sets.append(embeddings)
                 results.append(result)
                 length = float((result.mean @ result.mean) ** 0.5)
                 facts = {"mean_length": length, "trace": result.trace if result.count else 0.0}
-                rows.append(_facts(found) | facts | _speed(found.count, start))
+                rows.append(_facts(embeddings) | facts | _speed(embeddings.count, start))
         if save is not None:
             save_moments(save, merge_all(results), sets)
         _show("Moments of the unit rows", rows, as_json)
 
 
 def merge_command(
-    parts: Annotated[list[Path], typer.Argument(help="Embedding sets, or files of moments, in order.")],
-    out: Annotated[Path, typer.Option(help="What to write.")],
+    parts: Annotated[list[Path], typer.Argument(help="Embedding sets, or .npz files of moments, in order.")],
+    out: Annotated[Path, typer.Option(help="Folder or file to write.")],
     force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make one embedding set of the parts that several jobs embedded, or one file of moments of several.
+    """Join the parts of an embedding set that several jobs embedded, or their moments.
 
-    Shards are linked and keep their checksums.
+    Shards are linked, not copied, and keep their checksums.
 
     Examples:
 
@@ -231,9 +235,9 @@ def verify_command(
     folders: Annotated[list[Path], typer.Argument(help="Embedding sets and checkpoints.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Read embedding sets and checkpoints whole and compare every file with its checksum.
+    """Compare every file of embedding sets and checkpoints with its checksum.
 
-    Other commands compare sizes only.
+    This reads the files completely; other commands compare sizes only.
 
     Example: revision verify sets/images checkpoints/finetune/revision/seed0
     """
@@ -250,24 +254,26 @@ def verify_command(
 
 
 def align_command(
-    source: Annotated[Path, typer.Argument(help="Embedding set or .npy file to move (texts).")],
-    out: Annotated[Path, typer.Argument(help="Folder of the aligned set.")],
+    source: Annotated[Path, typer.Argument(help="Embeddings to move (texts): a folder of shards or a .npy file.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the aligned embedding set.")],
     target: Annotated[
-        Path | None, typer.Option(help="Embedding set or .npy file to move to (images); not needed with --fitted.")
+        Path | None, typer.Option(help="Embeddings to move towards (images): folder or .npy; not with --fitted.")
     ] = None,
     method: Annotated[str, typer.Option(help="Name of the aligner.")] = "realign",
-    param: Annotated[list[str] | None, typer.Option(help="Parameter of the aligner as name=value; repeatable.")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="Parameter of the aligner as name=value, repeatable.")] = None,
     fitted: Annotated[Path | None, typer.Option(help="Apply this saved aligner instead of fitting one.")] = None,
     save: Annotated[Path | None, typer.Option(help="Save the fitted aligner to this folder.")] = None,
-    source_moments: Annotated[Path | None, typer.Option(help="Its moments, by `revision stats --save`.")] = None,
-    target_moments: Annotated[Path | None, typer.Option(help="The target's moments: no pass over it is made.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float16 or float32; default: as the source.")] = None,
+    source_moments: Annotated[
+        Path | None, typer.Option(help="The source's moments, by `revision stats --save`.")
+    ] = None,
+    target_moments: Annotated[Path | None, typer.Option(help="The target's moments, likewise.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float16 or float32; default: type of the source.")] = None,
     threads: Threads = PROCESSORS,
     block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
     force: ForceFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Fit an aligner on two embedding sets and write the aligned source; only the source moves.
+    """Fit an aligner on two embedding sets, which need not be pairs, and write the aligned source.
 
     Examples:
 
@@ -283,8 +289,6 @@ def align_command(
         from threadpoolctl import threadpool_limits
 
         from revision.align import Engine, load_aligner, make_aligner, save_aligner
-        from revision.embeddings import EmbeddingSet
-        from revision.embeddings.moments import load_moments
 
         for path in (out, save):
             if path is not None:
@@ -292,19 +296,15 @@ def align_command(
         if (target is None) == (fitted is None):
             raise ConfigError("give either --target (to fit) or --fitted (to apply a saved aligner)")
         if fitted is not None and (param or save or source_moments or target_moments):
-            raise ConfigError("--param, --save and --*-moments belong to a fit; leave them out with --fitted")
+            raise ConfigError("--param, --save and --*-moments belong to a fit; omit them with --fitted")
         aligner = load_aligner(fitted) if fitted is not None else make_aligner(method, **_parameters(param or []))
         start, rows = time.perf_counter(), _opened(source)
-        with _progress(as_json) as begin, threadpool_limits(1, user_api="blas"):  # threads take blocks instead
+        with _progress(as_json) as begin, threadpool_limits(1, user_api="blas"):  # --threads work on blocks instead
             if target is not None:
-                goal, known = _opened(target), {}
-                for each, file in ((rows, source_moments), (goal, target_moments)):
-                    if file is not None and not isinstance(each, EmbeddingSet):
-                        raise ConfigError(f"{file}: moments are of an embedding set; leave them out for a .npy file")
-                    if file is not None and isinstance(each, EmbeddingSet):
-                        known[each.folder] = load_moments(file, each)
+                target_rows = _opened(target)
+                known = _known_moments((rows, source_moments), (target_rows, target_moments))
                 engine = Engine(threads, block_rows, begin("fit", None), known)
-                aligner.fit_stream(rows, goal, engine)
+                aligner.fit_stream(rows, target_rows, engine)
                 if save is not None:
                     save_aligner(aligner, save)
             engine = Engine(threads, block_rows, begin("write", rows.count))
@@ -312,8 +312,25 @@ def align_command(
         _show("Aligned", [{"aligner": aligner.name} | _facts(written) | _speed(rows.count, start)], as_json)
 
 
-def _facts(found: "EmbeddingSet") -> dict[str, Any]:
-    return {"set": str(found.folder), "count": found.count, "dim": found.dim, "dtype": found.dtype}
+def _known_moments(*files: "tuple[EmbeddingSet | ArrayRows, Path | None]") -> "dict[Path, Moments]":
+    """Moments that are read from files instead of computed, by the folder of their set."""
+    from revision.embeddings import EmbeddingSet
+    from revision.embeddings.moments import load_moments
+
+    known = {}
+    for rows, file in files:
+        if file is None:
+            continue
+        if not isinstance(rows, EmbeddingSet):
+            raise ConfigError(f"{file}: moments belong to an embedding set; omit them for a .npy file")
+        known[rows.folder] = load_moments(file, rows)
+    return known
+
+
+def _facts(embeddings: "EmbeddingSet") -> dict[str, Any]:
+    return {
+        "set": str(embeddings.folder), "count": embeddings.count, "dim": embeddings.dim, "dtype": embeddings.dtype,
+    }  # fmt: skip
 
 
 def _speed(rows: int, start: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Commands that watch contrastive training (figure 1) and study what makes the gap stay."""
+"""The commands `dynamics` and `gap-causes`: contrastive training under observation (figure 1), causes of the gap."""
 
 import glob
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from revision.cli.stages import Config, NeededConfig, Out, Seed, Threads, settin
 
 
 def dynamics_command(out: Out, config: Config = None, seed: Seed = 0, threads: Threads = 1) -> None:
-    """Train a dual encoder under observation: series.csv, summary.json and timing.json (figure 1).
+    """Train a dual encoder and observe its gap; write series.csv, summary.json and timing.json (figure 1).
 
-    Sections of the file: training, monitor, world. Training of kind shards is that of a ViT and a text transformer
-    (TinyCLIP's size by default) on webdataset shards, on the GPUs that torchrun gives out.
+    Sections of the settings: training, monitor, world. With training of kind shards, a ViT and a text transformer
+    (by default of TinyCLIP's size) are trained on webdataset shards, on several GPUs under torchrun.
 
     Example: revision dynamics --config dynamics.yaml --out dynamics/seed0
     """
@@ -33,9 +33,9 @@ def dynamics_command(out: Out, config: Config = None, seed: Seed = 0, threads: T
 
 
 def causes_command(config: NeededConfig, out: Out, seed: Seed = 0, threads: Threads = 1) -> None:
-    """Train one small encoder a point of each cause of the gap, and write what is left of the gap as a tidy CSV.
+    """Train one small encoder per point of each cause of the gap, and write the remaining gaps as a tidy CSV.
 
-    Sections of the file: causes, world.
+    Sections of the settings: causes, world.
 
     Example: revision gap-causes --config causes.yaml --out causes.csv
     """
@@ -47,7 +47,7 @@ def causes_command(config: NeededConfig, out: Out, seed: Seed = 0, threads: Thre
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of training under observation to `app`."""
+    """Add `dynamics` and `gap-causes` to `app`."""
     commands: dict[str, Callable[..., None]] = {"dynamics": dynamics_command, "gap-causes": causes_command}
     for name, command in commands.items():
         app.command(name, no_args_is_help=True, rich_help_panel="Stages of the workflow")(command)

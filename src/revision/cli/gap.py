@@ -1,4 +1,4 @@
-"""Commands `revision gap` and `revision measure`."""
+"""The commands `gap` and `measure`."""
 
 import json
 import sys
@@ -11,116 +11,81 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from revision.cli.messages import reported
-from revision.errors import ConfigError, DataError
+from revision.errors import ConfigError
 
 LEAST_WIDTH, LABEL_WIDTH, CELL_WIDTH = 100, 50, 13
 
 
-def pair_up(image: Any, text: Any, unpaired: bool) -> tuple[Any, Any, bool, str]:
-    """Image and text as given to the suite, whether they are paired, and why.
-
-    Sets on disk are paired where their ids are the same, in whatever order; arrays where they have as many rows.
-    """
-    import numpy as np
-
-    from revision.embeddings.rows import as_rows
-
-    counts = as_rows(image, "image").count, as_rows(text, "text").count
-    if unpaired:
-        return image, text, False, "Taken as unpaired, as asked."
-    if counts[0] != counts[1]:
-        return image, text, False, f"Not paired: {counts[0]} images and {counts[1]} texts."
-    if isinstance(image, np.ndarray) or isinstance(text, np.ndarray):
-        return image, text, True, "Paired row by row, as both have the same number of rows; --unpaired says otherwise."
-    first, second = (np.asarray(found.ids().to_pylist()) for found in (image, text))
-    if np.array_equal(first, second):
-        return image, text, True, "Paired by equal ids."
-    order, other = np.argsort(first, kind="stable"), np.argsort(second, kind="stable")
-    if not np.array_equal(first[order], second[other]):
-        shared = len(np.intersect1d(first, second))
-        return (
-            image,
-            text,
-            False,
-            f"Not paired: {shared} of {counts[0]} ids are in both sets; `revision import --ids` gives them the same.",
-        )
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = other
-    return image, text.array()[place], True, "Paired by ids; the texts were put in the order of the images."
-
-
-def read_integers(path: Path | None) -> Any:
-    """A .npy file of integers [n], or None for None; DataError for anything else."""
-    import numpy as np
-
-    if path is None:
-        return None
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a .npy file of integers ({error}); write it with numpy.save") from error
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iu":
-        raise DataError(f"{path}: expected integers [n]; write them with numpy.save")
-    return values.astype(np.int64)
-
-
 def gap(
     image: Annotated[Path, typer.Option(help="Image embeddings: a folder of shards or a .npy file.")],
-    text: Annotated[Path, typer.Option(help="Text embeddings, likewise.")],
-    aligner: Annotated[list[str] | None, typer.Option(help="Aligner to measure; repeatable; or 'all'.")] = None,
+    text: Annotated[Path, typer.Option(help="Text embeddings: a folder of shards or a .npy file.")],
+    aligner: Annotated[list[str] | None, typer.Option(help="Aligner to measure, repeatable; 'all' for all.")] = None,
     image_of: Annotated[
-        Path | None, typer.Option(help="Several captions an image: .npy with the row of each text's image.")
+        Path | None, typer.Option(help="Several captions per image: .npy with the row of each text's image.")
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="Zero-shot: .npy with the class of each image, from 0.")] = None,
-    prompts: Annotated[Path | None, typer.Option(help="Zero-shot: embeddings of the classes' prompts.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="Zero-shot: embeddings of the class prompts.")] = None,
     class_of: Annotated[Path | None, typer.Option(help="Zero-shot: .npy with the class of each prompt.")] = None,
-    unpaired: Annotated[bool, typer.Option("--unpaired", help="Row i of one set does not belong to row i.")] = False,
-    rows: Annotated[int, typer.Option(min=64, help="At most this many rows of each set.")] = 100_000,
-    sample: Annotated[int, typer.Option(min=32, help="Rows for neighbours, cosines and retrieval.")] = 10_000,
-    fit_share: Annotated[float, typer.Option(help="Share of rows to fit on; 1: fit and measure on the same.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of rows.")] = 0,
+    unpaired: Annotated[bool, typer.Option("--unpaired", help="Do not treat row i of both sets as a pair.")] = False,
+    rows: Annotated[int, typer.Option(min=64, help="Maximum number of rows used of each set.")] = 100_000,
+    sample: Annotated[int, typer.Option(min=32, help="Rows used for neighbours, cosines and retrieval.")] = 10_000,
+    fit_share: Annotated[float, typer.Option(help="Fraction of rows to fit on; 1: fit and measure on the same.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Seed of the random choice of rows.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
     html: Annotated[Path | None, typer.Option(help="Also write a one-page report to this file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the report.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the report if it exists.")] = False,
 ) -> None:
     """Measure the modality gap of two embedding sets, before and after alignment.
 
-    Example: revision gap --image images/ --text texts/ --aligner all --html gap.html
+    Aligners are fitted on a random part of the rows and measured on the rest (--fit-share).
+
+    Examples:
+
+      revision gap --image image.npy --text text.npy --aligner realign
+
+      revision gap --image images/ --text texts/ --aligner all --html gap.html
     """
     from revision.embeddings import open_rows
     from revision.gap.across_dimensions import run_any_suite
-    from revision.gap.measure import SuiteSettings
     from revision.gap.page import render
-    from revision.gap.tasks import Tasks, with_tasks
+    from revision.gap.pairing import Pairing, pair
+    from revision.gap.suite import SuiteSettings
+    from revision.gap.tasks import Tasks, read_integers, with_tasks
     from revision.io.files import write_text
 
     with reported(as_json):
         if html is not None and html.exists() and not force:
-            raise ConfigError(f"{html}: exists already; pass --force to overwrite it, or name another file")
+            raise ConfigError(f"{html}: exists; name another file, or add --force to replace it")
+        images, texts = open_rows(image), open_rows(text)
         tasks = Tasks(
             image_of=read_integers(image_of),
             labels=read_integers(labels),
             prompts=None if prompts is None else open_rows(prompts),
             class_of=read_integers(class_of),
         )
-        images, texts, paired, why = pair_up(open_rows(image), open_rows(text), unpaired or image_of is not None)
+        if image_of is not None:
+            pairing = Pairing(images, texts, False, "Several captions per image (--image-of).")
+        elif unpaired:
+            pairing = Pairing(images, texts, False, "Treated as unpaired (--unpaired).")
+        else:
+            pairing = pair(images, texts)
         settings = SuiteSettings(seed=seed, rows=rows, sample=sample, fit_share=fit_share)
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
         quiet = not sys.stderr.isatty()
         with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as progress:
             task = progress.add_task("reading", total=None)
             suite = run_any_suite(
-                images,
-                texts,
+                pairing.image,
+                pairing.text,
                 aligner or [],
-                paired=paired,
+                paired=pairing.paired,
                 settings=settings,
-                tell=lambda stage: progress.update(task, description=f"measuring: {stage}"),
+                progress=lambda stage: progress.update(task, description=f"measuring: {stage}"),
             )
-            if any(file is not None for file in (image_of, labels, prompts, class_of)):
+            if image_of or labels:
                 progress.update(task, description="measuring: tasks")
-                suite = with_tasks(suite, images, texts, tasks)
-        suite.notes.insert(0, why)
+                suite = with_tasks(suite, pairing.image, pairing.text, tasks)
+        suite.notes.insert(0, pairing.reason)
         if as_json:
             typer.echo(json.dumps(suite.to_dict(), indent=2, sort_keys=True, allow_nan=False))
         else:
@@ -131,17 +96,17 @@ def gap(
 
 
 def measure(
-    text: Annotated[Path, typer.Option(help="Unpaired texts to fit on: a folder of shards.")],
-    image: Annotated[Path, typer.Option(help="Unpaired images to fit on.")],
-    probe_text: Annotated[Path, typer.Option(help="Texts of held-out pairs.")],
-    probe_image: Annotated[Path, typer.Option(help="Their images, row by row.")],
-    aligners: Annotated[Path, typer.Option(help="YAML with the section `aligners`: by name, method and params.")],
+    text: Annotated[Path, typer.Option(help="Unpaired text embeddings to fit on: a folder of shards.")],
+    image: Annotated[Path, typer.Option(help="Unpaired image embeddings to fit on.")],
+    probe_text: Annotated[Path, typer.Option(help="Text embeddings of held-out pairs.")],
+    probe_image: Annotated[Path, typer.Option(help="Image embeddings of the same pairs, in the same order.")],
+    aligners: Annotated[Path, typer.Option(help="YAML with the section `aligners`: method and params by name.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    name: Annotated[list[str] | None, typer.Option(help="An aligner of the YAML; repeatable; otherwise all.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="An aligner of the YAML, repeatable; default: all.")] = None,
 ) -> None:
-    """Fit each aligner once, and write held-out pairs before and after it: what the figures on them share.
+    """Fit each aligner once and write held-out pairs before and after alignment, for the figures.
 
-    Aligners that need pairs are fitted on the first half of the held-out pairs; the second half is moved and written.
+    Aligners that need pairs are fitted on the first half of the held-out pairs. The second half is aligned and written.
 
     Example: revision measure --text texts/ --image images/ --probe-text probe_texts/ --probe-image probe_images/
     --aligners aligners.yaml --out held_out/
@@ -172,20 +137,20 @@ def _print_suite(suite: Any) -> None:
 
     console = Console(width=max(Console().width, LEAST_WIDTH))
     heads, rows = ["images", *(label(name) for name in suite.methods)], rows_of(suite)
-    fitting = max(1, (console.width - LABEL_WIDTH) // CELL_WIDTH)
-    for start in range(0, len(heads), fitting):
+    columns = max(1, (console.width - LABEL_WIDTH) // CELL_WIDTH)  # per table: a wide suite takes several tables
+    for start in range(0, len(heads), columns):
         table = Table()
         table.add_column("metric (* needs pairs)", no_wrap=True, min_width=LABEL_WIDTH - 4)
-        for head in heads[start : start + fitting]:
+        for head in heads[start : start + columns]:
             table.add_column(head, justify="right", min_width=CELL_WIDTH - 3)
         for row in rows:
-            table.add_row(row["label"] + (" *" if row["needs_pairs"] else ""), *row["cells"][start : start + fitting])
+            table.add_row(row["label"] + (" *" if row["needs_pairs"] else ""), *row["cells"][start : start + columns])
         console.print(table)
-    for words in (*suite.notes, *suite.choices.values()):
-        console.print(f"- {words}", soft_wrap=True, markup=False)
+    for note in (*suite.notes, *suite.choices.values()):
+        console.print(f"- {note}", soft_wrap=True, markup=False)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
+    """Add `gap` and `measure` to `app`."""
     app.command("gap")(gap)
     app.command("measure", no_args_is_help=True)(measure)

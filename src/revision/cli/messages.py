@@ -1,4 +1,4 @@
-"""How every command ends on an error of the user's or of the system's: one line on stderr, exit code 1."""
+"""How every command reports an error that a user can fix: one line on stderr, exit code 1."""
 
 import json
 import sys
@@ -9,12 +9,12 @@ import typer
 
 from revision.errors import RevisionError
 
-FAILED = 1  # typer itself ends with 2 for options and arguments that do not exist
+FAILED = 1  # typer itself exits with 2 for unknown options and arguments
 
 
 @contextmanager
 def reported(as_json: bool) -> Iterator[None]:
-    """End the command on RevisionError or OSError; `as_json` adds {"error": ...} on stdout."""
+    """Exit on RevisionError or OSError; `as_json` also prints {"error": ...} on stdout."""
     try:
         yield
     except (RevisionError, OSError) as error:

@@ -1,4 +1,4 @@
-"""`revision plan`, `revision preflight` and `revision audit`: costs, what is missing, and the published numbers."""
+"""The commands `plan`, `preflight` and `audit`: costs, missing requirements, and the published numbers."""
 
 import math
 from pathlib import Path
@@ -13,10 +13,7 @@ from revision.errors import ConfigError, RevisionError
 if TYPE_CHECKING:
     import pandas as pd
 
-if TYPE_CHECKING:
-    pass
-
-Scale = Annotated[str, typer.Option(help="A file of config/scales.")]
+Scale = Annotated[str, typer.Option(help="Name of a file in config/scales.")]
 FOLDER, LARGE = Path("config"), 1e9
 
 
@@ -42,9 +39,11 @@ def _show(title: str, table: "pd.DataFrame") -> None:
 
 def plan_command(
     scale: Scale = "paper",
-    assume: Annotated[list[str] | None, typer.Option(help="An assumption to change, name=number; repeatable.")] = None,
+    assume: Annotated[list[str] | None, typer.Option(help="Change an assumption, name=value; repeatable.")] = None,
 ) -> None:
-    """Estimate what a scale of real data costs: tokens, GPU hours and memory, disk, captions; with every assumption.
+    """Estimate the cost of a scale with published data: tokens, GPU hours and memory, disk, captions.
+
+    All assumptions are printed; --assume changes them.
 
     Example: revision plan --scale paper --assume exchange_tokens=200
     """
@@ -58,7 +57,7 @@ def plan_command(
     try:
         changes: dict[str, Any] = {name: float(value) for name, _, value in (a.partition("=") for a in assume or [])}
     except ValueError:
-        raise ConfigError(f"--assume {assume}: expected name=number") from None
+        raise ConfigError(f"--assume {assume}: expected name=value with a number") from None
     given = parse(Assumptions, changes, "assumptions")
     table, costs = work(config, published, given), published["costs"]
     table.loc[len(table)] = {"stage": "all", "model": "", "gpu_hours": table.gpu_hours.sum()}
@@ -70,37 +69,38 @@ def plan_command(
     _show("Disk, without images and downloads", pd.DataFrame(rows, columns=["artefact", "GB"]))
     rows = [(row, cost_usd(tokens["input"], tokens["output"], costs["price"])) for row, tokens in costs["rows"].items()]
     _show("Captions bought from a language model (appendix H.4)", pd.DataFrame(rows, columns=["data", "USD"]))
-    assumed = [(name, getattr(given, name), one.description) for name, one in Assumptions.model_fields.items()]
+    assumed = [(name, getattr(given, name), field.description) for name, field in Assumptions.model_fields.items()]
     _show("Assumptions", pd.DataFrame(assumed, columns=["name", "value", "source of the default"]))
 
 
 def preflight_command(scale: Scale = "paper") -> None:
-    """List everything a scale lacks on this machine: data sets, models, tokens. Nothing is downloaded.
+    """List everything that a scale needs and this machine lacks: data sets, models, tokens. Downloads nothing.
 
     Example: revision preflight --scale paper
     """
     from revision.config import load
     from revision.planning.preflight import missing
 
-    if lacking := missing(load(_folder(), scale)):
-        raise RevisionError(f"scale {scale} lacks {len(lacking)} things:\n" + "\n".join(f"- {one}" for one in lacking))
-    typer.echo(f"scale {scale}: everything is here")
+    if problems := missing(load(_folder(), scale)):
+        raise RevisionError(f"scale {scale}: {len(problems)} requirements are missing:\n- " + "\n- ".join(problems))
+    typer.echo(f"scale {scale}: nothing is missing")
 
 
 def audit_command() -> None:
-    """Recompute the published averages and costs, and list those that rounding does not explain.
+    """Recompute the published averages and costs, and list those that differ by more than rounding.
 
     Example: revision audit
     """
     from revision.stats.published import audit, read_published
 
     table = audit(read_published(_folder() / "published.yaml"))
-    wrong = table[~table.holds]
-    _show(f"{len(wrong)} of {len(table)} published numbers do not follow from their parts", wrong.drop(columns="holds"))
+    differing = table[~table.holds]
+    title = f"{len(differing)} of {len(table)} published numbers do not follow from their parts"
+    _show(title, differing.drop(columns="holds"))
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
+    """Add `plan`, `preflight` and `audit` to `app`."""
     app.command("plan", rich_help_panel="Stages of the workflow")(plan_command)
     app.command("preflight", rich_help_panel="Stages of the workflow")(preflight_command)
     app.command("audit")(audit_command)

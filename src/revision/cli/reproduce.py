@@ -1,4 +1,4 @@
-"""`revision reproduce`: the workflow of one scale, run by Snakemake; only `stale_sources` adds to its work."""
+"""The command `reproduce`: run the workflow of one scale with Snakemake, and remake what it would leave stale."""
 
 import csv
 import difflib
@@ -19,24 +19,26 @@ INTERRUPTED = 130
 
 
 def reproduce_command(
-    targets: Annotated[list[str] | None, typer.Argument(help="What to make, such as figure_3; nothing: all.")] = None,
-    scale: Annotated[str, typer.Option(help="A file of config/scales.")] = "laptop",
-    cores: Annotated[int, typer.Option(help="CPU cores.", min=1)] = 2,
+    targets: Annotated[list[str] | None, typer.Argument(help="What to make, such as figure_3; default: all.")] = None,
+    scale: Annotated[str, typer.Option(help="Name of a file in config/scales.")] = "laptop",
+    cores: Annotated[int, typer.Option(help="Number of CPU cores to use.", min=1)] = 2,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Print what would run and why.")] = False,
     list_only: Annotated[bool, typer.Option("--list", help="Print the targets.")] = False,
 ) -> None:
-    """Run the workflow and print where the report is. To resume an interrupted run, repeat the command.
+    """Run the workflow and print the path of the report. To resume an interrupted run, repeat the command.
 
-    Examples: revision reproduce --scale tiny
+    Examples:
 
-    revision reproduce figure_3 table_1 --cores 2
+      revision reproduce --scale tiny
 
-    revision reproduce -n
+      revision reproduce figure_3 table_1 --cores 2
 
-    revision reproduce --list
+      revision reproduce -n
+
+      revision reproduce --list
     """
-    if not Path("Snakefile").is_file():
-        raise ConfigError(f"{Path.cwd()}: no Snakefile here; change to the folder of the checkout")
+    if not Path("workflow/Snakefile").is_file():
+        raise ConfigError(f"{Path.cwd()}: no workflow/Snakefile here; change to the folder of the checkout")
     from revision.config import scale_file
 
     scale_file("config", scale)
@@ -54,8 +56,8 @@ def reproduce_command(
         if stale := stale_sources(snakemake, wanted):
             snakemake += ["--forcerun", *stale]
         if dry_run:
-            said = output_of([*snakemake, "--dry-run", "--quiet", "host", "rules", *wanted])
-            typer.echo("\n\n".join(said.strip().split("\n\n")[-2:]))  # the table of jobs comes twice
+            plan = output_of([*snakemake, "--dry-run", "--quiet", "host", "rules", *wanted])
+            typer.echo("\n\n".join(plan.strip().split("\n\n")[-2:]))  # Snakemake prints the table of jobs twice
             return
         code = run([*snakemake, "--quiet", "host", "reason", *wanted])
     except KeyboardInterrupt:
@@ -69,15 +71,15 @@ def reproduce_command(
 
 
 def output_of(command: Sequence[str]) -> str:
-    """Standard output of a Snakemake that runs no job; RevisionError with its own words if it refuses."""
+    """Return standard output of a Snakemake that runs no job; RevisionError with its message if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RevisionError(f"Snakemake refuses:\n{done.stderr.strip()}")
+        raise RevisionError(f"Snakemake failed:\n{done.stderr.strip()}")
     return done.stdout
 
 
 def known_targets(snakemake: Sequence[str]) -> dict[str, str]:
-    """Names of the rules that can be asked for, each with its docstring in the workflow."""
+    """Return the names of all target rules, each with its docstring."""
     lines = output_of([*snakemake, "--list-target-rules"]).splitlines()
     return {name: text.removesuffix(")") for name, _, text in (line.partition(" (") for line in lines)}
 
@@ -92,10 +94,10 @@ def check_targets(targets: Sequence[str], known: Collection[str]) -> None:
 
 
 def stale_sources(snakemake: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Missing outputs whose dependants Snakemake takes for up to date; they must be made again by force.
+    """Return missing outputs whose dependent files Snakemake considers up to date; they must be remade by force.
 
-    Snakemake 9.27.1 deletes the output of a job that fails, but records the job's new inputs and parameters as if it
-    had made it (snakemake/snakemake#3808). Nothing then shows that what was made of the deleted version is stale.
+    Snakemake 9.27.1 deletes the output of a failed job, but records the job's new inputs and parameters as if it had
+    succeeded (snakemake/snakemake#3808). Files made from the deleted version are then not recognised as stale.
     """
     lines = output_of([*snakemake, "--summary", *wanted]).splitlines()
     rows = csv.DictReader((line for line in lines if "\t" in line), delimiter="\t")
@@ -103,17 +105,17 @@ def stale_sources(snakemake: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def run(command: Sequence[str]) -> int:
-    """Run Snakemake, print what it prints, and return its exit code; KeyboardInterrupt once its jobs have ended.
+    """Run Snakemake, pass on its output, and return its exit code; on an interrupt, re-raise after its jobs ended.
 
-    It leads a process group of its own, so that an interrupt reaches it and its jobs exactly once, and what the
-    interrupted jobs print is not shown as a failure.
+    Snakemake runs in a process group of its own, so that an interrupt reaches it and its jobs exactly once, and the
+    errors of interrupted jobs are not shown as a failure.
     """
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
     )
     assert process.stdout is not None
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # Snakemake ends after the jobs that run
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # under nohup it is ignored
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # Snakemake stops after the running jobs
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # under nohup it is SIG_IGN
         signal.signal(signal.SIGHUP, signal.default_int_handler)  # the terminal was closed
     try:
         for line in process.stdout:
@@ -126,15 +128,15 @@ def run(command: Sequence[str]) -> int:
 
 
 def explanation(scale: str) -> str:
-    """Why a run has stopped, and what to do."""
+    """Explain why a run stopped and how to continue."""
     if any(Path(".snakemake/locks").glob("*.lock")):
         return (
-            "the run stopped, and the folder is locked by another run or by one that was killed; if no other run works "
-            f"here, unlock it with `snakemake --unlock --config scale={scale}`, then repeat the command to resume"
+            "the run stopped, and the folder is locked by another run or by one that was killed; if no other run is "
+            f"active, unlock it with `snakemake --unlock --config scale={scale}`, then repeat the command to resume"
         )
     return "the run stopped; fix the error above, then repeat the command to resume"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
+    """Add `reproduce` to `app`."""
     app.command("reproduce", rich_help_panel="Stages of the workflow")(reproduce_command)

@@ -1,4 +1,4 @@
-"""The stages of the workflow as commands; a Snakemake rule calls each with explicit inputs and outputs."""
+"""The steps of the workflow as commands; Snakemake rules call them with explicit inputs and outputs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,15 +8,17 @@ import typer
 
 T = TypeVar("T")
 
-Config = Annotated[Path | None, typer.Option("--config", help="YAML or JSON with settings; without it: the defaults.")]
-NeededConfig = Annotated[Path, typer.Option("--config", help="YAML or JSON with settings.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random in this step.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="YAML or JSON file with settings; without it: the defaults.")
+]
+NeededConfig = Annotated[Path, typer.Option("--config", help="YAML or JSON file with settings.")]
+Seed = Annotated[int, typer.Option(help="Seed of all random draws in this step.")]
 Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
-Out = Annotated[Path, typer.Option(help="What to write.")]
+Out = Annotated[Path, typer.Option(help="File or folder to write.")]
 
 
 def settings(path: Path | None, kind: type[T]) -> T:
-    """Settings from the file at `path`, or the defaults."""
+    """Read settings of type `kind` from the file at `path`, or return their defaults."""
     from revision.config import read
 
     return kind() if path is None else read(path, kind)
@@ -29,16 +31,20 @@ def _threads(count: int) -> None:
 
 
 def corpus_command(
-    table: Annotated[str, typer.Argument(help="Name of the table, such as text, reference, probe, instruct, reading.")],
-    count: Annotated[int, typer.Option(help="Rows.")],
+    table: Annotated[str, typer.Argument(help="Name of the table, such as text, reference, probe or instruct.")],
+    count: Annotated[int, typer.Option(help="Number of rows.")],
     out: Out,
     config: Config = None,
 ) -> None:
-    """Write a corpus table: of the built-in world, or of a data set that the file says how to read.
+    """Write a corpus table of generated scenes, or of a data set that the settings describe.
 
-    Sections of the file: corpus, world.
+    Sections of the settings: corpus, world.
 
-    Example: revision corpus text --count 1000 --out text.parquet
+    Examples:
+
+      revision corpus text --count 1000 --out text.parquet
+
+      revision corpus text --config corpus.yaml --count 1000 --out text.parquet
     """
     import json
 
@@ -49,10 +55,10 @@ def corpus_command(
         from revision.data.ingest import write_corpus_from
 
         source = sections.corpus.source(table)
-        chosen = sections.corpus.tables[table]
+        section = sections.corpus.tables[table]
         if source.format == "hub":
             typer.echo(f"streaming {source.path} at {source.revision} from the Hugging Face hub", err=True)
-        written = write_corpus_from(source, chosen.share, count, out, at_most=chosen.at_most)
+        written = write_corpus_from(source, section.share, count, out, at_most=section.at_most)
         left = json.dumps(dict(written.skipped)) if written.skipped else "nothing"
         typer.echo(f"{written.rows} rows from {written.used} of the source; left out: {left}")
         return
@@ -64,9 +70,9 @@ def corpus_command(
 
 
 def tasks_command(out: Out, config: Config = None) -> None:
-    """Write evaluation suites as an lmms-eval task folder: the built-in world's, or published ones.
+    """Write evaluation suites, generated or published ones, as a folder of lmms-eval tasks.
 
-    Sections of the file: suites, world.
+    Sections of the settings: suites, world.
 
     Example: revision tasks --out tasks
     """
@@ -85,9 +91,9 @@ def tasks_command(out: Out, config: Config = None) -> None:
 
 
 def encoder_command(out: Out, config: Config = None, seed: Seed = 0, threads: Threads = 1) -> None:
-    """Train the dual encoder of the built-in world (InfoNCE): from scratch, or heads on frozen pretrained towers.
+    """Train a dual encoder on generated scenes with InfoNCE, from scratch or as heads on frozen pretrained towers.
 
-    Sections of the file: encoder, world.
+    Sections of the settings: encoder, world.
 
     Example: revision train-encoder --config encoder.yaml --out encoder
     """
@@ -109,13 +115,13 @@ def encoder_command(out: Out, config: Config = None, seed: Seed = 0, threads: Th
 def language_model_command(
     config: NeededConfig,
     out: Out,
-    table: Annotated[Path | None, typer.Option(help="Corpus table `reading`, for one that is trained here.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Corpus table `reading`; required for kind trained.")] = None,
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
-    """Train a small LLM on text of the built-in world, or take one out of an installed package or of the hub.
+    """Train a small LLM on text about generated scenes, or take one from an installed package or the hub.
 
-    Sections of the file: llm, world. Weights of the hub are linked, not copied.
+    Sections of the settings: llm, world. Weights from the hub are linked, not copied.
 
     Example: revision language-model --config llm.yaml --table reading.parquet --out llm
     """
@@ -133,7 +139,7 @@ def language_model_command(
 
         write_packaged_llm(model.package, out)
     elif table is None:
-        raise ConfigError(f"{config}, llm: kind trained reads a corpus table; give --table")
+        raise ConfigError(f"{config}, llm: kind trained needs a corpus table; give --table")
     else:
         from revision.data.scenes import World
         from revision.mllm.train import train_language_model
@@ -144,14 +150,14 @@ def language_model_command(
 
 
 def synthesise_command(
-    captions: Annotated[Path, typer.Argument(help="Corpus table of kind captions.")],
+    captions: Annotated[Path, typer.Argument(help="Corpus table with captions.")],
     llm: Annotated[Path, typer.Option(help="Folder of the language model.")],
     out: Out,
-    rows: Annotated[int | None, typer.Option(help="Use the first rows only.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Use only this many rows, the first.")] = None,
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
-    """Let a language model write captions, going on from the first words of others (a corpus like Unicorn's).
+    """Let a language model write captions that continue the first words of given ones (a corpus like Unicorn's).
 
     Example: revision synthesise text.parquet --llm llm/base --out synthetic.parquet
     """
@@ -163,20 +169,23 @@ def synthesise_command(
 
 def pretrain_command(
     llm: Annotated[Path, typer.Option(help="Folder of the language model.")],
-    embeddings: Annotated[Path, typer.Option(help="One embedding a caption: aligned texts, or images.")],
+    embeddings: Annotated[Path, typer.Option(help="One embedding per caption: aligned texts, or images.")],
     captions: Annotated[Path, typer.Option(help="Corpus table with the captions.")],
-    validation_embeddings: Annotated[Path, typer.Option(help="Embeddings of held-out real images.")],
-    validation_captions: Annotated[Path, typer.Option(help="Their captions.")],
+    validation_embeddings: Annotated[Path, typer.Option(help="Embeddings of held-out images.")],
+    validation_captions: Annotated[Path, typer.Option(help="Corpus table with their captions.")],
     config: NeededConfig,
     out: Out,
-    column: Annotated[str, typer.Option(help="Column of the captions.")] = "short",
-    rows: Annotated[int | None, typer.Option(help="Use the first rows only.")] = None,
+    column: Annotated[str, typer.Option(help="Column of the captions: short or long.")] = "short",
+    rows: Annotated[int | None, typer.Option(help="Use only this many rows, the first.")] = None,
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
-    """Stage 1, modality substitution pretraining: train the projector, LLM frozen.
+    """Run Stage 1, modality substitution pretraining: train the projector with a frozen LLM (section 5).
 
-    The file holds epochs, batch_size, learning_rate and the other keys of `stage1` in config/default.yaml.
+    The settings are those of `stage1` in config/default.yaml: epochs, batch_size, learning_rate and others.
+
+    Example: revision pretrain --llm llm --embeddings aligned --captions text.parquet --validation-embeddings images
+    --validation-captions validation.parquet --config stage1.yaml --out stage1
     """
     from revision.config.training import LoopSettings
     from revision.mllm.train import train_stage1
@@ -189,19 +198,23 @@ def pretrain_command(
 
 def finetune_command(
     start: Annotated[Path, typer.Option(help="Stage-1 checkpoint, or a language model.")],
-    instructions: Annotated[Path, typer.Option(help="Corpus table of kind instructions.")],
-    validation_instructions: Annotated[Path, typer.Option(help="Held-out instructions.")],
+    instructions: Annotated[Path, typer.Option(help="Corpus table with instructions.")],
+    validation_instructions: Annotated[Path, typer.Option(help="Corpus table with held-out instructions.")],
     config: NeededConfig,
     out: Out,
     embeddings: Annotated[Path | None, typer.Option(help="Their image embeddings; without: a text-only model.")] = None,
     validation_embeddings: Annotated[Path | None, typer.Option(help="Those of the held-out instructions.")] = None,
-    share: Annotated[float, typer.Option(help="Share of the instructions, in (0, 1].")] = 1.0,
+    share: Annotated[float, typer.Option(help="Fraction of the instructions to use, in (0, 1].")] = 1.0,
     seed: Seed = 0,
     threads: Threads = 1,
 ) -> None:
-    """Stage 2, visual instruction tuning on real images: train projector and LLM.
+    """Run Stage 2, visual instruction tuning on images: train projector and LLM (section 5).
 
-    The file holds epochs, batch_size, learning_rate and the other keys of `stage2` in config/default.yaml.
+    The settings are those of `stage2` in config/default.yaml: epochs, batch_size, learning_rate and others.
+
+    Example: revision finetune --start stage1 --instructions instruct.parquet --embeddings instruct_images
+    --validation-instructions validation.parquet --validation-embeddings validation_images --config stage2.yaml
+    --out stage2
     """
     from revision.config.training import LoopSettings
     from revision.mllm.train import train_stage2
@@ -214,20 +227,19 @@ def finetune_command(
 
 def evaluate_command(
     config: NeededConfig,
-    tasks: Annotated[Path, typer.Option(help="lmms-eval task folder.")],
-    answers: Annotated[Path, typer.Option(help="Parquet of answers to write.")],
+    tasks: Annotated[Path, typer.Option(help="Folder of lmms-eval tasks, from `revision tasks`.")],
+    answers: Annotated[Path, typer.Option(help="Parquet file of answers to write.")],
     encoder: Annotated[
-        Path | None, typer.Option(help="Folder of the encoder, or its YAML; text-only models need none.")
+        Path | None, typer.Option(help="Folder of the encoder, or its YAML; not needed for text-only models.")
     ] = None,
     threads: Threads = 1,
 ) -> None:
-    """Score checkpoints through lmms-eval, all in one process.
+    """Score checkpoints with lmms-eval, all in one process.
 
-    Sections of the file: checkpoints, a list of {method, seed, folder}; precision of the language models, no (float32)
-    or bf16.
+    Sections of the settings: checkpoints, a list of {method, seed, folder}; precision of the language models, no
+    (float32) or bf16.
 
-    Example: revision evaluate --config checkpoints.yaml --tasks tasks --encoder encoder
-    --answers answers.parquet
+    Example: revision evaluate --config checkpoints.yaml --tasks tasks --encoder encoder --answers answers.parquet
     """
     from revision.config.evaluation import EvaluationSections
     from revision.evaluation.run import evaluate
@@ -238,7 +250,7 @@ def evaluate_command(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of the workflow's stages to `app`."""
+    """Add the commands of the workflow's steps to `app`."""
     commands: dict[str, Callable[..., None]] = {
         "corpus": corpus_command,
         "tasks": tasks_command,

@@ -1,4 +1,4 @@
-"""The typed configuration: one module a topic, `load` for a whole run, `read` for the file that a command takes."""
+"""Typed configuration: one module per topic; `load` reads a whole run, `read` the settings file of one command."""
 
 from revision.config.base import Settings, parse
 from revision.config.configuration import Configuration
@@ -6,5 +6,14 @@ from revision.config.loading import load, merge, read, read_yaml, scale_file
 from revision.config.names import CaptionSet, TableName
 
 __all__ = [
-    "CaptionSet", "Configuration", "Settings", "TableName", "load", "merge", "parse", "read", "read_yaml", "scale_file",
-]  # fmt: skip
+    "CaptionSet",
+    "Configuration",
+    "Settings",
+    "TableName",
+    "load",
+    "merge",
+    "parse",
+    "read",
+    "read_yaml",
+    "scale_file",
+]

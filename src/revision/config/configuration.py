@@ -1,4 +1,4 @@
-"""The whole configuration of a run: config/default.yaml with a scale over it."""
+"""The whole configuration of a run: config/default.yaml updated by the file of a scale."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
@@ -18,11 +18,57 @@ from revision.config.world import WorldSettings
 from revision.errors import ConfigError
 
 STAGE1 = ("source", "caption", "texts", "aligner", "llm")
-"""What of a variant decides its Stage 1."""
+"""Fields of a variant that determine its Stage 1; variants that agree in them share one checkpoint."""
 
 
 class Configuration(Settings):
-    """Every setting of a run; config/default.yaml says what each is. Variants are whole: `base` with their changes."""
+    """Every setting of a run; the comments in config/default.yaml explain the values.
+
+    Attributes
+    ----------
+    scale : str
+        Name of the scale, a file of config/scales.
+    seeds : list of int
+        Seeds of the trainings; all results are reported over them.
+    world : WorldSettings
+        The generated scenes.
+    data : RowCounts
+        Rows of each corpus table.
+    corpus : ScenesCorpus or SourcesCorpus
+        Origin of the corpus tables.
+    encoder : EncoderSettings, HeadSettings or EncoderFile
+        The dual encoder whose embeddings are aligned.
+    dynamics : DynamicsSettings
+        Contrastive training under observation (Section 3, Figure 1).
+    llm : dict of str to LanguageModel
+        Language models by the name that variants refer to.
+    stage1, stage2 : LoopSettings
+        Training budgets of the two stages (Section 5).
+    launchers : Launchers
+        Commands that start multi-process trainings.
+    embed : Embedding
+        Jobs per embedding set.
+    aligners : dict of str to AlignerSettings
+        Aligners by the name that variants refer to.
+    base : Variant
+        Default values of all variants.
+    variants : dict of str to Variant
+        Each variant complete: `base` updated by its changes in the YAML file.
+    run : "all" or list of str
+        Variants to train.
+    evaluation : EvaluationSettings
+        Suites and precision of the evaluation.
+    tables : dict of str to ScoreTable
+        Score tables of the report.
+    scaling : Scaling
+        Variants of the scaling figure.
+    compare : Compare
+        Encoders and aligners of the leaderboard.
+    figures : list of str, optional
+        Figures to make; None for all.
+    beside : str, optional
+        Another scale, whose reference results (folder reference/) are shown next to this one's.
+    """
 
     scale: str
     seeds: Annotated[list[Natural], Field(min_length=1), Unique]
@@ -49,12 +95,13 @@ class Configuration(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _whole_variants(cls, values: Any) -> Any:
+    def _complete_variants(cls, values: Any) -> Any:
         base, variants = (values.get(name) for name in ("base", "variants"))
         if not isinstance(base, dict) or not isinstance(variants, dict):
             return values
-        whole = {name: base | change if isinstance(change, dict) else change for name, change in variants.items()}
-        return values | {"variants": whole}
+        # A change that is no mapping is kept: pydantic then reports it with its path.
+        complete = {name: base | change if isinstance(change, dict) else change for name, change in variants.items()}
+        return values | {"variants": complete}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -75,6 +122,7 @@ class Configuration(Settings):
         for name in (*self.scaling.variants, self.scaling.paired):
             yield from unknown_name("scaling", name, self.variants)
         if isinstance(self.corpus, SourcesCorpus):
+            # The table `reading` trains a language model from scratch, which real data never does.
             needed = [name for name in RowCounts.model_fields if name != "reading"]
             for name in needed:
                 yield from unknown_name("corpus.tables", name, self.corpus.tables)
@@ -83,29 +131,41 @@ class Configuration(Settings):
 
     @property
     def trained(self) -> list[str]:
-        """Names of the variants that this scale trains, in the order of `variants`."""
+        """Names of the variants to train, in the order of `variants`."""
         if self.run == "all":
             return list(self.variants)
-        return sorted(self.run, key=lambda name: list(self.variants).index(name) if name in self.variants else -1)
+        # Unknown names sort first; `_unknown_names` then reports them.
+        order = {name: position for position, name in enumerate(self.variants)}
+        return sorted(self.run, key=lambda name: order.get(name, -1))
 
     @property
     def corpus_tables(self) -> list[str]:
-        """Names of the corpus tables that there are, without factors."""
+        """Names of the corpus tables, without factors."""
         return list(self.corpus.tables if isinstance(self.corpus, SourcesCorpus) else SCENE_TABLES)
 
     def stage1_of(self, name: str) -> str | None:
-        """The variant whose Stage-1 checkpoint `name` starts from: the first of the same Stage 1; None without one."""
+        """Return the variant whose Stage-1 checkpoint a variant starts from.
+
+        Parameters
+        ----------
+        name : str
+            Name of a variant.
+
+        Returns
+        -------
+        str or None
+            The first variant with the same Stage 1; None if `name` has no Stage 1.
+        """
         chosen = self.variants[name]
         if chosen.source == "none":
             return None
+        stage1 = [getattr(chosen, key) for key in STAGE1]
         return next(
-            other
-            for other, variant in self.variants.items()
-            if all(getattr(variant, key) == getattr(chosen, key) for key in STAGE1)
+            other for other, variant in self.variants.items() if [getattr(variant, key) for key in STAGE1] == stage1
         )
 
     def filled_tables(self) -> dict[str, ScoreTable]:
-        """The tables that this scale can fill, each with the rows that are trained: its reference and one more."""
+        """Return the tables whose reference and at least one other row are trained, without their untrained rows."""
         filled = {}
         for name, table in self.tables.items():
             rows = [row for row in table.rows if row in self.trained]
@@ -115,7 +175,23 @@ class Configuration(Settings):
         return filled
 
     def chosen_figures(self, existing: Sequence[str]) -> list[str]:
-        """The figures among `existing` that this scale makes. Raises ConfigError for one that does not exist."""
+        """Return the figures to make.
+
+        Parameters
+        ----------
+        existing : sequence of str
+            All figures there are, in the order of the report.
+
+        Returns
+        -------
+        list of str
+            The chosen figures in the order of `existing`.
+
+        Raises
+        ------
+        ConfigError
+            If a chosen figure is not in `existing`.
+        """
         if self.figures is None:
             return list(existing)
         for name in self.figures:
@@ -124,16 +200,17 @@ class Configuration(Settings):
         return [name for name in existing if name in self.figures]
 
     def table_of(self, captions: CaptionSet) -> TableName:
-        """The corpus table with a column: long captions may have a table of their own, with its images."""
-        own = captions.table + LONG
-        is_apart = captions.column == "long" and isinstance(self.corpus, SourcesCorpus) and own in self.corpus.tables
-        return TableName(own if is_apart else captions.table, captions.factor)
+        """Return the corpus table that holds a caption set; long captions may have their own table, with images."""
+        long_table = captions.table + LONG
+        if captions.column == "long" and long_table in self.corpus_tables:
+            return TableName(long_table, captions.factor)
+        return captions.rows
 
     def images_of(self, captions: CaptionSet) -> CaptionSet:
-        """The images that captions describe."""
+        """Return the image column that belongs to a caption set."""
         table = self.table_of(captions)
         return CaptionSet(table.table, "image", table.factor)
 
     def row_count(self, table: TableName) -> int:
-        """Rows of a corpus table."""
+        """Return the number of rows of a corpus table."""
         return round(getattr(self.data, table.table.removesuffix(LONG)) * table.factor)

@@ -1,4 +1,4 @@
-"""Corpus tables: of the built-in world, or of other people's data sets."""
+"""Corpus tables, either from generated scenes or from published data sets."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,16 +7,36 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from revision.config.base import Count, Fraction, Settings, unknown_name
+from revision.config.base import ByKind, Count, Fraction, Settings, unknown_name
 from revision.config.world import WorldSettings
 from revision.errors import ConfigError
 
 LONG = "_long"
-"""Ending of a table of long captions alone, where they come from another source than the short ones."""
+"""Suffix of a table that holds only long captions, from another source than the short ones."""
 
 
 class RowCounts(Settings):
-    """Rows of each corpus table; config/default.yaml says what the tables are for."""
+    """Number of rows of each corpus table.
+
+    Attributes
+    ----------
+    text : int
+        Unpaired captions; only paired training reads their images.
+    reference : int
+        Unpaired images, the statistics of the image side.
+    instruct : int
+        Stage-2 questions with images.
+    probe : int
+        Held-out pairs of all geometry figures.
+    scan_text, scan_reference, scan_probe : int
+        The same tables of the second domain.
+    validation : int
+        Held-out captions and images.
+    validation_instruct : int
+        Held-out questions.
+    reading : int
+        Texts that a language model is trained on from scratch.
+    """
 
     text: Count
     reference: Count
@@ -32,7 +52,7 @@ class RowCounts(Settings):
 
 @dataclass(frozen=True)
 class SceneTable:
-    """What a corpus table is in the built-in world."""
+    """Definition of a corpus table of generated scenes: kind of rows, split and domain."""
 
     kind: str
     split: str
@@ -56,12 +76,29 @@ SCENE_TABLES = {
 class Source(Settings):
     """A data set and how its rows become rows of a corpus table.
 
-    `path` is its folder, `files` are patterns inside it, `images` is the folder inside it that image paths start
-    from. `fields` maps a column (id, short, long, image, question, answer, or `conversation` for a list of turns) to
-    the position of its value in a row, such as conversations.1.value. Without an `id`, rows are numbered. Rows go to
-    tables by a hash of the value at `split_by` (default: the id). `skip` lists what is left out and counted instead
-    of refused. For the format hub, `path` is the id on the hub; `revision` (a commit), `subset` and `split` say what
-    of it. `hub`, `licence`, `gated` and `get` are for people: where the data set is and how it is fetched.
+    Attributes
+    ----------
+    path : str
+        Folder of the data set, or its id on the hub for the format hub.
+    format : {"json", "jsonl", "parquet", "webdataset", "meta", "hub"}
+        File format.
+    fields : dict of str to str
+        Where the value of each column (id, short, long, image, question, answer, or `conversation` for a list of
+        turns) is in a row, such as conversations.1.value. Without an `id`, rows are numbered.
+    files : list of str
+        Patterns of the files inside `path`; required for every format but hub.
+    images : str
+        Folder inside `path` that image paths are relative to.
+    split_by : str
+        Field whose hash assigns a row to a table; default: the id.
+    skip : list of str
+        Problems whose rows are left out and counted, instead of raising an error.
+    revision : str
+        Commit on the hub; required for the format hub.
+    subset, split : str
+        Configuration and split on the hub.
+    hub, licence, gated, get
+        For messages and documentation: address, licence, whether access must be requested, how to download.
     """
 
     path: str
@@ -80,16 +117,26 @@ class Source(Settings):
     get: str = "see docs/cluster.md"
 
     @model_validator(mode="after")
-    def _can_be_read(self) -> Self:
+    def _readable(self) -> Self:
         if self.format == "hub" and not self.revision:
             raise ValueError("revision: missing; the format hub needs a commit, 40 hexadecimal digits")
         if self.format != "hub" and not self.files:
-            raise ValueError("files: none named; give patterns such as '*.json'")
+            raise ValueError("files: none given; give patterns such as '*.json'")
         return self
 
 
 class SourceTable(Settings):
-    """A corpus table: the rows of `source` whose hash lies in `share`. With `at_most`, fewer than asked for will do."""
+    """A corpus table drawn from a source.
+
+    Attributes
+    ----------
+    source : str
+        Name of a source.
+    share : tuple of float
+        Range [low, high) within [0, 1]; the table holds the rows whose hash is inside.
+    at_most : bool
+        Whether fewer rows than `RowCounts` asks for are accepted.
+    """
 
     source: str
     share: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.0, 1.0)
@@ -97,23 +144,33 @@ class SourceTable(Settings):
 
 
 class ScenesCorpus(Settings):
-    """Tables of the built-in world."""
+    """Tables of generated scenes."""
 
     kind: Literal["scenes"] = "scenes"
 
     def table(self, name: str) -> SceneTable:
-        """What a table is made of. Raises ConfigError if there is no such table."""
+        """Return the definition of a table. Raises ConfigError if it does not exist."""
         for line in unknown_name("corpus", name, SCENE_TABLES):
             raise ConfigError(line)
         return SCENE_TABLES[name]
 
     def only(self, table: str) -> Self:
-        """What the table `table` depends on."""
+        """Return the settings that a table depends on: all of them."""
         return self
 
 
 class SourcesCorpus(Settings):
-    """Tables of the data sets `sources`, whose folders lie under `root`. No two tables may share a row."""
+    """Tables drawn from data sets; no two tables may share a row.
+
+    Attributes
+    ----------
+    root : str
+        Folder that the paths of the sources are relative to.
+    sources : dict of str to Source
+        Data sets by name.
+    tables : dict of str to SourceTable
+        Corpus tables by name.
+    """
 
     kind: Literal["sources"]
     root: str
@@ -128,10 +185,11 @@ class SourcesCorpus(Settings):
             for line in unknown_name(f"tables.{name}.source", table.source, self.sources)
         ]
         for source in self.sources:
-            shares = sorted((*table.share, name) for name, table in self.tables.items() if table.source == source)
+            # Sorted by lower end, ranges are disjoint if no range overlaps the next.
+            ranges = sorted((*table.share, name) for name, table in self.tables.items() if table.source == source)
             problems += [
                 f"tables.{second}.share: {first} and {second} share rows of {source}; make the ranges disjoint"
-                for (_, high, first), (low, _, second) in pairwise(shares)
+                for (_, high, first), (low, _, second) in pairwise(ranges)
                 if low < high
             ]
         if problems:
@@ -139,27 +197,27 @@ class SourcesCorpus(Settings):
         return self
 
     def source(self, table: str) -> Source:
-        """The source of a table, with its whole path. Raises ConfigError if there is no such table."""
+        """Return the source of a table, its path including `root`. Raises ConfigError if the table does not exist."""
         for line in unknown_name("corpus.tables", table, self.tables):
             raise ConfigError(line)
         source = self.sources[self.tables[table].source]
-        return (
-            source if source.format == "hub" else source.model_copy(update={"path": str(Path(self.root) / source.path)})
-        )
+        if source.format == "hub":
+            return source
+        return source.model_copy(update={"path": str(Path(self.root) / source.path)})
 
     def only(self, table: str) -> Self:
-        """What the table `table` depends on: it, and what is read of its source."""
+        """Return the settings that a table depends on: itself and its source, without descriptive fields."""
         name = self.tables[table].source
         about = {key: Source.model_fields[key].default for key in ("hub", "licence", "gated", "get")}
         sources = {name: self.sources[name].model_copy(update=about)}
         return self.model_copy(update={"sources": sources, "tables": {table: self.tables[table]}})
 
 
-Corpus = Annotated[ScenesCorpus | SourcesCorpus, Field(discriminator="kind")]
+Corpus = Annotated[ScenesCorpus | SourcesCorpus, ByKind()]
 
 
 class CorpusSections(Settings):
-    """What `revision corpus` reads."""
+    """Settings of `revision corpus`."""
 
     corpus: Corpus = ScenesCorpus()
     world: WorldSettings = WorldSettings()

@@ -1,19 +1,31 @@
-"""Contrastive training under observation (figure 1) and the study of what makes the gap stay."""
+"""Contrastive training under observation (Section 3, Figure 1) and the study of causes of the modality gap."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from revision.config.base import Count, Fraction, Natural, NonNegative, Positive, Settings, parse
+from revision.config.base import ByKind, Count, Fraction, Natural, NonNegative, Positive, Settings, parse
 from revision.config.encoders import EncoderSettings
 from revision.config.world import WorldSettings
 
 
 class MonitorSettings(Settings):
-    """Observe every `every` steps on `probe` held-out pairs and `gradient_batches` batches of training data.
+    """When and on what a training is observed.
 
-    The frame is frozen at the first observation at or after step `freeze_at` (t0), where U holds the share `energy` of
-    S; the late window begins at step `late_from`.
+    Attributes
+    ----------
+    every : int
+        Steps between observations.
+    probe : int
+        Held-out pairs of an observation.
+    gradient_batches : int
+        Batches of training data whose gradients an observation averages.
+    freeze_at : int
+        Step t0; the frame is frozen at the first observation at or after it.
+    late_from : int
+        First step of the late window.
+    energy : float
+        Fraction of the energy of S that the subspace U contains, in (0, 1).
     """
 
     every: Count = 40
@@ -28,15 +40,36 @@ class MonitorSettings(Settings):
         if self.freeze_at + self.every >= self.late_from:
             raise ValueError(
                 f"late_from: {self.late_from} is no later than the observation after freeze_at ({self.freeze_at});"
-                " raise it"
+                " increase it"
             )
         return self
 
 
 class ClipSettings(Settings):
-    """Shape and training; the defaults are those of section 3 with TinyCLIP's 40M and 19M parameters.
+    """Architecture and training of a CLIP model on webdataset shards.
 
-    `vocabulary` is that of a byte-level BPE trained on the texts of the training pairs.
+    The defaults are those of Section 3, with TinyCLIP's 40M (image) and 19M (text) parameters.
+
+    Attributes
+    ----------
+    steps, batch : int
+        Training steps and global batch size.
+    dim : int
+        Dimension of the embeddings.
+    image_size, patch : int
+        Side of images and of patches in pixels; `patch` divides `image_size`.
+    vision_width, vision_layers, text_width, text_layers, heads : int
+        Shape of the two transformers.
+    context : int
+        Longest text in tokens.
+    vocabulary : int
+        Size of a byte-level BPE vocabulary, trained on the texts of the training pairs.
+    peak_lr, weight_decay, warmup_share : float
+        AdamW's peak learning rate and weight decay; fraction of the steps that warm up.
+    temperature : float
+        Temperature of InfoNCE, or its initial value if `learn_temperature`.
+    learn_temperature : bool
+        Whether the temperature is trained.
     """
 
     steps: Count
@@ -65,7 +98,7 @@ class ClipSettings(Settings):
 
 
 class ShardTraining(Settings):
-    """Training of `encoder` on the webdataset shards that match the pattern `files`."""
+    """Training of the CLIP model `encoder` on the webdataset shards that match the pattern `files`."""
 
     kind: Literal["shards"]
     files: str
@@ -73,15 +106,15 @@ class ShardTraining(Settings):
 
     @property
     def steps(self) -> int:
-        """Steps of the training."""
+        """Number of training steps."""
         return self.encoder.steps
 
 
-Training = Annotated[EncoderSettings | ShardTraining, Field(discriminator="kind")]
+Training = Annotated[EncoderSettings | ShardTraining, ByKind()]
 
 
 class Point(Settings):
-    """One setting of a cause, called `at`: what it changes of the base encoder and of the world."""
+    """One value of a cause, named `at`, and its changes to the base encoder and to the world."""
 
     at: str | int | float
     encoder: dict[str, Any] = Field(default_factory=dict)
@@ -89,14 +122,24 @@ class Point(Settings):
 
 
 class Study(Settings):
-    """One cause at several points; a point without changes is the base."""
+    """One cause of the gap at several points; a point without changes is the base."""
 
     cause: str
     points: Annotated[list[Point], Field(min_length=1)]
 
 
 class CausesSettings(Settings):
-    """Encoder settings of the base, number of held-out pairs, and the studies."""
+    """Studies of the causes of the gap.
+
+    Attributes
+    ----------
+    base : dict
+        Encoder settings that every point starts from.
+    studies : list of Study
+        Causes, one varied at a time.
+    probe : int
+        Held-out pairs on which the gap is measured.
+    """
 
     base: dict[str, Any]
     studies: Annotated[list[Study], Field(min_length=1)]
@@ -113,7 +156,7 @@ class CausesSettings(Settings):
 
 
 class DynamicsSettings(Settings):
-    """What is trained under observation, how it is observed, and the causes of the gap that are studied."""
+    """The observed training, how it is observed, and the studies of causes of the gap."""
 
     training: Training
     monitor: MonitorSettings = MonitorSettings()
@@ -121,7 +164,7 @@ class DynamicsSettings(Settings):
 
 
 class DynamicsSections(Settings):
-    """What `revision dynamics` reads."""
+    """Settings of `revision dynamics`."""
 
     training: Training = EncoderSettings()
     monitor: MonitorSettings = MonitorSettings()
@@ -129,7 +172,7 @@ class DynamicsSections(Settings):
 
 
 class CausesSections(Settings):
-    """What `revision gap-causes` reads."""
+    """Settings of `revision gap-causes`."""
 
     causes: CausesSettings
     world: WorldSettings = WorldSettings()

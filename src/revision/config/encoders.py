@@ -1,26 +1,48 @@
-"""The encoder: trained on the built-in world, trained heads on pretrained towers, or one that a YAML describes."""
+"""The encoder: trained on generated scenes, heads trained on pretrained towers, or described by a YAML file."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from revision.config.base import Count, Fraction, NonNegative, Positive, Settings
+from revision.config.base import ByKind, Count, Fraction, NonNegative, Positive, Settings
 from revision.config.world import WorldSettings
 
 
 def require_whole_batch(batch: int, images: int) -> None:
-    """Raise ValueError if the training images do not fill one batch."""
+    """Raise ValueError if there are fewer training images than a batch needs."""
     if batch > images:
         raise ValueError(f"batch: {batch} is more than images, {images}; lower it")
 
 
 class EncoderSettings(Settings):
-    """Shape and training of the built-in world's dual encoder.
+    """Architecture and training of the dual encoder of generated scenes.
 
-    `temperature` is that of InfoNCE, fixed unless `learn_temperature`. `false_pairs` is the share of web-like wrong
-    captions in a batch, `long_share` that of batches with long captions, `scan_share` that of images from the second
-    domain. `images` are drawn once; each epoch gives each image another caption. `centred_start` takes the cone in
-    which each net starts out of the first weights (see `DualEncoder.centre`).
+    Attributes
+    ----------
+    dim : int
+        Dimension of the embeddings.
+    vision_width, text_width, text_layers : int
+        Width of the image network; width and layers of the text transformer.
+    max_words : int
+        Longest text in words.
+    images : int
+        Training images, drawn once; each epoch pairs each image with a new caption.
+    steps, batch : int
+        Training steps and batch size; `batch` is at most `images`.
+    peak_lr, weight_decay, warmup_share : float
+        AdamW's peak learning rate and weight decay; fraction of the steps that warm up.
+    temperature : float
+        Temperature of InfoNCE, or its initial value if `learn_temperature`.
+    learn_temperature : bool
+        Whether the temperature is trained.
+    false_pairs : float
+        Fraction of a batch with wrong captions, as in data from the web.
+    long_share : float
+        Fraction of batches with long captions.
+    scan_share : float
+        Fraction of images from the second domain.
+    centred_start : bool
+        Initialise the output biases so that the mean output is zero (see `DualEncoder.centre`).
     """
 
     kind: Literal["scenes"] = "scenes"
@@ -49,9 +71,22 @@ class EncoderSettings(Settings):
 
 
 class HeadSettings(Settings):
-    """Shape and training of two heads on frozen towers; words as in `EncoderSettings`.
+    """Architecture and training of two heads on frozen pretrained towers.
 
-    Images are scaled to `side` pixels. Each of the `images` has `captions` short captions and a long one.
+    Fields that are not listed here are those of `EncoderSettings`.
+
+    Attributes
+    ----------
+    hidden : int
+        Width of the heads.
+    side : int
+        Side in pixels to which images are scaled.
+    max_tokens : int
+        Longest text in tokens.
+    captions : int
+        Short captions of each training image, in addition to one long caption.
+    vision_package, text_package : str
+        Installed packages that contain the towers' weights.
     """
 
     kind: Literal["pretrained_heads"] = "pretrained_heads"
@@ -79,18 +114,18 @@ class HeadSettings(Settings):
 
 
 class EncoderFile(Settings):
-    """An encoder that is not trained here: the YAML at `path` describes it (config/encoders)."""
+    """A pretrained encoder, described by the YAML file at `path` (see config/encoders)."""
 
     kind: Literal["file"]
     path: str
 
 
-Encoder = Annotated[EncoderSettings | HeadSettings | EncoderFile, Field(discriminator="kind")]
-TrainedEncoder = Annotated[EncoderSettings | HeadSettings, Field(discriminator="kind")]
+Encoder = Annotated[EncoderSettings | HeadSettings | EncoderFile, ByKind()]
+TrainedEncoder = Annotated[EncoderSettings | HeadSettings, ByKind()]
 
 
 class EncoderSections(Settings):
-    """What `revision train-encoder` reads."""
+    """Settings of `revision train-encoder`."""
 
     encoder: TrainedEncoder = EncoderSettings()
     world: WorldSettings = WorldSettings()

@@ -1,44 +1,52 @@
-"""Evaluation suites, of the built-in world or published ones, and the checkpoints that are scored."""
+"""Evaluation suites, generated or published, and the checkpoints to score."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
-from revision.config.base import Count, Settings
+from revision.config.base import ByKind, Count, Settings
 from revision.config.world import WorldSettings
 
 Precision = Literal["no", "bf16"]
 
 
 class SceneSuites(Settings):
-    """The suites of the built-in world, with so many questions each."""
+    """Suites about generated scenes, with `questions` questions each."""
 
     kind: Literal["scenes"] = "scenes"
     questions: Count = 300
 
 
 class PublishedSuites(Settings):
-    """lmms-eval's own tasks, listed in the YAML `file`; questions lie in the hub's cache or in the folder `data`."""
+    """Tasks of lmms-eval.
+
+    Attributes
+    ----------
+    file : str
+        YAML file that lists the suites, such as config/suites.yaml.
+    data : str, optional
+        Folder with the questions, one subfolder per suite; None for the hub's cache.
+    """
 
     kind: Literal["published"]
     file: str
     data: str | None = None
 
 
-Suites = Annotated[SceneSuites | PublishedSuites, Field(discriminator="kind")]
+Suites = Annotated[SceneSuites | PublishedSuites, ByKind()]
 
 
 class EvaluationSettings(Settings):
-    """What is asked, and the number format of the language models' weights: float32 (no) or bfloat16 (bf16)."""
+    """The suites, and the number format of the language models' weights: float32 ("no") or bfloat16 ("bf16")."""
 
     suites: Suites
     precision: Precision = "no"
 
 
 class TaskSections(Settings):
-    """What `revision tasks` reads."""
+    """Settings of `revision tasks`."""
 
     suites: Suites = SceneSuites()
     world: WorldSettings = WorldSettings()
@@ -46,7 +54,17 @@ class TaskSections(Settings):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One model to score: the folder of a ReVisionModel, and what it is called in the tables."""
+    """One model to score.
+
+    Attributes
+    ----------
+    method : str
+        Name of the method in the tables.
+    seed : int
+        Seed of the training.
+    folder : Path
+        Folder of a `ReVisionModel`.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
     method: str
@@ -55,7 +73,7 @@ class Checkpoint:
 
 
 class EvaluationSections(Settings):
-    """What `revision evaluate` reads."""
+    """Settings of `revision evaluate`."""
 
     checkpoints: list[Checkpoint]
     precision: Precision = "no"

@@ -1,16 +1,16 @@
-"""The language model: trained here, out of an installed package, or of the Hugging Face hub."""
+"""The language model: trained here, from an installed package, or from the Hugging Face hub."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from revision.config.base import Count, Settings
+from revision.config.base import ByKind, Count, Settings
 from revision.config.training import LoopSettings
 from revision.config.world import WorldSettings
 
 
 class LanguageModelSettings(Settings):
-    """Size of an LLM that is trained here; the number of heads divides `hidden_size`."""
+    """Size of an LLM that is trained from scratch; `heads` divides `hidden_size`."""
 
     hidden_size: Count
     layers: Count
@@ -25,7 +25,7 @@ class LanguageModelSettings(Settings):
 
 
 class TrainedModel(Settings):
-    """An LLM trained from scratch on text of the built-in world; `validation_rows` of it are held out."""
+    """An LLM trained from scratch on text about generated scenes, of which `validation_rows` rows are held out."""
 
     kind: Literal["trained"]
     size: LanguageModelSettings
@@ -34,7 +34,7 @@ class TrainedModel(Settings):
 
 
 class PackagedModel(Settings):
-    """An LLM that an installed package carries as GGUF; `parameters` are for the cost estimate."""
+    """An LLM that an installed package contains as GGUF; only the cost estimate reads its number of `parameters`."""
 
     kind: Literal["package"]
     package: str
@@ -42,7 +42,17 @@ class PackagedModel(Settings):
 
 
 class HubModel(Settings):
-    """An LLM of the hub, or of a folder; `parameters` are for the cost estimate, where the name does not tell them."""
+    """An LLM of the Hugging Face hub or of a local folder.
+
+    Attributes
+    ----------
+    model : str
+        Id on the hub, or a folder.
+    revision : str, optional
+        Commit on the hub.
+    parameters : int, optional
+        Number of parameters; only the cost estimate reads it.
+    """
 
     kind: Literal["hub"]
     model: str
@@ -50,11 +60,11 @@ class HubModel(Settings):
     parameters: Count | None = None
 
 
-LanguageModel = Annotated[TrainedModel | PackagedModel | HubModel, Field(discriminator="kind")]
+LanguageModel = Annotated[TrainedModel | PackagedModel | HubModel, ByKind()]
 
 
 class LanguageModelSections(Settings):
-    """What `revision language-model` reads."""
+    """Settings of `revision language-model`."""
 
     llm: LanguageModel
     world: WorldSettings = WorldSettings()

@@ -1,4 +1,4 @@
-"""From YAML files to settings."""
+"""Read settings from YAML files."""
 
 import json
 from collections.abc import Mapping
@@ -15,21 +15,27 @@ T = TypeVar("T")
 
 
 def load(folder: str | Path, scale: str | None = None, overrides: Mapping[str, Any] | None = None) -> Configuration:
-    """The configuration of a scale.
+    """Load the configuration of a scale.
 
     Parameters
     ----------
-    folder
-        Where default.yaml and the folder `scales` lie.
-    scale
-        A file of `scales`; without it the one that `overrides` or the defaults name.
-    overrides
-        What replaces values of both, as `snakemake --config` gives it: numbers inside of mappings may be text.
+    folder : str or Path
+        Folder that contains default.yaml and the subfolder `scales`.
+    scale : str, optional
+        Name of a file of `scales`; by default the value of `scale` in `overrides` or default.yaml.
+    overrides : mapping, optional
+        Values that replace those of both files, as `snakemake --config` passes them: numbers inside mappings may be
+        strings.
+
+    Returns
+    -------
+    Configuration
+        The validated settings.
 
     Raises
     ------
     ConfigError
-        For an unknown scale or key, a value that does not fit, a name that refers to nothing: all of them at once.
+        If the scale does not exist, or for unknown keys, invalid values and unknown names, all reported together.
     """
     folder, overrides = Path(folder), _typed(dict(overrides or {}))
     defaults = read_yaml(folder / "default.yaml")
@@ -39,11 +45,11 @@ def load(folder: str | Path, scale: str | None = None, overrides: Mapping[str, A
 
 
 def _typed(value: Any) -> Any:
-    """`value` with numbers and booleans that are text as such; Snakemake reads `--config` by YAML's base loader."""
+    """Convert strings to numbers and booleans: Snakemake reads `--config` with YAML's base loader, without types."""
     if isinstance(value, dict):
-        return {key: _typed(one) for key, one in value.items()}
+        return {key: _typed(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_typed(one) for one in value]
+        return [_typed(item) for item in value]
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
@@ -51,7 +57,7 @@ def _typed(value: Any) -> Any:
 
 
 def scale_file(folder: str | Path, scale: str) -> Path:
-    """Path of the scale's YAML file; raises ConfigError that lists the scales there are."""
+    """Return the path of a scale's YAML file. Raises ConfigError, with all scales, if it does not exist."""
     path = Path(folder) / "scales" / f"{scale}.yaml"
     if not path.is_file():
         names = [p.stem for p in path.parent.glob("*.yaml")]
@@ -60,12 +66,30 @@ def scale_file(folder: str | Path, scale: str) -> Path:
 
 
 def read(path: str | Path, kind: type[T]) -> T:
-    """Settings of the class `kind` from a YAML or JSON file. Raises ConfigError that names file and key."""
+    """Read settings from a YAML or JSON file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    kind : type
+        A settings class, or a union of several.
+
+    Returns
+    -------
+    kind
+        The validated settings.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not readable or a value is invalid; reports file and key.
+    """
     return parse(kind, read_yaml(path), str(path))
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML or JSON file. Raises ConfigError if it holds none."""
+    """Read the mapping in a YAML or JSON file. Raises ConfigError if the file is unreadable or not a mapping."""
     path = Path(path)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -77,12 +101,25 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `change` over it, section by section; a section of another `kind` replaces the one there was."""
+    """Update a nested mapping.
+
+    Parameters
+    ----------
+    base, change : mapping
+        Nested values; sections of `change` update those of `base`. A section of another `kind` replaces the old one.
+
+    Returns
+    -------
+    dict
+        The updated mapping; the arguments are not modified.
+    """
     merged = dict(base)
     for key, value in change.items():
-        there = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(there, Mapping) and value.get("kind") in (None, there.get("kind")):
-            merged[key] = merge(there, value)
+        section = merged.get(key)
+        if not isinstance(value, Mapping) or not isinstance(section, Mapping):
+            merged[key] = value
+        elif value.get("kind") in (None, section.get("kind")):
+            merged[key] = merge(section, value)
         else:
             merged[key] = value
     return merged

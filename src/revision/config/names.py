@@ -12,7 +12,7 @@ COLUMN = r"image|short|long"
 
 @dataclass(frozen=True)
 class TableName:
-    """A corpus table with `factor` times the rows that the configuration gives it."""
+    """A corpus table with `factor` times the rows of the configuration."""
 
     table: str
     factor: float = 1.0
@@ -24,16 +24,16 @@ class TableName:
 
     @classmethod
     def parse(cls, name: str) -> Self:
-        """Read a name. Raises ConfigError for none."""
-        found = re.fullmatch(r"([a-z_]+?)(?:_([0-9.]+)x)?", name)
-        if found is None:
-            raise ConfigError(f"{name!r} is no name of a corpus table; give one such as text or text_2x")
-        return cls(found[1], float(found[2] or 1))
+        """Parse a name such as `text_2x`. Raises ConfigError if it is not the name of a corpus table."""
+        match = re.fullmatch(r"([a-z_]+?)(?:_([0-9.]+)x)?", name)
+        if match is None:
+            raise ConfigError(f"{name!r} is not the name of a corpus table; give one such as text or text_2x")
+        return cls(match[1], float(match[2] or 1))
 
 
 @dataclass(frozen=True)
 class CaptionSet:
-    """One column of a corpus table, as an embedding set or as the captions that a variant reads."""
+    """One column of a corpus table: the rows of an embedding set, or the captions of a variant."""
 
     table: str
     column: str
@@ -51,11 +51,11 @@ class CaptionSet:
 
     @classmethod
     def parse(cls, name: str) -> Self:
-        """Read a name. Raises ConfigError for none."""
+        """Parse a name such as `text_2x_short`. Raises ConfigError if it is not the name of a column."""
         table, _, column = name.rpartition("_")
         if not table or not re.fullmatch(COLUMN, column):
             raise ConfigError(
-                f"{name!r} names no column of a corpus table; give one such as text_short or text_2x_long"
+                f"{name!r} is not a column of a corpus table; give one such as text_short or text_2x_long"
             )
         rows = TableName.parse(table)
         return cls(rows.table, column, rows.factor)

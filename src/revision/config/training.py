@@ -1,4 +1,4 @@
-"""Budget and optimiser of the language model's training and of the two stages."""
+"""Budget and optimiser of language model training and of the two stages."""
 
 from typing import Literal
 
@@ -6,10 +6,28 @@ from revision.config.base import Count, Fraction, NonNegative, Positive, Setting
 
 
 class LoopSettings(Settings):
-    """Budget and optimiser of one training: the same for every method that a table compares.
+    """Budget and optimiser of one training, the same for all methods that a table compares (Appendix H).
 
-    `batch_size` counts the rows of a step over all processes, `micro_batch_size` those of one forward pass of one
-    process: it saves memory and does not change the result. `validate_every` and `checkpoint_every` count steps.
+    Attributes
+    ----------
+    epochs : int
+        Passes over the data.
+    batch_size : int
+        Rows of a step, over all processes.
+    learning_rate, weight_decay : float
+        Peak learning rate and weight decay of AdamW.
+    warmup_ratio : float
+        Fraction of the steps that warm up linearly, before cosine decay.
+    clip_norm : float
+        Largest norm of the gradient.
+    checkpoint_every, validate_every : int
+        Steps between stored states, and between validations.
+    precision : {"no", "bf16", "fp16"}
+        Mixed precision of accelerate; "no" is float32.
+    fused : bool
+        Whether to use torch's fused AdamW.
+    micro_batch_size : int, optional
+        Rows of one forward pass of one process; saves memory and does not change the result.
     """
 
     epochs: Count

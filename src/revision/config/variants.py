@@ -1,4 +1,4 @@
-"""Aligners, the variants that are trained with them, and the tables and figures that compare the variants."""
+"""Aligners, the variants trained with them, and the tables and figures that compare the variants."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -9,20 +9,36 @@ from revision.config.names import CaptionSet
 
 
 class AlignerSettings(Settings):
-    """A method of `revision.align` and its parameters."""
+    """An aligner: the name of a method of `revision.align` and its parameters."""
 
     method: str
     params: dict[str, Any] = Field(default_factory=dict)
 
 
 class AlignerSections(Settings):
-    """What `revision measure` reads, and the figures that fit aligners to samples."""
+    """Settings of `revision measure` and of the figures that fit aligners to samples."""
 
     aligners: dict[str, AlignerSettings]
 
 
 class Variant(Settings):
-    """One row of a table: what Stage 1 reads, aligned by what, for which language model, and how much of Stage 2."""
+    """One row of a table: a way to train the multimodal LLM.
+
+    Attributes
+    ----------
+    source : {"text", "image", "none"}
+        Input of Stage 1: aligned text embeddings, paired image embeddings, or no Stage 1.
+    caption : {"short", "long", "synthetic"}
+        Captions that Stage 1 learns to write.
+    texts : float
+        Number of captions, as a multiple of `data.text`.
+    aligner, llm : str
+        Names of an aligner and of a language model of the configuration.
+    share : float
+        Fraction of the Stage-2 questions, in (0, 1].
+    visual : bool
+        Whether there is a visual token; false is the text-only row (Blind).
+    """
 
     source: Literal["text", "image", "none"]
     caption: Literal["short", "long", "synthetic"]
@@ -35,18 +51,32 @@ class Variant(Settings):
     @model_validator(mode="after")
     def _text_only_has_no_stage1(self) -> Self:
         if not self.visual and self.source != "none":
-            raise ValueError("visual: false needs `source: none`; a model without a visual token has no Stage 1")
+            raise ValueError("visual: false needs `source: none`; a text-only model has no Stage 1")
         return self
 
     @property
     def captions(self) -> CaptionSet:
-        """The captions that Stage 1 learns to write."""
+        """Captions that Stage 1 learns to write."""
         synthetic = self.caption == "synthetic"
         return CaptionSet("synthetic" if synthetic else "text", "short" if synthetic else self.caption, self.texts)
 
 
 class ScoreTable(Settings):
-    """A table of the report: variants in order, the row that differences refer to, the paper's names of the rows."""
+    """A score table of the report.
+
+    Attributes
+    ----------
+    title : str
+        Title of the table.
+    rows : list of str
+        Names of variants, in the paper's order.
+    reference : str
+        Row that differences refer to.
+    published : dict of str to str
+        The paper's names of rows.
+    note : str, optional
+        Text below the table.
+    """
 
     title: str
     rows: Annotated[list[str], Field(min_length=2), Unique]
@@ -55,16 +85,17 @@ class ScoreTable(Settings):
     note: str | None = None
 
     @model_validator(mode="after")
-    def _names_rows(self) -> Self:
-        names = (("reference", self.reference), *(("published", name) for name in self.published))
-        problems = [line for path, name in names for line in unknown_name(path, name, self.rows)]
+    def _rows_exist(self) -> Self:
+        problems = list(unknown_name("reference", self.reference, self.rows))
+        for name in self.published:
+            problems += unknown_name("published", name, self.rows)
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
 
 class Scaling(Settings):
-    """Accuracy against the number of texts: the variants, and the one whose level is drawn as the paired line."""
+    """Figure of accuracy against the number of texts: its variants, and the one drawn as the paired line."""
 
     variants: Annotated[list[str], Field(min_length=2), Unique]
     paired: str
@@ -78,7 +109,7 @@ class Compare(Settings):
 
 
 class Launchers(Settings):
-    """What starts the processes of a training, such as torchrun; nothing for one process."""
+    """Commands that start the processes of a training, such as torchrun; an empty string for one process."""
 
     stage1: str = ""
     stage2: str = ""
@@ -86,6 +117,6 @@ class Launchers(Settings):
 
 
 class Embedding(Settings):
-    """Jobs an embedding set."""
+    """Number of jobs per embedding set."""
 
     shards: Count = 1

@@ -1,4 +1,4 @@
-"""Settings of the built-in world."""
+"""Settings of the generated scenes."""
 
 from typing import Annotated
 
@@ -8,9 +8,27 @@ from revision.config.base import Fraction, Natural, Settings
 
 
 class WorldSettings(Settings):
-    """What the world is like. Probabilities are per object or per caption; `image_size` is in pixels.
+    """Settings of the generated scenes and their captions.
 
-    Short and long captions mention part of a scene: that is the information imbalance from which a gap arises.
+    Captions mention part of a scene, with these probabilities per object or per caption. This information imbalance
+    is one of the causes of the modality gap.
+
+    Attributes
+    ----------
+    seed : int
+        Seed of all scenes.
+    image_size : int
+        Side of an image in pixels.
+    odd_share : float
+        Fraction of the scenes of three or four objects in which all objects but one agree in colour or shape.
+    short_objects, long_objects : float
+        Probability that a caption mentions an object.
+    short_colour, short_size, short_cell, long_colour, long_size, long_cell : float
+        Probability that it mentions the colour, size or position of an object.
+    short_relation, short_place, short_count, long_relation, long_place, long_count : float
+        Probability that it mentions a relation, the scene's place, or the number of objects.
+    long_phrases : int
+        Largest number of phrases in a long caption that are not about the image.
     """
 
     seed: int = 0

@@ -1,4 +1,4 @@
-"""Training of contrastive heads on frozen towers, which see each image and caption once; then only heads train."""
+"""Contrastive training of heads on the features of frozen towers, which are computed once."""
 
 import json
 from pathlib import Path
@@ -20,9 +20,24 @@ BLOCK = 1024
 
 
 def pair_features(world: World, settings: HeadSettings, towers: Towers, cache: Path) -> dict[str, np.ndarray]:
-    """Features float16 of the training pairs: `images` [n, f] and, by caption variant, `texts` [captions + 1, n, h].
+    """Compute the towers' features of the training pairs, or read them from a cache.
 
-    The last variant is the long caption. They are kept at `cache`; one that other settings made is made again.
+    Parameters
+    ----------
+    world : World
+        Source of images and captions.
+    settings : HeadSettings
+        Number of images and captions per image.
+    towers : Towers
+        The frozen towers.
+    cache : Path
+        File that holds the features; it is replaced if other settings or towers wrote it.
+
+    Returns
+    -------
+    dict
+        `images`, float16, of shape (n, f), and `texts`, float16, of shape (captions + 1, n, h). The last caption is
+        the long one.
     """
     identity = {"world": world.settings.record(), "towers": towers.revision}
     identity |= {name: getattr(settings, name) for name in ("images", "captions", "side", "max_tokens")}
@@ -34,12 +49,15 @@ def pair_features(world: World, settings: HeadSettings, towers: Towers, cache: P
     scenes = world.scenes("encoder", 0, settings.images)
     pixels = world.images(scenes)
     images = [
-        towers.see([Image.fromarray(one) for one in pixels[start : start + BLOCK]]).numpy().astype(np.float16)
+        towers.encode_images([Image.fromarray(image) for image in pixels[start : start + BLOCK]])
+        .numpy()
+        .astype(np.float16)
         for start in range(0, len(scenes), BLOCK)
     ]
     kinds = [("short", variant) for variant in range(settings.captions)] + [("long", 0)]
     texts = [
-        towers.read(world.captions(scenes, kind, variant=variant)).numpy().astype(np.float16) for kind, variant in kinds
+        towers.encode_texts(world.captions(scenes, kind, variant=variant)).numpy().astype(np.float16)
+        for kind, variant in kinds
     ]
     features: dict[str, Any] = {"images": np.concatenate(images), "texts": np.stack(texts)}
     cache.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +67,17 @@ def pair_features(world: World, settings: HeadSettings, towers: Towers, cache: P
 
 
 class FeatureBatches:
-    """Batches of features, each a pure function of its step."""
+    """Training batches of features, each a pure function of its step.
+
+    Parameters
+    ----------
+    features : dict
+        The result of `pair_features`.
+    settings : HeadSettings
+        Batch size and fractions of false pairs and long captions.
+    seed : int
+        Seed of order, captions and false pairs.
+    """
 
     def __init__(self, features: dict[str, np.ndarray], settings: HeadSettings, seed: int) -> None:
         self.images, self.texts = features["images"], features["texts"]
@@ -57,13 +85,27 @@ class FeatureBatches:
         self.per_epoch = settings.images // settings.batch
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Features of images [batch, f] and of their captions [batch, h], a share of which are another image's."""
-        epoch, place = divmod(step, self.per_epoch)
+        """Return the batch of a training step.
+
+        Parameters
+        ----------
+        step : int
+            Training step, from 0.
+
+        Returns
+        -------
+        images : Tensor of shape (batch, f), float16
+            Image features.
+        texts : Tensor of shape (batch, h), float16
+            Caption features; a fraction `false_pairs` belongs to other images of the batch.
+        """
+        epoch, position = divmod(step, self.per_epoch)
         size = self.settings.batch
         order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.images))
-        rows = order[place * size : (place + 1) * size]
+        rows = order[position * size : (position + 1) * size]
         random = np.random.default_rng((self.seed, 1, step))
-        kind = len(self.texts) - 1 if random.random() < self.settings.long_share else epoch % (len(self.texts) - 1)
+        long = len(self.texts) - 1
+        kind = long if random.random() < self.settings.long_share else epoch % long
         wrong = random.permutation(size)[: round(size * self.settings.false_pairs)]
         captions = rows.copy()
         captions[wrong] = rows[np.roll(wrong, 1)]
@@ -79,9 +121,34 @@ def train_heads(
     threads: int = 1,
     show_progress: bool = True,
 ) -> PretrainedEncoder:
-    """Train the heads with InfoNCE and save them, with a manifest, to `out_dir`; resumable as `train.train` is.
+    """Train the heads with InfoNCE and save them, with a manifest, to `out_dir`.
 
-    Raises DataError if a package is missing.
+    An interrupted run resumes from its last checkpoint, as with `revision.contrastive.loop.train`.
+
+    Parameters
+    ----------
+    world : World
+        Source of images and captions.
+    settings : HeadSettings
+        Shape and training of the heads.
+    out_dir : path
+        Folder of the encoder.
+    seed : int
+        Seed of initial weights and batches.
+    threads : int
+        Number of torch threads.
+    show_progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    PretrainedEncoder
+        The trained encoder.
+
+    Raises
+    ------
+    DataError
+        If a package of a tower is not installed, or a checkpoint in `out_dir` is of another configuration.
     """
     torch.set_num_threads(threads)
     out_dir = Path(out_dir)

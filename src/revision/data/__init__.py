@@ -1,1 +1,1 @@
-
+"""Data: the built-in world, corpus tables and published data sets."""

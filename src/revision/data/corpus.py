@@ -1,8 +1,8 @@
-"""Corpus tables on disk: Parquet with one row an example; the rest of the harness knows the world only through them.
+"""Corpus tables: Parquet files with one example per row, the interface between data sets and the rest of the harness.
 
 Columns by kind: captions (id, short, long, image), instructions (id, suite, question, answer, image) and reading
-(id, context, question, answer, short). `image` holds an encoded image or, in tables of other people's data sets
-(revision.data.ingest), the path of one under the folder that the table's metadata name.
+(id, context, question, answer, short). `image` holds an encoded image or, in tables of published data sets
+(`revision.data.ingest`), an image path relative to the folder in the table's metadata.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from revision.data.images import encode_image
 from revision.data.scenes import World
 from revision.data.scenes.lexicon import GENERAL
-from revision.data.sources import inside
+from revision.data.sources import path_inside
 from revision.errors import ConfigError, DataError
 from revision.io.files import atomic_file
 
 BLOCK = 4096
-ROOT = b"revision.root"  # metadata: the folder of the images whose paths the table holds
+ROOT = b"revision.root"  # metadata key: folder of the images, if the table holds their paths
 KINDS = ("captions", "instructions", "reading")
 
 
@@ -55,14 +55,32 @@ def _rows(world: World, kind: str, split: str, start: int, count: int, domain: s
 
 
 def write_corpus(world: World, kind: str, split: str, count: int, path: str | Path, domain: str = GENERAL.name) -> None:
-    """Write `count` rows of `split` to the Parquet file `path`, atomically, block by block.
+    """Write a corpus table of the built-in world, atomically and block by block.
 
-    Ids of another than the general domain begin with the domain. ConfigError if the kind has no such domain.
+    Parameters
+    ----------
+    world : World
+        Source of the examples.
+    kind : {"captions", "instructions", "reading"}
+        Kind of the table, which determines its columns.
+    split : str
+        Split of the world; splits share no scenes.
+    count : int
+        Number of rows.
+    path : path
+        Parquet file to write.
+    domain : str
+        Domain of the scenes. Ids of other domains than the general one start with the domain.
+
+    Raises
+    ------
+    ConfigError
+        If kind, split or domain is unknown, the kind does not exist in the domain, or `count` is below 1.
     """
     if count < 1:
-        raise ConfigError(f"corpus {path}: {count} rows asked for; ask for at least 1")
+        raise ConfigError(f"corpus {path}: count is {count}; request at least 1 row")
     if kind != "captions" and domain != GENERAL.name:
-        raise ConfigError(f"corpus {path}: only captions exist in the domain {domain!r}; leave --domain out")
+        raise ConfigError(f"corpus {path}: only captions exist in the domain {domain!r}; omit --domain")
     with atomic_file(path) as temporary:
         writer: Any = None
         for start in range(0, count, BLOCK):
@@ -73,16 +91,34 @@ def write_corpus(world: World, kind: str, split: str, count: int, path: str | Pa
 
 
 @contextmanager
-def _named(path: str | Path) -> Iterator[None]:
-    """An error of the reader, such as a page whose checksum differs, as DataError that names the table."""
+def _read_errors(path: str | Path) -> Iterator[None]:
+    """Convert errors of the Parquet reader, such as a wrong page checksum, to a DataError that names the table."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: altered since it was written, or cut ({error}); make it again") from error
+        raise DataError(f"{path}: damaged or changed since it was written ({error}); make it again") from error
 
 
 def open_corpus(path: str | Path, columns: Sequence[str]) -> pq.ParquetFile:
-    """Open a corpus table. Raises DataError if the file can't be read or lacks one of `columns`."""
+    """Open a corpus table.
+
+    Parameters
+    ----------
+    path : path
+        Parquet file.
+    columns : sequence of str
+        Columns that the table must have.
+
+    Returns
+    -------
+    pyarrow.parquet.ParquetFile
+        The open table; checksums are verified on reading.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or lacks one of `columns`.
+    """
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
@@ -94,8 +130,28 @@ def open_corpus(path: str | Path, columns: Sequence[str]) -> pq.ParquetFile:
 
 
 def read_columns(path: str | Path, columns: Sequence[str], rows: int | None = None) -> dict[str, list]:
-    """The named columns as lists, the first `rows` rows or all. Raises DataError on null values, naming the row."""
-    with _named(path):
+    """Read columns of a corpus table into memory.
+
+    Parameters
+    ----------
+    path : path
+        Corpus table.
+    columns : sequence of str
+        Columns to read.
+    rows : int, optional
+        Number of rows from the start. Default: all.
+
+    Returns
+    -------
+    dict of str to list
+        Values by column.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, lacks a column or has an empty value; names the row.
+    """
+    with _read_errors(path):
         table = open_corpus(path, columns).read(columns=list(columns)).slice(0, rows)
     for name in columns:
         if table[name].null_count:
@@ -105,31 +161,49 @@ def read_columns(path: str | Path, columns: Sequence[str], rows: int | None = No
 
 
 def stream(
-    path: str | Path, columns: Sequence[str], rows: int = 512, span: tuple[int, int] | None = None
+    path: str | Path, columns: Sequence[str], rows: int = 512, row_range: tuple[int, int] | None = None
 ) -> Iterator[dict[str, list]]:
-    """Blocks of at most `rows` rows as lists by column name; memory does not grow with the table.
+    """Read a corpus table block by block, in memory that does not grow with the table.
 
-    `span` is the first row and the end of what is wanted; what lies outside is not read. Images are bytes or, where
-    the table holds their paths, files for `decode_image`.
+    Parameters
+    ----------
+    path : path
+        Corpus table.
+    columns : sequence of str
+        Columns to read.
+    rows : int
+        Largest number of rows in a block.
+    row_range : (int, int), optional
+        First row and end; row groups outside are not read. Default: all rows.
+
+    Yields
+    ------
+    dict of str to list
+        Values by column. Images are bytes or, if the table holds paths, files for `decode_image`.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read or lacks a column, or an image path leaves the image folder.
     """
     table = open_corpus(path, columns)
     root = (table.schema_arrow.metadata or {}).get(ROOT, b"").decode()
     sizes = [table.metadata.row_group(number).num_rows for number in range(table.num_row_groups)]
     ends = list(accumulate(sizes))
-    start, stop = span or (0, table.metadata.num_rows)
-    wanted = [n for n, (size, end) in enumerate(zip(sizes, ends, strict=True)) if end - size < stop and end > start]
-    row = ends[wanted[0]] - sizes[wanted[0]] if wanted else 0
-    batches = table.iter_batches(rows, row_groups=wanted, columns=list(columns))
+    start, stop = row_range or (0, table.metadata.num_rows)
+    groups = [n for n, (size, end) in enumerate(zip(sizes, ends, strict=True)) if end - size < stop and end > start]
+    row = ends[groups[0]] - sizes[groups[0]] if groups else 0
+    batches = table.iter_batches(rows, row_groups=groups, columns=list(columns))
     while True:
-        with _named(path):
+        with _read_errors(path):
             batch = next(batches, None)
         if batch is None:
             return
         first, row = row, row + batch.num_rows
         begin, end = max(start, first), min(stop, row)
-        if begin >= end:
+        if begin >= end:  # row groups may begin before the range and end after it
             continue
         block = batch.slice(begin - first, end - begin).to_pydict()
         if "image" in block and isinstance(block["image"][0], str):
-            block["image"] = [inside(root, name, str(path)) for name in block["image"]]
+            block["image"] = [path_inside(root, name, str(path)) for name in block["image"]]
         yield block

@@ -1,4 +1,4 @@
-"""Images as bytes: PNG out, safe decoding in."""
+"""Encode images as PNG and decode them safely."""
 
 import io
 from pathlib import Path
@@ -7,32 +7,47 @@ from PIL import Image, ImageFile
 
 from revision.errors import DataError
 
-MAX_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a GiB of RGB
+MAX_PIXELS = 89_478_485  # Pillow's default limit: 256 MiB of RGB
 
 
 def encode_image(image: Image.Image, compress_level: int = 1) -> bytes:
-    """PNG bytes of an image."""
+    """Encode an image as PNG with zlib level `compress_level`."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", compress_level=compress_level)
     return buffer.getvalue()
 
 
 def check_image(data: bytes | Path, where: str, max_pixels: int = MAX_PIXELS) -> None:
-    """Read the header alone. Raises as `decode_image` does, but not for an image that is cut short."""
+    """Check an image by its header alone.
+
+    Parameters
+    ----------
+    data : bytes or Path
+        The encoded image, or its file.
+    where : str
+        Location that errors name.
+    max_pixels : int
+        Largest number of pixels.
+
+    Raises
+    ------
+    DataError
+        If the image is missing, not an image or too large. A truncated image is not detected.
+    """
     _open(data, where, max_pixels).close()
 
 
 def decode_image(data: bytes | Path, where: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode one image.
+    """Decode an image.
 
     Parameters
     ----------
-    data
+    data : bytes or Path
         The encoded image, or its file.
-    where
-        File and row that errors name.
-    max_pixels
-        Larger images are refused, as they may be decompression bombs.
+    where : str
+        Location that errors name, such as file and row.
+    max_pixels : int
+        Largest number of pixels; larger images may be decompression bombs.
 
     Returns
     -------
@@ -42,13 +57,13 @@ def decode_image(data: bytes | Path, where: str, max_pixels: int = MAX_PIXELS) -
     Raises
     ------
     DataError
-        If it is missing, broken, cut short or too large.
+        If the image is missing, damaged, truncated or too large.
     """
-    # lmms-eval, once imported, makes Pillow accept images that are cut short; no embedding or score may rest on one.
+    # Importing lmms-eval makes Pillow accept truncated images, which would yield wrong embeddings and scores.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         with _open(data, where, max_pixels) as image:
-            image.verify()  # finds what decoding passes over, such as a missing end, but leaves nothing to decode
+            image.verify()  # detects faults that decoding ignores, such as a missing end, but closes the image
         with _open(data, where, max_pixels) as image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
@@ -64,7 +79,7 @@ def _open(data: bytes | Path, where: str, max_pixels: int) -> Image.Image:
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(where, error) from error
     if pixels > max_pixels:
-        raise DataError(f"{where}: the image has more than {max_pixels} pixels; scale it down or remove the row")
+        raise DataError(f"{where}: the image has more than {max_pixels} pixels; resize it or remove the row")
     return image
 
 

@@ -1,7 +1,7 @@
-"""Rows of other people's data sets, one at a time, in the formats in which they are published.
+"""Stream the rows of published data sets in their original formats.
 
-A source is a folder (or, for the format `hub`, a data set of the Hugging Face hub that is streamed); every reader
-yields its rows in the order of the files, says where each one stands, and keeps none of them.
+A source is a folder or, with the format `hub`, a data set that is streamed from the Hugging Face hub. Every reader
+yields the rows in the order of the files, with their locations, and keeps none in memory.
 """
 
 import json
@@ -22,9 +22,18 @@ from revision.errors import DataError
 
 @dataclass(frozen=True)
 class Example:
-    """One row: its values, where it stands, a name for rows without an id, and the folder its image's path is from.
+    """A row of a source.
 
-    `folder` is inside the source's.
+    Attributes
+    ----------
+    values : dict
+        Values by field.
+    where : str
+        Location of the row, for error messages.
+    name : str
+        Id of the row if the source has no ids.
+    folder : str
+        Folder of its images, relative to the source's folder.
     """
 
     values: dict[str, Any]
@@ -33,16 +42,52 @@ class Example:
     folder: str
 
 
-def inside(root: str | Path, path: str, where: str) -> Path:
-    """The file `path` under `root`. Raises DataError if it lies outside, by `..`, as an absolute path or by a link."""
-    found = Path(root, path)
-    if not path or PurePosixPath(path).is_absolute() or not found.resolve().is_relative_to(Path(root).resolve()):
+def path_inside(root: str | Path, path: str, where: str) -> Path:
+    """Join a folder and a relative path that must not leave it.
+
+    Parameters
+    ----------
+    root : path
+        The folder.
+    path : str
+        Path relative to it.
+    where : str
+        Location that errors name.
+
+    Returns
+    -------
+    Path
+        The joined path.
+
+    Raises
+    ------
+    DataError
+        If the path is empty or absolute, or leaves the folder by `..` or a symbolic link.
+    """
+    joined = Path(root, path)
+    if not path or PurePosixPath(path).is_absolute() or not joined.resolve().is_relative_to(Path(root).resolve()):
         raise DataError(f"{where}: {path!r} is not inside {root}; correct the path or move the file there")
-    return found
+    return joined
 
 
 def read(source: Source) -> Iterator[Example]:
-    """All rows of a source, in the order of its sorted files. Raises DataError with file, row and mend."""
+    """Stream the rows of a source, in the order of its sorted files.
+
+    Parameters
+    ----------
+    source : Source
+        The data set and its format.
+
+    Yields
+    ------
+    Example
+        A row.
+
+    Raises
+    ------
+    DataError
+        If a file or row cannot be read; names file, row and fix.
+    """
     if source.format == "hub":
         yield from _hub(source)
         return
@@ -54,26 +99,42 @@ def read(source: Source) -> Iterator[Example]:
             for number, values in enumerate(readers[source.format](path)):
                 where = f"{path}, row {number}"
                 if not isinstance(values, dict):
-                    raise DataError(f"{where}: not a mapping of fields but {type(values).__name__}; mend the row")
+                    raise DataError(f"{where}: expected a JSON object, got {type(values).__name__}; fix the row")
                 yield Example(values, where, f"{path.stem}-{number:09d}", source.images)
 
 
 def files_of(source: Source) -> list[Path]:
-    """The files of a source on this machine, sorted. Raises DataError for a folder or a pattern without any."""
+    """List the local files of a source.
+
+    Parameters
+    ----------
+    source : Source
+        A source of any format but `hub`.
+
+    Returns
+    -------
+    list of Path
+        The files, sorted within each pattern.
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist or a pattern matches no file.
+    """
     folder = Path(source.path)
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; put the data set there or correct the source's path")
-    found = []
+        raise DataError(f"{folder}: no such folder; download the data set to it or correct the source's path")
+    files: list[Path] = []
     for pattern in source.files:
         matches = sorted(path for path in folder.glob(pattern) if path.is_file())
         if not matches:
             raise DataError(f"{folder}: no file matches {pattern!r}; correct `files` or complete the data set")
-        found += matches
-    return found
+        files += matches
+    return files
 
 
 def _json(path: Path) -> Iterator[Any]:
-    """Items of one JSON list, parsed as they come."""
+    """Stream the items of a JSON list."""
     number = -1
     try:
         with open(path, "rb") as file:
@@ -81,24 +142,22 @@ def _json(path: Path) -> Iterator[Any]:
                 number += 1
                 yield item
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        said = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise DataError(
-            f"{path}, row {number + 1}: not JSON in UTF-8 ({said}); mend the file or fetch it again"
+            f"{path}, row {number + 1}: not JSON in UTF-8 ({reason}); fix the file or download it again"
         ) from error
     if number < 0:
-        raise DataError(f"{path}: no rows; a JSON list of objects is expected")
+        raise DataError(f"{path}: no rows; the file must be a JSON list of objects")
 
 
 def _jsonl(path: Path) -> Iterator[Any]:
-    """Lines that are JSON; the number of a row is that of its line, from 0."""
+    """Stream JSON lines; rows are numbered by line, from 0."""
     with open(path, "rb") as file:
         for number, line in enumerate(file):
             try:
                 yield json.loads(line.decode("utf-8"))
             except (UnicodeDecodeError, json.JSONDecodeError) as error:
-                raise DataError(
-                    f"{path}, row {number}: not JSON in UTF-8 ({error}); mend or remove the line"
-                ) from error
+                raise DataError(f"{path}, row {number}: not JSON in UTF-8 ({error}); fix or remove the line") from error
 
 
 def _parquet(path: Path) -> Iterator[Any]:
@@ -106,37 +165,39 @@ def _parquet(path: Path) -> Iterator[Any]:
         for batch in pq.ParquetFile(path).iter_batches(256):
             yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({error}); fetch it again") from error
+        raise DataError(f"{path}: not a readable Parquet file ({error}); download it again") from error
 
 
 def _meta(source: Source, path: Path) -> Iterator[Example]:
-    """The lists of a meta file {name: {root, annotation, ...}}, as InternVL's training data have one."""
+    """Stream the rows of all files in a meta file {name: {root, annotation, ...}}, as in InternVL's training data."""
     try:
         lists = json.loads(path.read_text(encoding="utf-8"))
-        entries = [(name, str(entry["annotation"]), str(entry["root"]), entry.get("repeat_time", 1))
-                   for name, entry in lists.items()]  # fmt: skip
+        entries = [
+            (name, str(entry["annotation"]), str(entry["root"]), entry.get("repeat_time", 1))
+            for name, entry in lists.items()
+        ]
     except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no meta file of {{name: {{root, annotation}}}} ({error!r}); correct it") from error
+        raise DataError(f"{path}: not a meta file of {{name: {{root, annotation}}}} ({error!r}); correct it") from error
     for name, annotation, root, repeats in entries:
         where = f"{path}, {name}"
         if repeats != 1:
-            raise DataError(f"{where}: repeat_time {repeats}; every row is read once here, so set it to 1")
-        rows = inside(source.path, annotation, where)
-        inside(source.path, root, where)
-        if not rows.is_file():
-            raise DataError(f"{where}: {rows} does not exist; complete the data set or take the entry out")
-        for number, values in enumerate(_jsonl(rows)):
+            raise DataError(f"{where}: repeat_time is {repeats}; rows cannot be repeated, so set it to 1")
+        file = path_inside(source.path, annotation, where)
+        path_inside(source.path, root, where)
+        if not file.is_file():
+            raise DataError(f"{where}: {file} does not exist; complete the data set or remove the entry")
+        for number, values in enumerate(_jsonl(file)):
             if not isinstance(values, dict):
-                raise DataError(f"{rows}, row {number}: not a mapping of fields; mend the row")
-            yield Example(values, f"{rows}, row {number}", f"{name}-{number:09d}", root)
+                raise DataError(f"{file}, row {number}: expected a JSON object; fix the row")
+            yield Example(values, f"{file}, row {number}", f"{name}-{number:09d}", root)
 
 
 def _hub(source: Source) -> Iterator[Example]:
-    """Rows streamed from the hub; nothing is kept on disk."""
+    """Stream rows from the hub, without a copy on disk."""
     if os.environ.get("HF_HUB_OFFLINE", "1") != "0" and not Path(source.path).is_dir():
         raise DataError(
-            f"{source.path}: this data set is on the hub and HF_HUB_OFFLINE is not 0; set HF_HUB_OFFLINE=0 to let it "
-            "be streamed, or download it and name its folder"
+            f"{source.path}: this data set is on the hub, but HF_HUB_OFFLINE is not 0; set HF_HUB_OFFLINE=0 to "
+            "stream it, or download it and give its folder as path"
         )
     import datasets
 
@@ -155,8 +216,8 @@ def _hub(source: Source) -> Iterator[Example]:
         for number, values in enumerate(rows):
             where = f"{source.path}@{source.revision[:8]}, row {number}"
             yield Example(values, where, f"{number:09d}", ".")
-    except Exception as error:  # the hub's client raises errors of several libraries
-        said = f"{type(error).__name__}: {error}"
+    except Exception as error:  # the hub's client raises errors of several libraries without a common base
+        reason = f"{type(error).__name__}: {error}"
         raise DataError(
-            f"{source.path}: could not be streamed ({said}); check id, revision, split; if gated: `hf auth login`"
+            f"{source.path}: could not be streamed ({reason}); check id, revision, split; if gated: `hf auth login`"
         ) from error

@@ -1,9 +1,9 @@
-"""Contrastive training under observation (section 3, figure 1) and what makes the gap stay: a study of its causes.
+"""Monitoring of the gap in contrastive training (section 3, figure 1), and a study of its causes.
 
-Two choices that the paper leaves open, made once here. The embedding-level gradient is that of InfoNCE with respect to
-the unit embeddings, as free variables: of this one lemma B.6 holds exactly (it lies in the span of the other
-modality's batch); behind the normalisation a component along the embedding itself would be taken off. The effective
-condition number is `revision.geometry.spectrum.effective_condition_number`.
+Two definitions that the paper does not specify. The embedding-level gradient is that of InfoNCE with respect to the
+unit embeddings as free variables: for this gradient lemma B.6 holds exactly (it is in the span of the other modality's
+batch), whereas the gradient before the normalisation lacks the component along the embedding. The effective condition
+number is `revision.geometry.spectrum.effective_condition_number`.
 """
 
 from revision.dynamics.monitor import GapMonitor, MonitorSettings, Probe

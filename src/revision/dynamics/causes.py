@@ -1,7 +1,7 @@
-"""Why does the gap stay? One cause varied at a time from a common base, and what is left of the gap on held-out pairs.
+"""Study of the causes of the gap: vary one setting at a time and measure the gap on held-out pairs.
 
-A point of a study changes settings of the encoder or of the world; one without changes is the base. Settings that
-several points share are trained once.
+A point of a study changes settings of the encoder or of the world; a point without changes is the base. Points with the
+same settings are trained once.
 """
 
 import hashlib
@@ -33,7 +33,19 @@ from revision.stats.intervals import over_seeds
 
 @dataclass(frozen=True)
 class Point:
-    """One setting of one cause."""
+    """A setting of a cause.
+
+    Attributes
+    ----------
+    cause : str
+        Name of the study.
+    at : str
+        Value of the setting, for tables and plots.
+    encoder, world : EncoderSettings, WorldSettings
+        Complete settings.
+    base : bool
+        Whether the point changes nothing.
+    """
 
     cause: str
     at: str
@@ -43,7 +55,25 @@ class Point:
 
 
 def points(settings: CausesSettings, world: WorldSettings) -> list[Point]:
-    """All points of the studies, each with whole settings."""
+    """List the points of all studies with their complete settings.
+
+    Parameters
+    ----------
+    settings : CausesSettings
+        Studies.
+    world : WorldSettings
+        World that points change.
+
+    Returns
+    -------
+    list of Point
+        In the order of the studies.
+
+    Raises
+    ------
+    ConfigError
+        If a point changes a setting that does not exist, or to a value that is not valid.
+    """
     return [
         Point(
             study.cause,
@@ -57,8 +87,14 @@ def points(settings: CausesSettings, world: WorldSettings) -> list[Point]:
     ]
 
 
-class Ends:
-    """Satisfies `revision.contrastive.loop.Monitor`: the gap before the first step and after the last."""
+class StartEndMonitor:
+    """Monitor of the gap before the first step and after the last (a `revision.contrastive.loop.Monitor`).
+
+    Parameters
+    ----------
+    probe : Probe
+        Held-out pairs.
+    """
 
     def __init__(self, probe: Probe) -> None:
         self.probe, self.start = probe, float("nan")
@@ -68,47 +104,79 @@ class Ends:
         """Measure the untrained model, then the trained one."""
         images, texts = self.probe.embed(model)
         if step == 0:
-            self.start = held_out(images, texts)["gap"]
+            self.start = pair_metrics(images, texts)["gap"]
         else:
-            self.end = held_out(images, texts) | {"temperature": float(np.exp(-model.log_scale.item()))}
+            self.end = pair_metrics(images, texts) | {"temperature": float(np.exp(-model.log_scale.item()))}
 
     def state_dict(self) -> dict[str, Any]:
         """The gap before the first step."""
         return {"start": self.start}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up `state` again."""
+        """Restore what `state_dict` returned."""
         self.start = state["start"]
 
 
-def held_out(images: np.ndarray, texts: np.ndarray) -> dict[str, float]:
-    """Gap and retrieval of held-out pairs images[i], texts[i], unit rows [n, d].
+def pair_metrics(images: np.ndarray, texts: np.ndarray) -> dict[str, float]:
+    """Compute the gap and retrieval of held-out pairs.
 
-    gap: distance of the centroids; gap_noise: what as many pairs without a gap would show; gap_share: the gap's square
-    over the mean squared distance of pairs; recall_at_1: mean of both ways.
+    Parameters
+    ----------
+    images, texts : ndarray of shape (n, d)
+        Pairs, rows of unit length.
+
+    Returns
+    -------
+    dict of float
+        gap (distance of the centroids), gap_noise (gap of as many pairs with equal means), gap_share (squared gap over
+        the mean squared distance of pairs), pair_cosine, and recall_at_1 (mean of both directions).
     """
     difference = images.astype(np.float64) - texts
     gap, distance = float(np.linalg.norm(difference.mean(axis=0))), float(np.mean(np.sum(difference**2, axis=1)))
-    found = retrieval(images, texts, at=(1,))
+    recall = retrieval(images, texts, at=(1,))
     return {
         "gap": gap,
         "gap_noise": float(np.sqrt(max(distance - gap**2, 0.0) / len(difference))),
         "gap_share": gap**2 / distance,
         "pair_cosine": float(pair_cosine(images, texts).mean()),
-        "recall_at_1": (found.text_to_image[1] + found.image_to_text[1]) / 2,
+        "recall_at_1": (recall.text_to_image[1] + recall.image_to_text[1]) / 2,
     }
 
 
 def measure(point: Point, probe: int, *, seed: int, threads: int = 1) -> dict[str, float]:
-    """Train one encoder with the settings of `point` and measure it on held-out pairs."""
+    """Train an encoder and measure it on held-out pairs.
+
+    Parameters
+    ----------
+    point : Point
+        Settings.
+    probe : int
+        Number of held-out pairs.
+    seed : int
+        Seed of the training.
+    threads : int
+        Threads of PyTorch.
+
+    Returns
+    -------
+    dict of float
+        gap_start (before training), temperature, and `pair_metrics` after training.
+    """
     world = World(point.world)
-    monitor = Ends(Probe.of_world(world, probe))
+    monitor = StartEndMonitor(Probe.of_world(world, probe))
     steps = point.encoder.steps
     with tempfile.TemporaryDirectory() as folder:
         train(
-            world, point.encoder, Path(folder) / "encoder", seed=seed, threads=threads, monitor=monitor,
-            monitor_every=steps, checkpoint_every=steps, show_progress=False,
-        )  # fmt: skip
+            world,
+            point.encoder,
+            Path(folder) / "encoder",
+            seed=seed,
+            threads=threads,
+            monitor=monitor,
+            monitor_every=steps,
+            checkpoint_every=steps,
+            show_progress=False,
+        )
     return {"gap_start": monitor.start, **monitor.end}
 
 
@@ -121,53 +189,104 @@ def study_causes(
     threads: int = 1,
     progress: Callable[[str], Any] = lambda text: None,
 ) -> pd.DataFrame:
-    """Measure every point with one seed and write the tidy CSV `out`: cause, at, base, seed, metric, value.
+    """Measure every point with a seed and write a tidy table.
 
-    Finished points lie in `<out>.points` until all are done, so that the same call after a kill goes on.
+    Finished points are kept in `<out>.points` until all are done, so that the same call resumes after an interruption.
+
+    Parameters
+    ----------
+    settings : CausesSettings
+        Studies.
+    world : WorldSettings
+        World that points change.
+    out : path
+        CSV to write: cause, at, base, seed, metric, value.
+    seed : int
+        Seed of all trainings.
+    threads : int
+        Threads of PyTorch.
+    progress : callable
+        Called with a description of each point before it is trained.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table.
+
+    Raises
+    ------
+    ConfigError
+        If the settings of a point are not valid.
     """
     out = Path(out)
-    done = out.with_name(out.name + ".points")
+    finished = out.with_name(out.name + ".points")
     rows = []
     for point in points(settings, world):
         identity = [point.encoder.record(), point.world.record(), settings.probe, seed]
-        cell = done / f"{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}.json"
-        if not cell.is_file():
+        path = finished / f"{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}.json"
+        if not path.is_file():
             progress(f"seed {seed}, {point.cause} {point.at}")
-            write_json(cell, measure(point, settings.probe, seed=seed, threads=threads))
-        numbers = json.loads(cell.read_text(encoding="utf-8"))
+            write_json(path, measure(point, settings.probe, seed=seed, threads=threads))
+        metrics = json.loads(path.read_text(encoding="utf-8"))
         rows += [
             {
-                "cause": point.cause, "at": point.at, "base": point.base, "seed": seed, "metric": metric, "value": value
+                "cause": point.cause,
+                "at": point.at,
+                "base": point.base,
+                "seed": seed,
+                "metric": metric,
+                "value": value,
             }
-            for metric, value in numbers.items()
-        ]  # fmt: skip
+            for metric, value in metrics.items()
+        ]
     table = pd.DataFrame(rows)
     with atomic_file(out) as temporary:
         table.to_csv(temporary, index=False)
-    shutil.rmtree(done)
+    shutil.rmtree(finished)
     return table
 
 
 def effects(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a cause, point and metric: mean over seeds with its 95% interval, and the difference from the base.
+    """Average the study over seeds and compare every point with the base of its cause.
 
-    The difference is paired by seed; its interval leaves out 0 where `clear`. Raises DataError for a cause without a
-    base point.
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Tables of `study_causes` for all seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cause, point and metric: value (mean over seeds) with low and high, difference from the base (paired
+        by seed) with difference_low and difference_high, and clear: whether the interval of the difference excludes 0.
+
+    Raises
+    ------
+    DataError
+        If a cause has no base point.
     """
     rows = []
     for (cause, metric), part in table.groupby(["cause", "metric"], sort=False):
         base = part[part.base].set_index("seed").value
         if base.empty:
-            raise DataError(f"causes: {cause!r} has no base point: give it one that changes nothing")
-        for at, found in part.groupby("at", sort=False):
-            values = found.set_index("seed").value
+            raise DataError(f"causes: {cause!r} has no base point; add one that changes nothing")
+        for at, point in part.groupby("at", sort=False):
+            values = point.set_index("seed").value
             mean, change = over_seeds(values.to_numpy()), over_seeds((values - base).to_numpy())
             rows.append(
                 {
-                    "cause": cause, "at": at, "base": bool(found.base.all()), "metric": metric, "seeds": len(values),
-                    "value": mean.value, "low": mean.low, "high": mean.high,
-                    "difference": change.value, "difference_low": change.low, "difference_high": change.high,
+                    "cause": cause,
+                    "at": at,
+                    "base": bool(point.base.all()),
+                    "metric": metric,
+                    "seeds": len(values),
+                    "value": mean.value,
+                    "low": mean.low,
+                    "high": mean.high,
+                    "difference": change.value,
+                    "difference_low": change.low,
+                    "difference_high": change.high,
                     "clear": bool(change.low > 0 or change.high < 0),
                 }
-            )  # fmt: skip
+            )
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""The monitor that the encoder's training calls: probe embeddings and gradients, in a frame fixed at step t0."""
+"""Monitor of an encoder's training: probe embeddings and gradients in a frame fixed at step t0 (section 3)."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from revision.config.dynamics import MonitorSettings
 from revision.data.scenes import World
-from revision.dynamics.observation import embedding_gradients, observe
+from revision.dynamics.observation import Observation, embedding_gradients, observe
 from revision.embeddings.rows import Array
 from revision.errors import DataError
 from revision.geometry.frame import Frame, fit_frame
@@ -22,25 +22,45 @@ PROBE = "probe"
 
 @dataclass(frozen=True)
 class Probe:
-    """Held-out pairs: images uint8 [n, s, s, 3] and their captions."""
+    """Held-out pairs.
+
+    Attributes
+    ----------
+    pixels : ndarray of shape (n, size, size, 3), uint8
+        Images.
+    captions : list of str
+        Their captions.
+    """
 
     pixels: Array
     captions: list[str]
 
     @classmethod
     def of_world(cls, world: World, count: int) -> "Probe":
-        """The first `count` scenes of split "probe" with short captions."""
+        """Return the first `count` scenes of split "probe" with short captions."""
         scenes = world.scenes(PROBE, 0, count)
         return cls(world.images(scenes), world.captions(scenes))
 
     def embed(self, model: Any) -> tuple[Array, Array]:
-        """Unit rows float32 [n, d] of the images and of their captions."""
+        """Embed images and captions with `model`, unit rows of shape (n, d) in float32."""
         return model.encode_pixels(self.pixels), model.encode_texts(self.captions)
 
 
 @dataclass
 class LateWindow:
-    """Covariances of the late window, summed step by step (lemma B.9), and gamma [q] of each of its steps."""
+    """Sums over the observations of the late window (lemma B.9).
+
+    Attributes
+    ----------
+    count : int
+        Number of observations.
+    delta, gradient : ndarray of shape (r, r)
+        Sums of the covariances in U of delta and of gradients.
+    zeta : ndarray of shape (q, q)
+        Sum of the covariances of zeta in V.
+    gammas : list of ndarray of shape (q,)
+        gamma of each observation.
+    """
 
     count: int
     delta: Array
@@ -50,7 +70,26 @@ class LateWindow:
 
 
 class GapMonitor:
-    """Satisfies `revision.contrastive.loop.Monitor`. `rows` holds one mapping of numbers an observation."""
+    """Monitor of the geometry of the gap (a `revision.contrastive.loop.Monitor`).
+
+    Parameters
+    ----------
+    probe : Probe
+        Held-out pairs.
+    settings : MonitorSettings
+        Steps at which the frame is fixed and the late window starts, and numbers of pairs and batches.
+
+    Attributes
+    ----------
+    rows : list of dict
+        Metrics of each observation.
+    frame : Frame or None
+        The fixed frame, from step `settings.freeze_at` on.
+    late : LateWindow or None
+        Sums over the observations from step `settings.late_from` on.
+    seconds : dict of float
+        Time spent on observations in this process, "wall" and "cpu".
+    """
 
     def __init__(self, probe: Probe, settings: MonitorSettings) -> None:
         self.settings = settings
@@ -63,7 +102,22 @@ class GapMonitor:
         self.seconds: dict[str, float] = {"wall": 0.0, "cpu": 0.0}
 
     def __call__(self, step: int, model: Any, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
-        """Observe the model after `step` steps."""
+        """Observe the model after `step` steps.
+
+        Parameters
+        ----------
+        step : int
+            Number of finished steps.
+        model : DualEncoder or ClipEncoder
+            The encoder in training.
+        batches : callable
+            Returns the pixels and tokens of the batch of a step.
+
+        Raises
+        ------
+        DataError
+            If U or V of the frame has fewer than two dimensions.
+        """
         wall, cpu = time.perf_counter(), time.process_time()
         images, texts = self.probe.embed(model)
         images, texts = images.astype(np.float64), texts.astype(np.float64)
@@ -86,7 +140,7 @@ class GapMonitor:
         if min(frame.rank, frame.V.shape[1]) < 2:
             raise DataError(
                 f"frame at step {step}: U has {frame.rank} of {len(frame.U)} dimensions at energy"
-                f" {self.settings.energy}; both U and V need two: change the monitor setting energy or freeze_at"
+                f" {self.settings.energy}; both U and V need two; change the monitor setting energy or freeze_at"
             )
         return frame
 
@@ -99,35 +153,40 @@ class GapMonitor:
         model: Any,
         batches: Callable[[int], tuple[Tensor, Tensor]],
     ) -> dict[str, float]:
-        found = []
-        for place in range(self.settings.gradient_batches):
-            pixels, tokens = batches(step + place)
+        gradients = []
+        for batch in range(self.settings.gradient_batches):
+            pixels, tokens = batches(step + batch)
             with torch.no_grad():
                 rows = model.embed_pixels(pixels), model.embed_tokens(tokens)
-            found.append(embedding_gradients(*rows, model.log_scale.exp()))
-        of_images, of_texts, losses = zip(*found, strict=True)
-        seen = observe(frame, images, texts, (np.concatenate(of_images), np.concatenate(of_texts)))
+            gradients.append(embedding_gradients(*rows, model.log_scale.exp()))
+        of_images, of_texts, losses = zip(*gradients, strict=True)
+        observation = observe(frame, images, texts, (np.concatenate(of_images), np.concatenate(of_texts)))
         if self.gamma_first is None:
-            self.gamma_first = seen.gamma
+            self.gamma_first = observation.gamma
         scale = max(float(np.linalg.norm(self.gamma_first)), np.finfo(np.float64).eps)
-        numbers = seen.numbers | {
+        metrics = observation.metrics | {
             "loss": float(np.mean(losses)),
-            "gamma_drift": float(np.linalg.norm(seen.gamma - self.gamma_first)) / scale,
+            "gamma_drift": float(np.linalg.norm(observation.gamma - self.gamma_first)) / scale,
         }
         if self.gamma_last is not None:
-            lengths = float(np.linalg.norm(seen.gamma) * np.linalg.norm(self.gamma_last))
-            numbers["gamma_cosine"] = float(seen.gamma @ self.gamma_last) / lengths
-        self.gamma_last = seen.gamma
+            lengths = float(np.linalg.norm(observation.gamma) * np.linalg.norm(self.gamma_last))
+            metrics["gamma_cosine"] = float(observation.gamma @ self.gamma_last) / lengths
+        self.gamma_last = observation.gamma
         if step >= self.settings.late_from:
-            late = self.late or LateWindow(0, 0 * seen.delta, 0 * seen.zeta, 0 * seen.gradient, [])
-            self.late = LateWindow(
-                late.count + 1, late.delta + seen.delta, late.zeta + seen.zeta, late.gradient + seen.gradient,
-                [*late.gammas, seen.gamma],
-            )  # fmt: skip
-        return numbers
+            self._add_to_late_window(observation)
+        return metrics
+
+    def _add_to_late_window(self, observation: Observation) -> None:
+        if self.late is None:
+            self.late = LateWindow(0, 0 * observation.delta, 0 * observation.zeta, 0 * observation.gradient, [])
+        self.late.count += 1
+        self.late.delta = self.late.delta + observation.delta
+        self.late.zeta = self.late.zeta + observation.zeta
+        self.late.gradient = self.late.gradient + observation.gradient
+        self.late.gammas.append(observation.gamma)
 
     def state_dict(self) -> dict[str, Any]:
-        """What has been observed, as tensors and plain containers; the time it took is left out."""
+        """Return all observations as tensors and plain containers, without the time they took."""
         return {
             "settings": self.settings.record(),
             "rows": [dict(row) for row in self.rows],
@@ -137,10 +196,10 @@ class GapMonitor:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up `state` again. Raises DataError if it was observed with other settings."""
+        """Restore what `state_dict` returned; raise DataError if it has other settings."""
         if state["settings"] != self.settings.record():
             raise DataError(
-                "checkpoint: observed with other monitor settings; delete the folder encoder.checkpoint to start anew"
+                "checkpoint: written with other monitor settings; delete the folder encoder.checkpoint to start again"
             )
         self.rows = [dict(row) for row in state["rows"]]
         self.frame = None if state["frame"] is None else Frame(**_arrays(state["frame"]))

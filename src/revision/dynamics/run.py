@@ -1,4 +1,4 @@
-"""Train a dual encoder under observation and write what was seen: on the built-in world, or on webdataset shards."""
+"""Train a dual encoder with the gap monitor, on the built-in world or on webdataset shards (figure 1)."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -35,24 +35,56 @@ def observe_training(
     checkpoint_every: int = 100,
     show_progress: bool = True,
 ) -> None:
-    """Train, and write `series.csv` (one row an observation), `summary.json` and `manifest.json` to `out_dir`.
+    """Train an encoder on the built-in world and write its observations.
 
-    The same call after a kill goes on from the encoder's checkpoint and ends with the same bytes. `timing.json` says
-    what training and observing cost in this process; it alone differs from run to run. Raises ConfigError if training
-    ends before the late window.
+    The same call resumes from the checkpoint after an interruption, and its results have the same bytes.
+
+    Parameters
+    ----------
+    world : World
+        Source of images and captions.
+    encoder : EncoderSettings
+        Settings of the encoder and its training.
+    settings : MonitorSettings
+        Settings of the monitor.
+    out_dir : path
+        Folder for `series.csv` (one row per observation), `summary.json`, `manifest.json`, the encoder, and
+        `timing.json`, the time of training and observing in this process, which alone differs between runs.
+    seed : int
+        Seed of the training.
+    threads : int
+        Threads of PyTorch.
+    checkpoint_every : int
+        Steps between checkpoints.
+    show_progress : bool
+        Whether to display a progress bar.
+
+    Raises
+    ------
+    ConfigError
+        If training ends before the late window.
+    DataError
+        If the checkpoint has other settings, or the late window has fewer than two observations.
     """
     _check(settings, encoder.steps)
     out_dir = Path(out_dir)
     monitor = GapMonitor(Probe.of_world(world, settings.probe), settings)
 
-    def work() -> None:
+    def run() -> None:
         train(
-            world, encoder, out_dir / "encoder", seed=seed, threads=threads, monitor=monitor,
-            monitor_every=settings.every, checkpoint_every=checkpoint_every, show_progress=show_progress,
-        )  # fmt: skip
+            world,
+            encoder,
+            out_dir / "encoder",
+            seed=seed,
+            threads=threads,
+            monitor=monitor,
+            monitor_every=settings.every,
+            checkpoint_every=checkpoint_every,
+            show_progress=show_progress,
+        )
 
-    spent = _timed(work)
-    write(out_dir, monitor, spent, {"encoder": encoder.record(), "world": world.settings.record()}, seed)
+    seconds = _timed(run)
+    write_observations(out_dir, monitor, seconds, {"encoder": encoder.record(), "world": world.settings.record()}, seed)
 
 
 def observe_shards(
@@ -66,10 +98,27 @@ def observe_shards(
     checkpoint_every: int = 100,
     show_progress: bool = True,
 ) -> None:
-    """`observe_training` on the pairs of webdataset shards.
+    """Train an encoder on webdataset shards and write its observations, as `observe_training` does.
 
-    `settings.probe` pairs are held out. In a process group every process calls this; `out_dir` and the shards are
-    shared. Tokenizer and decoded probe images lie in `out_dir` until training has ended.
+    In a process group every process calls this function with the same arguments; all must have access to `out_dir` and
+    the shards. The tokenizer and the decoded probe images are kept in `out_dir` until training has ended.
+
+    Parameters
+    ----------
+    shards : sequence of path
+        Tar files of image-text pairs, of which `settings.probe` are held out.
+    encoder : ClipSettings
+        Settings of the encoder and its training.
+    settings, out_dir, seed, threads, checkpoint_every, show_progress
+        As in `observe_training`.
+
+    Raises
+    ------
+    ConfigError
+        If training ends before the late window, or the batch is not a multiple of the number of processes.
+    DataError
+        If the shards have too few pairs, the checkpoint has other settings, or the late window has fewer than two
+        observations.
     """
     from tokenizers import Tokenizer
 
@@ -103,40 +152,77 @@ def observe_shards(
     monitor = GapMonitor(Probe(np.load(images, mmap_mode="r"), captions), settings)
     about = {"encoder": encoder.record(), "shards": pairs.digest, "pairs": len(rows)}
 
-    def work() -> None:
+    def run() -> None:
         fit(
-            model, batches, encoder, out_dir / "encoder", about | {"seed": seed}, monitor=monitor,
-            monitor_every=settings.every, checkpoint_every=checkpoint_every, show_progress=show_progress,
-        )  # fmt: skip
+            model,
+            batches,
+            encoder,
+            out_dir / "encoder",
+            about | {"seed": seed},
+            monitor=monitor,
+            monitor_every=settings.every,
+            checkpoint_every=checkpoint_every,
+            show_progress=show_progress,
+        )
 
-    spent = _timed(work)
+    seconds = _timed(run)
     if team.is_main_process:
-        write(out_dir, monitor, spent, about, seed)
+        write_observations(out_dir, monitor, seconds, about, seed)
         vocabulary.unlink()
         images.unlink()
 
 
-def write(out_dir: Path, monitor: GapMonitor, spent: dict[str, float], about: dict[str, Any], seed: int) -> None:
-    """Write series, summary, timing and manifest of a finished training."""
+def write_observations(
+    out_dir: Path, monitor: GapMonitor, seconds: dict[str, float], about: dict[str, Any], seed: int
+) -> None:
+    """Write the series, summary, timing and manifest of a finished training.
+
+    Parameters
+    ----------
+    out_dir : Path
+        Output folder.
+    monitor : GapMonitor
+        Monitor with all observations.
+    seconds : dict of float
+        Time of training and observing together, "wall" and "cpu".
+    about : dict
+        Settings for the manifest.
+    seed : int
+        Seed of the training.
+    """
     with atomic_file(out_dir / SERIES) as temporary:
         pd.DataFrame(monitor.rows).to_csv(temporary, index=False)
     write_json(out_dir / SUMMARY, summarise(monitor))
-    write_json(out_dir / TIMING, timing(spent, monitor.seconds))
+    write_json(out_dir / TIMING, timing(seconds, monitor.seconds))
     write_manifest(
-        out_dir / "manifest.json", "dynamics", settings=about | {"monitor": monitor.settings.record()},
-        inputs={"series": out_dir / SERIES, "summary": out_dir / SUMMARY}, seed=seed,
-    )  # fmt: skip
+        out_dir / "manifest.json",
+        "dynamics",
+        settings=about | {"monitor": monitor.settings.record()},
+        inputs={"series": out_dir / SERIES, "summary": out_dir / SUMMARY},
+        seed=seed,
+    )
 
 
-def timing(spent: dict[str, float], observing: dict[str, float]) -> dict[str, dict[str, float]]:
-    """Seconds of training alone and of observing, and observing over training; by wall clock and by CPU time."""
+def timing(total: dict[str, float], observing: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Split the time of a run into training and observing.
+
+    Parameters
+    ----------
+    total, observing : dict of float
+        Seconds of the whole run and of the observations, by clock ("wall" and "cpu").
+
+    Returns
+    -------
+    dict of dict
+        training, observing (seconds) and share (observing over training), by clock.
+    """
     return {
         clock: {
-            "training": spent[clock] - observing[clock],
+            "training": total[clock] - observing[clock],
             "observing": observing[clock],
-            "share": observing[clock] / (spent[clock] - observing[clock]),
+            "share": observing[clock] / (total[clock] - observing[clock]),
         }
-        for clock in spent
+        for clock in total
     }
 
 
@@ -145,16 +231,16 @@ def _check(settings: MonitorSettings, steps: int) -> None:
         raise ConfigError(f"monitor setting late_from: {settings.late_from}, but training has {steps} steps")
 
 
-def _timed(work: Callable[[], None]) -> dict[str, float]:
+def _timed(run: Callable[[], None]) -> dict[str, float]:
     wall, cpu = time.perf_counter(), time.process_time()
-    work()
+    run()
     return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
 def _decode(image: Callable[[int, int], np.ndarray], rows: np.ndarray, size: int, threads: int, path: Path) -> None:
-    """Images of `rows`, uint8 [n, size, size, 3], into a .npy file that can be memory-mapped."""
+    """Write the images of `rows`, uint8 (n, size, size, 3), to a .npy file that can be memory-mapped."""
     with atomic_file(path) as temporary:
         target = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(rows), size, size, 3))
-        for place, pixels in enumerate(ordered_map(lambda row: image(row, size), rows, threads)):
-            target[place] = pixels
+        for index, pixels in enumerate(ordered_map(lambda row: image(row, size), rows, threads)):
+            target[index] = pixels
         target.flush()

@@ -1,4 +1,4 @@
-"""One run in numbers: what the claims of figure 1 read, from the time series and the late window."""
+"""Summary of an observed training for the claims of figure 1, from the time series and the late window."""
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,42 @@ from revision.geometry.spectrum import effective_condition_number, eigenvalues
 
 
 def condition_ratio(values: Array, rows: int) -> float:
-    """Effective condition number of eigenvalues [d] over that of an isotropic sample of as many rows."""
+    """Effective condition number relative to that of an isotropic sample.
+
+    Parameters
+    ----------
+    values : ndarray of shape (d,)
+        Eigenvalues of a covariance.
+    rows : int
+        Number of rows behind the covariance, and of the isotropic sample.
+
+    Returns
+    -------
+    float
+        About 1 for isotropic rows.
+    """
     flat = np.array(isotropic_eigenvalues(rows, len(values)))
     return effective_condition_number(values) / effective_condition_number(flat)
 
 
 def summarise(monitor: GapMonitor) -> dict[str, float]:
-    """Metrics of one observed training; "late" ones are over the late window.
+    """Summarise an observed training.
 
-    Raises DataError if fewer than two observations fell into that window.
+    Parameters
+    ----------
+    monitor : GapMonitor
+        Monitor after training.
+
+    Returns
+    -------
+    dict of float
+        Metrics; unless their names end in start, end, early or min, they are means over the late window or from its
+        covariances.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two observations in the late window.
     """
     frame, late, settings = monitor.frame, monitor.late, monitor.settings
     if frame is None or late is None or late.count < 2:

@@ -1,4 +1,4 @@
-"""Parts of one table, embedded by several jobs, as one set: the shards are linked, not written again."""
+"""Merge parts of a table that several jobs embedded into one set; shards are linked, not written again."""
 
 import os
 import shutil
@@ -12,21 +12,40 @@ from revision.embeddings.reader import FORMAT, MANIFEST, EmbeddingSet, Shard, op
 from revision.errors import DataError
 from revision.io.files import atomic_folder, write_json
 
-ROWS = "rows"  # about: first row and end of a part, and the rows of its table
+ROWS = "rows"  # key in `about`: first row of a part, row after its last, number of rows of the table
 
 
 def merge_sets(parts: Sequence[str | Path], folder: str | Path) -> EmbeddingSet:
-    """One set at `folder` of all rows of `parts`, in their order; shards keep their bytes and checksums.
+    """Merge embedding sets into one.
 
-    The files are hard links where the file system has them, else copies. Parts that say which rows of a table they are
-    must make up the table. Raises DataError for parts that do not belong together, are missing, or share an id.
+    Shards keep their content and checksums. They are hard links if the file system supports these, otherwise copies.
+
+    Parameters
+    ----------
+    parts : sequence of str or Path
+        Folders of the sets, in the order of their rows. If they state which rows of a table they hold (`rows` in their
+        `about`), they must make up the whole table.
+    folder : str or Path
+        Folder of the merged set. It replaces an older embedding set of that name, but no other folder.
+
+    Returns
+    -------
+    EmbeddingSet
+        The merged set.
+
+    Raises
+    ------
+    DataError
+        If parts differ in dimension, dtype or description, if one is missing, if two rows have the same id, or if
+        `folder` holds anything but an embedding set.
     """
-    folder, opened = Path(folder), [open_embeddings(part) for part in parts]
+    folder = Path(folder)
+    opened = [open_embeddings(part) for part in parts]
     if not opened:
         raise DataError(f"{folder}: no parts to merge; name at least one embedding set")
     if folder.exists() and not (folder / MANIFEST).is_file() and any(folder.iterdir()):
         raise DataError(f"{folder}: exists and is no embedding set; name another folder, or remove it yourself")
-    _refuse_strangers(opened)
+    _refuse_unlike(opened)
     _refuse_gaps(opened)
     _refuse_duplicates(opened)
     sources = [(part.folder / shard.file, shard) for part in opened for shard in part.shards]
@@ -53,13 +72,13 @@ def _about(part: EmbeddingSet) -> dict:
     return {name: value for name, value in part.about.items() if name != ROWS}
 
 
-def _refuse_strangers(parts: list[EmbeddingSet]) -> None:
+def _refuse_unlike(parts: list[EmbeddingSet]) -> None:
     first = parts[0]
     for part in parts[1:]:
         if (part.dim, part.dtype, _about(part)) != (first.dim, first.dtype, _about(first)):
             raise DataError(
-                f"{part.folder}: not of the same table, column, encoder and number format as {first.folder}; embed "
-                "both parts again"
+                f"{part.folder}: not of the same table, column, encoder and dtype as {first.folder}; embed both "
+                "parts again"
             )
 
 
@@ -70,7 +89,10 @@ def _refuse_gaps(parts: list[EmbeddingSet]) -> None:
     end = 0
     for part, start, stop, _ in known:
         if start != end:
-            raise DataError(f"{part.folder}: begins with row {start} of its table, but the part before ends at {end}")
+            raise DataError(
+                f"{part.folder}: begins with row {start} of its table, but the previous part ends at {end}; name the "
+                "parts in order"
+            )
         end = stop
     total = known[-1][3]
     if end != total or len(known) != len(parts):
@@ -89,5 +111,5 @@ def _refuse_duplicates(parts: list[EmbeddingSet]) -> None:
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another file system, or one without links
+    except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)

@@ -1,4 +1,4 @@
-"""Reading embedding sets: Arrow shards mapped into memory, described by a manifest."""
+"""Read embedding sets: Arrow shards that are mapped into memory and described by a manifest."""
 
 import json
 import mmap
@@ -17,12 +17,24 @@ from revision.io.files import check_file
 FORMAT = "revision-embeddings-1"
 MANIFEST = "manifest.json"
 DTYPES = {"float16": pa.float16(), "float32": pa.float32()}
-REBUILD = "restore it from a copy, or write the set anew"
+REBUILD = "restore it from a copy, or write the set again"
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One Arrow file of the set."""
+    """An Arrow file of an embedding set.
+
+    Attributes
+    ----------
+    file : str
+        Name of the file in the folder of the set.
+    rows : int
+        Number of rows.
+    bytes : int
+        Size of the file.
+    xxh3_128 : str
+        Checksum of the file, hexadecimal.
+    """
 
     file: str
     rows: int
@@ -32,8 +44,22 @@ class Shard:
 
 @dataclass(frozen=True)
 class EmbeddingSet:
-    """Embeddings on disk: `count` rows of `dim` numbers of `dtype`, with ids; `about` is the writer's own
-    description.
+    """Embeddings on disk, with ids. Open them with `open_embeddings`.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of the set.
+    count : int
+        Number of rows n.
+    dim : int
+        Dimension d.
+    dtype : {"float16", "float32"}
+        Type of the stored values.
+    shards : tuple of Shard
+        The files of the set, in order.
+    about : dict
+        Further facts that the writer stored, such as the encoder.
     """
 
     folder: Path
@@ -44,6 +70,7 @@ class EmbeddingSet:
     about: dict[str, Any] = field(default_factory=dict)
 
     def _batches(self, shard: Shard, advice: int = mmap.MADV_SEQUENTIAL) -> Iterator[pa.RecordBatch]:
+        """The record batches of a shard, checked against the manifest."""
         path = self.folder / shard.file
         try:
             with open(path, "rb") as handle:
@@ -68,54 +95,83 @@ class EmbeddingSet:
             raise DataError(f"{path}: {rows} rows where the manifest says {shard.rows}; {REBUILD}")
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The record batches of all shards, in order."""
+        """Yield the record batches of all shards, in order; columns are `id` and `embedding`."""
         for shard in self.shards:
             yield from self._batches(shard)
 
-    def numbers(self, batch: pa.RecordBatch) -> np.ndarray:
-        """The embeddings of a batch, [k, d], without a copy."""
+    def _vectors(self, batch: pa.RecordBatch) -> np.ndarray:
+        """The embeddings of a record batch, of shape (k, d), without a copy."""
         flat = batch.column("embedding").flatten()
         return np.frombuffer(
             flat.buffers()[1], self.dtype, len(flat), flat.offset * np.dtype(self.dtype).itemsize
         ).reshape(-1, self.dim)
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
-        """Read-only [k, d] blocks in order, k <= rows, without a copy; no block crosses a record batch."""
+        """Iterate over the embeddings without a copy.
+
+        Parameters
+        ----------
+        rows : int
+            Largest number of rows in a block.
+
+        Yields
+        ------
+        ndarray of shape (k, d)
+            Read-only blocks of the stored type, in order. A block does not extend over two record batches, so it may
+            have fewer rows.
+
+        Raises
+        ------
+        DataError
+            If a shard is unreadable or does not match the manifest.
+        """
         for batch in self.batches():
-            block = self.numbers(batch)
+            block = self._vectors(batch)
             for start in range(0, len(block), rows):
                 yield block[start : start + rows]
 
     def ids(self) -> pa.Array:
-        """All ids, in the order of the rows."""
+        """Return all ids as an Arrow string array, in the order of the rows."""
         chunks = [batch.column("id") for batch in self.batches()]
         return pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
 
     def array(self) -> np.ndarray:
-        """All embeddings as float32 [n, d], in memory."""
+        """Load all embeddings into memory, as a float32 array of shape (n, d)."""
         out, start = np.empty((self.count, self.dim), np.float32), 0
         for batch in self.batches():
-            out[start : start + batch.num_rows] = self.numbers(batch)
+            out[start : start + batch.num_rows] = self._vectors(batch)
             start += batch.num_rows
         return out
 
     @cached_property
     def _views(self) -> tuple[np.ndarray, list[np.ndarray]]:
-        """First row [b + 1] and numbers [k, d] of every record batch, mapped for reading in any order."""
-        views = [self.numbers(batch) for shard in self.shards for batch in self._batches(shard, mmap.MADV_RANDOM)]
+        """First rows (b + 1,) and embeddings (k, d) of all record batches, mapped for random access."""
+        views = [self._vectors(batch) for shard in self.shards for batch in self._batches(shard, mmap.MADV_RANDOM)]
         return np.cumsum([0, *map(len, views)]), views
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """The embeddings of `rows` as float32 [k, d]; the rest of the set stays on disk."""
+        """Load some of the embeddings; the rest of the set is not read.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (k,)
+            Indices of rows, in any order; an index may occur more than once.
+
+        Returns
+        -------
+        ndarray of shape (k, d)
+            The embeddings as float32.
+        """
         first, views = self._views
-        found, out = np.searchsorted(first, rows, side="right") - 1, np.empty((len(rows), self.dim), np.float32)
-        for number in np.unique(found):
-            chosen = found == number
-            out[chosen] = views[number][rows[chosen] - first[number]]
+        batches = np.searchsorted(first, rows, side="right") - 1
+        out = np.empty((len(rows), self.dim), np.float32)
+        for batch in np.unique(batches):
+            chosen = batches == batch
+            out[chosen] = views[batch][rows[chosen] - first[batch]]
         return out
 
     def location(self, row: int) -> str:
-        """Where row `row` of the set is, for error messages: file, row in that file, id."""
+        """Describe where a row is, for error messages: file, row in that file, and id."""
         start = row
         for shard in self.shards:
             if start < shard.rows:
@@ -128,15 +184,35 @@ class EmbeddingSet:
         return f"{self.folder}, row {row}"
 
     def verify(self) -> None:
-        """Read every shard and compare it with its checksum; DataError names the first one that differs."""
+        """Read every shard and compare it with its checksum.
+
+        Raises
+        ------
+        DataError
+            If a shard differs; names the first.
+        """
         for shard in self.shards:
             check_file(self.folder / shard.file, shard.bytes, shard.xxh3_128, REBUILD)
 
 
 def open_rows(path: str | Path) -> EmbeddingSet | np.ndarray:
-    """The embedding set in a folder, or a .npy file [n, d] of floats, mapped into memory and never unpickled.
+    """Open an embedding set or a .npy file, mapped into memory.
 
-    DataError says what else was found.
+    Parameters
+    ----------
+    path : str or Path
+        Folder of an embedding set, or a .npy file that holds a floating-point array of shape (n, d). Pickled objects
+        in such a file are not loaded.
+
+    Returns
+    -------
+    EmbeddingSet or ndarray of shape (n, d)
+        The embeddings.
+
+    Raises
+    ------
+    DataError
+        If `path` is neither.
     """
     path = Path(path)
     if path.is_dir():
@@ -155,23 +231,40 @@ def open_rows(path: str | Path) -> EmbeddingSet | np.ndarray:
 
 
 def open_embeddings(folder: str | Path) -> EmbeddingSet:
-    """Open an embedding set without reading its numbers.
+    """Open an embedding set without reading its embeddings.
 
-    Raises DataError where the manifest is missing, unreadable or counts other rows than its shards have, or a shard is
-    missing or has another size than it was written with.
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the set.
+
+    Returns
+    -------
+    EmbeddingSet
+        The set.
+
+    Raises
+    ------
+    DataError
+        If the manifest is missing, unreadable or inconsistent, or a shard is missing or has another size than when it
+        was written.
     """
     folder = Path(folder)
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
-            raise DataError(f"{folder / MANIFEST}: format {manifest['format']!r}, this version reads {FORMAT!r}")
+            raise DataError(
+                f"{folder / MANIFEST}: format {manifest['format']!r}, but this version reads {FORMAT!r}; write the set "
+                "again"
+            )
         shards = tuple(Shard(**shard) for shard in manifest["shards"])
-        found = EmbeddingSet(folder, manifest["count"], manifest["dim"], manifest["dtype"], shards, manifest["about"])
+        count, dim, dtype, about = (manifest[key] for key in ("count", "dim", "dtype", "about"))
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        fix = "name a folder that `revision import` or `revision embed` has written"
+        fix = "name a folder written by `revision import` or `revision embed`"
         raise DataError(f"{folder}: no embedding set here ({type(error).__name__}: {error}); {fix}") from error
-    if sum(shard.rows for shard in shards) != found.count:
-        raise DataError(f"{folder / MANIFEST}: counts {found.count} rows, its shards have others; {REBUILD}")
+    shard_rows = sum(shard.rows for shard in shards)
+    if shard_rows != count:
+        raise DataError(f"{folder / MANIFEST}: counts {count} rows, but its shards have {shard_rows}; {REBUILD}")
     for shard in shards:
         check_file(folder / shard.file, shard.bytes, None, REBUILD)
-    return found
+    return EmbeddingSet(folder, count, dim, dtype, shards, about)

@@ -1,4 +1,4 @@
-"""Arrays or embedding sets as checked rows, and their moments (`revision.embeddings.moments`)."""
+"""Checks that arrays and embedding sets share: shape, dimension, unit length."""
 
 from typing import Any
 
@@ -9,11 +9,29 @@ from revision.embeddings.moments import BLOCK_ROWS, ArrayRows, Moments, Rows, mo
 from revision.errors import DataError
 
 Array = NDArray[Any]
-UNIT_TOLERANCE = 5e-3
+UNIT_TOLERANCE = 5e-3  # allows for rows that were stored in half precision
 
 
 def as_rows(embeddings: Array | Rows, name: str = "embeddings") -> Rows:
-    """An array or embedding set as `Rows`; DataError unless it is [n, d] with n, d >= 1."""
+    """Wrap an array as `Rows`; other objects are returned unchanged.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d) or Rows
+        The embeddings.
+    name : str, default="embeddings"
+        How error messages refer to an array.
+
+    Returns
+    -------
+    Rows
+        The embeddings.
+
+    Raises
+    ------
+    DataError
+        If an array is empty or has another number of axes.
+    """
     if not isinstance(embeddings, np.ndarray):
         return embeddings
     if embeddings.ndim != 2 or 0 in embeddings.shape:
@@ -22,17 +40,55 @@ def as_rows(embeddings: Array | Rows, name: str = "embeddings") -> Rows:
 
 
 def measured(embeddings: Array | Rows, name: str = "embeddings", *, covariance: bool = False) -> Moments:
-    """Mean and, if asked for, population covariance, in one streamed float64 pass."""
+    """Compute the moments of rows as they are, without normalising them, in one pass.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d) or Rows
+        The embeddings.
+    name : str, default="embeddings"
+        How error messages refer to an array.
+    covariance : bool, default=False
+        Whether to compute the covariance too.
+
+    Returns
+    -------
+    Moments
+        Mean, trace and, if requested, population covariance, in float64.
+
+    Raises
+    ------
+    DataError
+        If the set is empty or holds NaN or infinity.
+    """
     return moments(as_rows(embeddings, name), covariance=covariance)
 
 
 def take(embeddings: Array | Rows, index: Array, name: str = "embeddings") -> Array:
-    """Unit rows float32 [len(index), d] of the ascending indices `index`, read block by block.
+    """Read some rows, normalised, in one pass over the blocks.
 
-    DataError names a row without a direction (NaN, infinity, zero).
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d) or Rows
+        The embeddings.
+    index : ndarray of shape (k,)
+        Indices of rows, ascending.
+    name : str, default="embeddings"
+        How error messages refer to an array.
+
+    Returns
+    -------
+    ndarray of shape (k, d)
+        The rows as float32, of unit length.
+
+    Raises
+    ------
+    DataError
+        If a row has no direction (zero, NaN, infinity).
     """
     rows = as_rows(embeddings, name)
-    parts, start = [np.empty((0, rows.dim), np.float32)], 0
+    parts = [np.empty((0, rows.dim), np.float32)]
+    start = 0
     for block in rows.blocks(BLOCK_ROWS):
         low, high = np.searchsorted(index, (start, start + len(block)))
         if high > low:
@@ -42,7 +98,25 @@ def take(embeddings: Array | Rows, index: Array, name: str = "embeddings") -> Ar
 
 
 def unit_rows(embeddings: Array, name: str) -> Array:
-    """Return [n, d] as contiguous float32 after checking that the rows are finite and of unit length (to 0.5%)."""
+    """Check that rows have unit length.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d)
+        The embeddings.
+    name : str
+        How error messages refer to the array.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+        The same rows, as contiguous float32.
+
+    Raises
+    ------
+    DataError
+        If the length of a row differs from 1 by more than 0.005, or is not finite.
+    """
     as_rows(embeddings, name)
     array = np.ascontiguousarray(embeddings, dtype=np.float32)
     norms = np.sqrt(np.einsum("nd,nd->n", array, array))
@@ -53,7 +127,7 @@ def unit_rows(embeddings: Array, name: str) -> Array:
 
 
 def same_shape(x: Array, y: Array) -> tuple[int, int]:
-    """Shape [n, d] of a paired set; DataError if the two differ."""
+    """Return the common shape (n, d) of a paired set; raise DataError if the shapes differ."""
     as_rows(x), as_rows(y)
     if x.shape != y.shape:
         raise DataError(f"pairs: the two sets have shapes {x.shape} and {y.shape}; row i of one must belong to row i")
@@ -61,7 +135,7 @@ def same_shape(x: Array, y: Array) -> tuple[int, int]:
 
 
 def same_dimension(x: Array | Rows, y: Array | Rows) -> int:
-    """Common dimension of two sets; DataError if they differ."""
+    """Return the common dimension of two sets; raise DataError if their dimensions differ."""
     first, second = as_rows(x).dim, as_rows(y).dim
     if first != second:
         raise DataError(f"embeddings: dimensions differ, {first} against {second}; use one encoder for both")

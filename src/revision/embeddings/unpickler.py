@@ -1,8 +1,8 @@
-"""Pickle files as plain data: numpy arrays of numbers or text, and Python's own containers.
+"""Read pickle files that hold only data: numpy arrays of numbers or text, and Python's own containers.
 
-A pickle may name any function and have it called. Here the few names that numpy's pickles need are bound to functions
-of this file, and every other name is refused, so no code of the file is ever run. Memory is not limited: a small file
-can ask for much of it, so read only files that you trust that far.
+A pickle can name any function and have it called. Here the few names that pickled numpy arrays need are mapped to
+functions of this module and all others are refused, so a file cannot run code. Memory is not limited: a small file can
+request a lot of it, so read only files from sources that you trust not to do so.
 """
 
 import pickle
@@ -19,18 +19,20 @@ FIX = "export its arrays as .npy or .safetensors, and open it elsewhere only if 
 
 
 class _DType:
-    """Stands for a dtype: numpy believes any pickled state of one, even that objects are numbers."""
+    """Replacement for a dtype, whose pickled state numpy would trust even where it takes pointers for numbers."""
 
     def __init__(self, code: str, *_: Any) -> None:
         self.dtype = np.dtype(code)
         if self.dtype.kind not in "biufSU" or self.dtype.subdtype:
-            raise pickle.UnpicklingError(f"an array of {self.dtype}; only numbers and text are read")
+            raise pickle.UnpicklingError(f"an array of {self.dtype}; only numbers and text are supported")
 
     def __setstate__(self, state: tuple) -> None:
         self.dtype = self.dtype.newbyteorder(state[1])
 
 
 class _Array(np.ndarray):
+    """An array whose pickled state refers to a `_DType`."""
+
     def __setstate__(self, state: Any) -> None:
         version, shape, kind, is_fortran, data = state
         super().__setstate__((version, shape, kind.dtype, is_fortran, data))
@@ -65,19 +67,32 @@ ALLOWED: dict[str, Callable[..., Any]] = {
 
 class _DataUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        full = f"{module}.{name}".replace("numpy.core.", "numpy._core.")  # as numpy 1 writes them
+        full = f"{module}.{name}".replace("numpy.core.", "numpy._core.")  # numpy 1 writes this name
         if full not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no data and was not run")
-        return lambda *arguments: ALLOWED[full](*arguments)  # attributes that the file sets on it are lost
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not data and was not run")
+        # A new function each time, so that a file cannot change the attributes of the functions in ALLOWED.
+        return lambda *arguments: ALLOWED[full](*arguments)
 
 
 def read_pickle(path: str | Path) -> Any:
-    """Read the plain data in a pickle file; code in it is never run.
+    """Read the data in a pickle file without running code from it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Any
+        The data.
 
     Raises
     ------
+    OSError
+        If the file cannot be opened.
     DataError
-        For a damaged file, and for one that asks for anything but arrays and containers.
+        If the file is damaged, or asks for anything but arrays and containers.
     """
     with open(path, "rb") as file:
         try:

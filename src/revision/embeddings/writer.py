@@ -1,4 +1,4 @@
-"""Writing embedding sets: whole or not at all, ids unique, every number finite."""
+"""Write embedding sets: completely or not at all, with unique ids and finite values."""
 
 import io
 import re
@@ -16,11 +16,11 @@ from revision.embeddings.reader import DTYPES, FORMAT, MANIFEST, EmbeddingSet, S
 from revision.errors import DataError
 from revision.io.files import atomic_folder, write_json
 
-SHARD_BYTES = 16 << 20
+SHARD_BYTES = 16 << 20  # default size of a shard
 
 
 class _Hashed(io.RawIOBase):
-    """A file for writing that counts and hashes what passes."""
+    """A file for writing that counts and hashes the bytes written."""
 
     def __init__(self, path: Path) -> None:
         self.handle = open(path, "wb", buffering=0)  # noqa: SIM115
@@ -44,16 +44,55 @@ class _Hashed(io.RawIOBase):
 
 
 def _only_shards(folder: Path) -> bool:
-    """Whether nothing but shards is there: an embedding set whose manifest was removed, or an empty folder."""
+    """Whether a folder is empty or holds only shards, as an embedding set does after its manifest is removed."""
     return folder.is_dir() and all(re.fullmatch(r"shard-\d{5,}\.arrow", path.name) for path in folder.iterdir())
 
 
 class EmbeddingWriter:
-    """Write a stream of (ids, block) to an embedding set; a context manager, `result` holds the set after it.
+    """Write an embedding set block by block, as a context manager.
 
-    `shard_rows` defaults to shards of about 32 MiB. The set replaces an older embedding set of the same name, never
-    any other folder. Raises DataError for duplicate ids, a wrong dimension and non-finite numbers (`checked=False`
-    skips this for rows that a kernel has already checked).
+    The set appears under its name when the context ends without an error. It replaces an older embedding set of that
+    name, but no other folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the set.
+    dim : int
+        Dimension d.
+    dtype : {"float16", "float32"}, default="float32"
+        Type of the stored values.
+    shard_rows : int, optional
+        Rows of each shard; by default as many as make 16 MiB.
+    about : dict, optional
+        Further facts for the manifest, as JSON values.
+    checked : bool, default=True
+        Whether to check that values are finite and ids unique. False is for rows that come from a checked set.
+
+    Attributes
+    ----------
+    count : int
+        Rows appended so far.
+    result : EmbeddingSet or None
+        The written set, after the context has ended.
+
+    Raises
+    ------
+    DataError
+        If a parameter is invalid, or `folder` holds anything but an embedding set. When the context ends, if two rows
+        have the same id.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from revision.embeddings import EmbeddingWriter
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with EmbeddingWriter(f"{folder.name}/texts", dim=4) as writer:
+    ...     writer.append(["a", "b"], np.ones((2, 4)))
+    ...     writer.append(["c"], np.ones((1, 4)))
+    >>> writer.result.count, writer.result.ids().to_pylist()
+    (3, ['a', 'b', 'c'])
     """
 
     def __init__(
@@ -96,26 +135,40 @@ class EmbeddingWriter:
         return self
 
     def append(self, ids: Sequence[str] | pa.Array, block: np.ndarray) -> None:
-        """Add `block` [k, d] under `ids` (k strings)."""
+        """Append a block of rows.
+
+        Parameters
+        ----------
+        ids : sequence of str or pyarrow.StringArray
+            One id for each row.
+        block : array-like of shape (k, d)
+            The rows; values are rounded to the type of the set.
+
+        Raises
+        ------
+        DataError
+            If shapes do not fit, or a value is not finite or too large for the type of the set.
+        """
         block = np.asarray(block)
         if block.ndim != 2 or block.shape[1] != self.dim:
             raise DataError(
-                f"{self.folder}, row {self.count}: block of shape {block.shape}, the set has dimension {self.dim}; "
+                f"{self.folder}, row {self.count}: block of shape {block.shape}, but the set has dimension {self.dim}; "
                 "embed with one encoder, or write two sets"
             )
         names = ids if isinstance(ids, pa.StringArray) else pa.array([str(name) for name in ids], pa.string())
         if len(names) != len(block):
             raise DataError(
-                f"{self.folder}, row {self.count}: {len(names)} ids for {len(block)} rows; give one id a row"
+                f"{self.folder}, row {self.count}: {len(names)} ids for {len(block)} rows; give one id for each row"
             )
         if self.checked:
             self._check_finite(block)
+            # Hashes take less memory than ids; the ids are compared only where two hashes agree.
             self.hashes.append(np.fromiter(map(hash, names.to_pylist()), np.int64, len(names)))
         with np.errstate(over="ignore"):
             cast = np.ascontiguousarray(block, dtype=self.dtype)
         if self.checked and cast.dtype != block.dtype and not np.isfinite(cast).all():
             raise DataError(
-                f"{self.folder}: a number from row {self.count} on is too large for {self.dtype}; use float32"
+                f"{self.folder}: a value in or after row {self.count} is too large for {self.dtype}; use float32"
             )
         start = 0
         while start < len(cast):
@@ -133,8 +186,8 @@ class EmbeddingWriter:
         if self._writer is None:
             self._file = _Hashed(self._part / self._name())
             self._writer = pa.ipc.new_file(pa.PythonFile(self._file, mode="w"), self.schema)
-        numbers = pa.Array.from_buffers(DTYPES[self.dtype], block.size, [None, pa.py_buffer(block)])
-        embedding = pa.FixedSizeListArray.from_arrays(numbers, self.dim)
+        values = pa.Array.from_buffers(DTYPES[self.dtype], block.size, [None, pa.py_buffer(block)])
+        embedding = pa.FixedSizeListArray.from_arrays(values, self.dim)
         self._writer.write_batch(pa.record_batch([names, embedding], schema=self.schema))
         self._rows += len(block)
         if self._rows == self.shard_rows:
@@ -167,7 +220,7 @@ class EmbeddingWriter:
     def _finish(self) -> None:
         self._finish_shard()
         self._refuse_duplicates()
-        about = {
+        manifest = {
             "format": FORMAT,
             "count": self.count,
             "dim": self.dim,
@@ -175,7 +228,7 @@ class EmbeddingWriter:
             "shards": [vars(shard) for shard in self.shards],
             "about": self.about,
         }
-        write_json(self._part / MANIFEST, about)
+        write_json(self._part / MANIFEST, manifest)
 
     def _abandon(self, kind: Any, error: Any, trace: Any) -> None:
         if self._file is not None:
@@ -205,10 +258,48 @@ def write_embeddings(
     shard_rows: int | None = None,
     about: dict[str, Any] | None = None,
 ) -> EmbeddingSet:
-    """Write an [n, d] array under `ids` as an embedding set; see `EmbeddingWriter` for what is refused."""
+    """Write an array as an embedding set.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the set. It replaces an older embedding set of that name, but no other folder.
+    ids : sequence of str
+        A unique id for each row.
+    embeddings : array-like of shape (n, d)
+        The rows.
+    dtype : {"float16", "float32"}, default="float32"
+        Type of the stored values.
+    shard_rows : int, optional
+        Rows of each shard; by default as many as make 16 MiB.
+    about : dict, optional
+        Further facts for the manifest, as JSON values.
+
+    Returns
+    -------
+    EmbeddingSet
+        The written set.
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit, ids are not unique, a value is not finite or too large for `dtype`, or `folder` holds
+        anything but an embedding set.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from revision.embeddings import write_embeddings
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> texts = write_embeddings(f"{folder.name}/texts", ["a", "b"], np.eye(2, 4))
+    >>> texts.array()
+    array([[1., 0., 0., 0.],
+           [0., 1., 0., 0.]], dtype=float32)
+    """
     embeddings = np.asarray(embeddings)
     if embeddings.ndim != 2:
-        raise DataError(f"{folder}: embeddings must be a table [n, d], got shape {embeddings.shape}")
+        raise DataError(f"{folder}: embeddings must have shape (n, d), got {embeddings.shape}")
     with EmbeddingWriter(folder, embeddings.shape[1], dtype, shard_rows=shard_rows, about=about) as writer:
         writer.append(ids, embeddings)
     return open_embeddings(folder)

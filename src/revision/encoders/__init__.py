@@ -1,4 +1,4 @@
-"""Encoders: images and texts into one space. `load_encoder` takes a saved encoder's folder or a YAML."""
+"""Dual encoders, which embed images and texts in one space; `load_encoder` loads one from a folder or a YAML file."""
 
 from revision.encoders.base import Encoder
 from revision.encoders.registry import load_encoder

@@ -1,7 +1,9 @@
-"""Ready-made embeddings as an encoder's YAML: two sets on disk that someone else's encoder wrote."""
+"""Precomputed embeddings described by an encoder's YAML file: two sets on disk that another program wrote."""
 
 from pathlib import Path
 from typing import ClassVar, NoReturn
+
+import numpy as np
 
 from revision.config import Settings
 from revision.embeddings import EmbeddingSet, open_rows
@@ -11,39 +13,66 @@ from revision.io.files import digest
 
 
 class ArraysSettings(Settings):
-    """Each a folder of embedding shards or a .npy file [n, d] of floats; paths as seen from the working directory."""
+    """Paths of the two embedding sets, relative to the working directory.
+
+    Attributes
+    ----------
+    image, text : str
+        A folder of embedding shards, or a .npy file with a float array of shape (n, d).
+    """
 
     image: str
     text: str
 
 
-class ReadyMade:
-    """Embeddings of images and texts that exist already. It can be compared; it cannot embed anything new."""
+class PrecomputedEncoder:
+    """An encoder whose embeddings exist already: they can be compared, but nothing new can be embedded.
+
+    Parameters
+    ----------
+    name : str
+        Name of the encoder, used in error messages and results.
+    settings : ArraysSettings
+        Paths of the two embedding sets.
+
+    Raises
+    ------
+    DataError
+        If a set cannot be read or the dimensions of the two sets differ.
+    """
 
     Settings: ClassVar[type] = ArraysSettings
 
     def __init__(self, name: str, settings: ArraysSettings) -> None:
         self.name, self.settings = name, settings
         self.image, self.text = open_rows(settings.image), open_rows(settings.text)
-        digests = [
-            digest(path / MANIFEST if path.is_dir() else path) for path in map(Path, (settings.image, settings.text))
-        ]
-        self.revision = "+".join(digest[:12] for digest in digests)
-        dims = [rows.dim if isinstance(rows, EmbeddingSet) else rows.shape[1] for rows in (self.image, self.text)]
-        if dims[0] != dims[1]:
-            raise DataError(f"encoder {name}: {settings.image} has dimension {dims[0]}, {settings.text} has {dims[1]}")
-        self.dim = dims[0]
+        self.revision = f"{_checksum(settings.image)}+{_checksum(settings.text)}"
+        self.dim, text_dim = _dimension(self.image), _dimension(self.text)
+        if self.dim != text_dim:
+            raise DataError(
+                f"encoder {name}: {settings.image} has dimension {self.dim}, but {settings.text} has {text_dim}; "
+                "use two sets of the same encoder"
+            )
 
     def encode_images(self, images: list) -> NoReturn:
-        """Refused with a DataError."""
+        """Raise DataError: there is no model to embed images."""
         self._refuse()
 
     def encode_texts(self, texts: list[str]) -> NoReturn:
-        """Refused with a DataError."""
+        """Raise DataError: there is no model to embed texts."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:
         raise DataError(
-            f"encoder {self.name} is ready-made arrays and embeds nothing new; `revision gap` and "
-            "`snakemake --cores 2 compare_encoders` take it as it is"
+            f"encoder {self.name} consists of precomputed embeddings and cannot embed new data; use it with "
+            "`revision gap` or `snakemake --cores 2 compare_encoders`, which need no model"
         )
+
+
+def _checksum(path: str) -> str:
+    source = Path(path)
+    return digest(source / MANIFEST if source.is_dir() else source)[:12]
+
+
+def _dimension(rows: EmbeddingSet | np.ndarray) -> int:
+    return rows.dim if isinstance(rows, EmbeddingSet) else rows.shape[1]

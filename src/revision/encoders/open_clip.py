@@ -1,4 +1,4 @@
-"""Models of the open_clip library, from a repository or folder with open_clip_config.json."""
+"""Models of the open_clip library, loaded from a repository or folder with open_clip_config.json."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,22 +16,37 @@ PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 class OpenClipEncoder(BatchEncoder):
-    """A dual encoder of open_clip. Satisfies `Encoder`."""
+    """A dual encoder of open_clip. Implements `Encoder`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the encoder.
+    settings : ModelSettings
+        Location of the weights and how the model is run.
+
+    Raises
+    ------
+    ConfigError
+        If open_clip is not installed.
+    DataError
+        If the weights cannot be loaded.
+    """
 
     Settings = ModelSettings
 
     def __init__(self, name: str, settings: ModelSettings) -> None:
         open_clip = library("open_clip", "open_clip_torch", name)
-        found = snapshot(LOADER, name, settings.model, settings.revision)
-        super().__init__(name, found.revision, settings)
-        source = f"local-dir:{found.folder}"
+        weights = snapshot(LOADER, name, settings.model, settings.revision)
+        super().__init__(name, weights.revision, settings)
+        source = f"local-dir:{weights.folder}"
         try:
             self.model, self.transform = open_clip.create_model_from_pretrained(
                 source, precision=PRECISIONS[settings.dtype], device=self.device
             )
             self.tokenizer = open_clip.get_tokenizer(source)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise DataError(f"encoder {name} ({LOADER}): {found.folder} does not load: {error}") from error
+            raise DataError(f"encoder {name} ({LOADER}): {weights.folder} cannot be loaded: {error}") from error
         self.model.eval()
 
     def prepare_images(self, images: list[Image.Image]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The encoders by family: those saved to a folder by a training, and those that a YAML describes (config/encoders/)."""
+"""Encoder families: encoders that a training run saved to a folder, and encoders described by a YAML file."""
 
 import json
 from importlib import import_module
@@ -9,7 +9,7 @@ from revision.config import parse, read_yaml
 from revision.encoders.base import Encoder
 from revision.errors import ConfigError, DataError
 
-# Module and class; a family is imported when an encoder of it is asked for.
+# Module and class. A module is imported when an encoder of its family is loaded, as its libraries may be optional.
 FAMILIES = {
     "dual": ("scenes_encoder", "DualEncoder"),
     "pretrained_heads": ("pretrained_heads", "PretrainedEncoder"),
@@ -17,7 +17,7 @@ FAMILIES = {
     "open_clip": ("open_clip", "OpenClipEncoder"),
     "sentence_transformers": ("sentence", "SentenceEncoder"),
     "llm2clip": ("llm2clip", "LLM2CLIPEncoder"),
-    "arrays": ("arrays", "ReadyMade"),
+    "arrays": ("arrays", "PrecomputedEncoder"),
 }
 SAVED = ("dual", "pretrained_heads")
 DESCRIBED = tuple(family for family in FAMILIES if family not in SAVED)
@@ -25,15 +25,31 @@ FOLDER = Path("config/encoders")
 
 
 def known(folder: str | Path = FOLDER) -> list[str]:
-    """Names of the encoders with a YAML in `folder`."""
+    """List the encoders that have a YAML file in `folder`."""
     return sorted(path.stem for path in Path(folder).glob("*.yaml"))
 
 
 def read(path: str | Path) -> tuple[type, Any]:
-    """Class and settings that the YAML at `path` names; nothing is loaded.
+    """Read an encoder's YAML file without loading the model.
 
-    Raises DataError, listing the encoders beside it, if there is no such file, and ConfigError for an unknown family
-    or key.
+    Parameters
+    ----------
+    path : path
+        The YAML file.
+
+    Returns
+    -------
+    encoder : type
+        Class of the encoder.
+    settings : Settings
+        Its settings.
+
+    Raises
+    ------
+    DataError
+        If there is no such file; lists the encoders in the same folder.
+    ConfigError
+        If the family or a key is unknown, or a value is invalid.
     """
     path = Path(path)
     if not path.is_file():
@@ -52,15 +68,20 @@ def load_encoder(path: str | Path) -> Encoder:
 
     Parameters
     ----------
-    path
-        Folder that a training has saved an encoder to, or a YAML that describes one.
+    path : path
+        Folder to which a training run saved an encoder, or a YAML file that describes one.
+
+    Returns
+    -------
+    Encoder
+        The encoder, ready to embed.
 
     Raises
     ------
     DataError
-        If there is none, its family is unknown, or its weights cannot be had.
+        If there is no encoder, its family is unknown, or its weights are not available.
     ConfigError
-        For a YAML that describes none.
+        If the YAML file is invalid.
     """
     path = Path(path)
     if path.suffix == ".yaml":
@@ -68,7 +89,7 @@ def load_encoder(path: str | Path) -> Encoder:
         return encoder(path.stem, settings)
     config = path / "config.json"
     if not config.is_file():
-        others = f" or name a YAML of {FOLDER} ({', '.join(known())})" if known() else ""
+        others = f" or give a YAML file of {FOLDER} ({', '.join(known())})" if known() else ""
         raise DataError(f"{config}: no such file; train an encoder into this folder first{others}")
     try:
         family = json.loads(config.read_text(encoding="utf-8")).get("family")
@@ -76,8 +97,8 @@ def load_encoder(path: str | Path) -> Encoder:
         raise DataError(f"{config}: not readable as JSON ({error}); train or copy the encoder again") from error
     if family not in SAVED:
         raise DataError(
-            f"{config}: unknown encoder family {family!r}; there are {', '.join(SAVED)} and, by YAML, "
-            f"{', '.join(DESCRIBED)}"
+            f"{config}: unknown encoder family {family!r}; a saved encoder is of family {' or '.join(SAVED)}, and "
+            f"{', '.join(DESCRIBED)} need a YAML file"
         )
     return _class(family).load(path)
 

@@ -1,4 +1,4 @@
-"""A small dual encoder for the built-in world: a convolutional net for images, another one for texts."""
+"""A small dual encoder for the built-in world: one convolutional network for images and one for texts."""
 
 import json
 from pathlib import Path
@@ -19,11 +19,14 @@ from revision.io.files import digest, write_json
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 PADDING = 0
 REVISION_DIGITS = 12
-REACH = 5
+KERNEL = 5
 
 
 class Vision(nn.Module):
-    """Images uint8 [n, s, s, 3] to vectors [n, dim]; three halvings of the side, positions kept by flattening."""
+    """Map images of shape (n, s, s, 3), uint8, to vectors of shape (n, dim).
+
+    The side is halved three times; flattening instead of pooling keeps the positions of objects.
+    """
 
     def __init__(self, image_size: int, width: int, dim: int) -> None:
         super().__init__()
@@ -41,14 +44,17 @@ class Vision(nn.Module):
 
 
 class Text(nn.Module):
-    """Word numbers [n, words] (0 pads) to vectors [n, dim]: convolutions over words, then mean and maximum."""
+    """Map token ids of shape (n, length), padded with 0, to vectors of shape (n, dim).
 
-    def __init__(self, words: int, settings: EncoderSettings) -> None:
+    Residual convolutions over the words are followed by mean and maximum over the words.
+    """
+
+    def __init__(self, vocabulary_size: int, settings: EncoderSettings) -> None:
         super().__init__()
         width = settings.text_width
-        self.words = nn.Embedding(words, width, padding_idx=PADDING)
+        self.words = nn.Embedding(vocabulary_size, width, padding_idx=PADDING)
         self.layers = nn.ModuleList(
-            nn.Conv1d(width, width, REACH, padding=REACH // 2) for _ in range(settings.text_layers)
+            nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2) for _ in range(settings.text_layers)
         )
         self.head = nn.Sequential(
             nn.LayerNorm(2 * width), nn.Linear(2 * width, 4 * width), nn.GELU(), nn.Linear(4 * width, settings.dim)
@@ -65,7 +71,17 @@ class Text(nn.Module):
 
 
 class DualEncoder(nn.Module):
-    """Vision and text net with a common output space. Satisfies `Encoder`."""
+    """Vision and text networks with a shared output space. Implements `Encoder`.
+
+    Parameters
+    ----------
+    settings : EncoderSettings
+        Shape and training of the encoder.
+    vocabulary : list of str
+        All words that texts may contain.
+    image_size : int
+        Side of the input images in pixels.
+    """
 
     name = "dual"
 
@@ -73,7 +89,7 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.settings, self.vocabulary, self.image_size = settings, list(vocabulary), image_size
         self.revision = "untrained"
-        self._numbers = {word: number for number, word in enumerate(self.vocabulary, PADDING + 1)}
+        self._ids = {word: index for index, word in enumerate(self.vocabulary, PADDING + 1)}
         self.vision = Vision(image_size, settings.vision_width, settings.dim)
         self.text = Text(len(self.vocabulary) + 1, settings)
         self.log_scale = nn.Parameter(
@@ -82,49 +98,107 @@ class DualEncoder(nn.Module):
 
     @property
     def dim(self) -> int:
-        """Dimension of the common space."""
+        """Dimension of the shared space."""
         return self.settings.dim
 
     def tokens(self, texts: list[str]) -> Tensor:
-        """Word numbers [n, longest], padded with 0. Raises DataError for an unknown word, or no or too many words."""
+        """Tokenize texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            n texts, words separated by spaces.
+
+        Returns
+        -------
+        Tensor of shape (n, longest), int64
+            Token ids, padded with 0.
+
+        Raises
+        ------
+        DataError
+            If a text has an unknown word, no words or more than `max_words` words.
+        """
         rows = []
         for text in texts:
             words = text.split()
             if not 0 < len(words) <= self.settings.max_words:
                 limit = self.settings.max_words
-                raise DataError(f"text {text!r} has {len(words)} words; this encoder reads 1 to {limit}")
-            unknown = [word for word in words if word not in self._numbers]
+                raise DataError(f"text {text!r} has {len(words)} words; this encoder accepts 1 to {limit}")
+            unknown = [word for word in words if word not in self._ids]
             if unknown:
-                raise DataError(f"text {text!r}: word {unknown[0]!r} is not among the encoder's {len(self._numbers)}")
-            rows.append([self._numbers[word] for word in words])
+                raise DataError(
+                    f"text {text!r}: word {unknown[0]!r} is not in the encoder's vocabulary of {len(self._ids)} words; "
+                    "use texts of the built-in world"
+                )
+            rows.append([self._ids[word] for word in words])
         longest = max(map(len, rows))
         return torch.tensor([row + [PADDING] * (longest - len(row)) for row in rows])
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """Unit rows [n, dim] of images uint8 [n, s, s, 3]."""
+        """Embed images of shape (n, s, s, 3), uint8, as unit rows of shape (n, dim), with gradients."""
         return functional.normalize(self.vision(pixels), dim=-1)
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
-        """Unit rows [n, dim] of word numbers [n, words]."""
+        """Embed token ids of shape (n, length) as unit rows of shape (n, dim), with gradients."""
         return functional.normalize(self.text(tokens), dim=-1)
 
     @torch.no_grad()
     def centre(self, pixels: Tensor, tokens: Tensor) -> None:
-        """Set the output biases so that each net's mean output on these images and words is zero: no cone."""
+        """Set the output biases so that each network's mean output on a batch is zero.
+
+        This removes the cone (the common direction of all outputs) in which a randomly initialised network starts.
+
+        Parameters
+        ----------
+        pixels : Tensor of shape (n, s, s, 3), uint8
+            Images.
+        tokens : Tensor of shape (n, length)
+            Token ids.
+        """
         self.vision.layers[-1].bias -= self.vision(pixels).mean(0)
         self.text.head[-1].bias -= self.text(tokens).mean(0)
 
     @torch.inference_mode()
     def encode_pixels(self, pixels: np.ndarray, batch: int = 512) -> np.ndarray:
-        """Embed images uint8 [n, s, s, 3]: float32 [n, dim], unit rows."""
+        """Embed images given as an array.
+
+        Parameters
+        ----------
+        pixels : ndarray of shape (n, s, s, 3), uint8
+            RGB images of the encoder's size.
+        batch : int
+            Number of images per forward pass.
+
+        Returns
+        -------
+        ndarray of shape (n, dim), float32
+            Rows of unit length.
+
+        Raises
+        ------
+        DataError
+            If the images have another size.
+        """
         size = self.image_size
         if pixels.shape[1:] != (size, size, 3):
-            raise DataError(f"images have shape {pixels.shape[1:]}, not {(size, size, 3)}: resize them")
+            raise DataError(f"images have shape {pixels.shape[1:]}, not {(size, size, 3)}; resize them")
         parts = [self.embed_pixels(torch.from_numpy(pixels[i : i + batch])) for i in range(0, len(pixels), batch)]
         return torch.cat(parts).numpy() if parts else np.empty((0, self.dim), np.float32)
 
     def encode_images(self, images: list[Image.Image]) -> np.ndarray:
-        """Embed images: float32 [n, dim], unit rows. Other sizes are scaled to the encoder's."""
+        """Embed images.
+
+        Parameters
+        ----------
+        images : list of PIL.Image.Image
+            n images; they are resized to the encoder's size if necessary.
+
+        Returns
+        -------
+        ndarray of shape (n, dim), float32
+            Rows of unit length.
+        """
         side = (self.image_size, self.image_size)
         scaled = (image if image.size == side else image.resize(side) for image in images)
         pixels = [np.asarray(image.convert("RGB")) for image in scaled]
@@ -132,31 +206,68 @@ class DualEncoder(nn.Module):
 
     @torch.inference_mode()
     def encode_texts(self, texts: list[str], batch: int = 512) -> np.ndarray:
-        """Embed texts: float32 [n, dim], unit rows."""
+        """Embed texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            n texts made of words of the vocabulary.
+        batch : int
+            Number of texts per forward pass.
+
+        Returns
+        -------
+        ndarray of shape (n, dim), float32
+            Rows of unit length.
+
+        Raises
+        ------
+        DataError
+            If a text has an unknown word, no words or too many.
+        """
         parts = [self.embed_tokens(self.tokens(texts[i : i + batch])) for i in range(0, len(texts), batch)]
         return torch.cat(parts).numpy() if parts else np.empty((0, self.dim), np.float32)
 
     def save(self, folder: str | Path) -> None:
-        """Write weights and configuration into `folder`."""
+        """Write weights and configuration to `folder`."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS)
         config = {
-            "family": "dual", "image_size": self.image_size, "vocabulary": self.vocabulary,
-            "settings": self.settings.record(), "weights": digest(folder / WEIGHTS),
-        }  # fmt: skip
+            "family": "dual",
+            "image_size": self.image_size,
+            "vocabulary": self.vocabulary,
+            "settings": self.settings.record(),
+            "weights": digest(folder / WEIGHTS),
+        }
         write_json(folder / CONFIG, config)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Load what `save` wrote. Raises DataError if the weights are not those the configuration names."""
+        """Load an encoder that `save` wrote.
+
+        Parameters
+        ----------
+        folder : path
+            Folder of the encoder.
+
+        Returns
+        -------
+        DualEncoder
+            The encoder in evaluation mode.
+
+        Raises
+        ------
+        DataError
+            If the weights are missing or their checksum differs from the one in the configuration.
+        """
         folder = Path(folder)
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        found = digest(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
-        if found != config["weights"]:
+        checksum = digest(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "none"
+        if checksum != config["weights"]:
             raise DataError(f"{folder / WEIGHTS}: checksum differs from {CONFIG}; train or copy the encoder again")
         settings = parse(EncoderSettings, config["settings"], str(folder / CONFIG))
         model = cls(settings, config["vocabulary"], config["image_size"])
         model.load_state_dict(load_file(folder / WEIGHTS))
-        model.revision = found[:REVISION_DIGITS]
+        model.revision = checksum[:REVISION_DIGITS]
         return model.eval()

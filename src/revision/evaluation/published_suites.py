@@ -1,7 +1,8 @@
-"""The paper's suites (section 5, appendix H.3) through lmms-eval's own tasks.
+"""The paper's suites (Section 5, Appendix H.3) as tasks of lmms-eval.
 
-A YAML (config/suites.yaml) says which task a suite is and what makes a question right. `write_published` turns it into
-a task folder of small YAMLs that include lmms-eval's; the data stay where `datasets` keeps them, or in a local folder.
+A YAML file (config/suites.yaml) maps each suite to a task and defines when an answer is correct. `write_published`
+turns it into a task folder of small YAML files that include lmms-eval's. The data stay in the cache of `datasets` or in
+a local folder.
 """
 
 import contextlib
@@ -26,7 +27,17 @@ OWN = "revision:"
 
 
 class Correct(Settings):
-    """What makes a question right: the first of `metrics` that the task gives, at `key`, or aggregated by the task."""
+    """Definition of a correct answer: a metric of the task whose value is 1.
+
+    Attributes
+    ----------
+    metrics : list of str
+        Names of metrics; the first one that the task returns for a question is used.
+    key : str, optional
+        Key of the value, if the metric is a mapping.
+    aggregate : bool
+        Whether the value is the task's own aggregation of this one question.
+    """
 
     metrics: Annotated[list[str], Field(min_length=1)]
     key: str | None = None
@@ -34,7 +45,29 @@ class Correct(Settings):
 
 
 class PublishedSuite(Settings):
-    """A suite that is a task of lmms-eval, there called `name`; config/suites.yaml explains the fields."""
+    """A suite that is a task of lmms-eval.
+
+    Attributes
+    ----------
+    name : str
+        Name of the task in lmms-eval.
+    file : str
+        The task's YAML file in lmms_eval/tasks, or `revision:` and a YAML file of `revision.evaluation.tasks`.
+    group : str
+        Group of suites, such as general.
+    published : str
+        Column of the suite in config/published.yaml.
+    correct : Correct
+        Definition of a correct answer.
+    change : str
+        YAML file of `revision.evaluation.tasks` that changes the task.
+    one_image : bool
+        Whether questions with several images are left out (Appendix H.3).
+    files : list of str
+        Data files of the hub's data set, in place of the task's.
+    revision : str
+        Commit of the data set on the hub.
+    """
 
     name: str
     file: str
@@ -48,40 +81,77 @@ class PublishedSuite(Settings):
 
     @property
     def task(self) -> str:
-        """The suite's name as a task of the folder."""
+        """Name of the suite's task in the task folder."""
         return task_name(self.name)
 
     def question(self, sample: Mapping[str, Any]) -> str:
-        """Name of a question: its place in the split."""
+        """Return the id of a logged question, by its position in the split."""
         return f"{self.name}-{sample['doc_id']:06d}"
 
     def is_right(self, sample: Mapping[str, Any], task: Any) -> int:
-        """1 or 0 for one logged question; DataError if the task gave none of the metrics that say so."""
+        """Score one logged question.
+
+        Parameters
+        ----------
+        sample : mapping
+            lmms-eval's log of the question, with the values of the task's metrics.
+        task : lmms_eval.api.task.Task
+            The suite's task, whose aggregation is used if `correct.aggregate`.
+
+        Returns
+        -------
+        int
+            1 for a correct answer, else 0.
+
+        Raises
+        ------
+        DataError
+            If the task returned none of the metrics, or the value is neither 0 nor 1.
+        """
+        where = f"suite {self.name}, question {sample['doc_id']}"
         metric = next((name for name in self.correct.metrics if name in sample), None)
         if metric is None:
             wanted = ", ".join(self.correct.metrics)
-            raise DataError(f"suite {self.name}, question {sample['doc_id']}: the task gave no {wanted}")
+            raise DataError(f"{where}: the task gave no {wanted}; check `correct.metrics` of the suite")
         value = sample[metric]
         if self.correct.aggregate:
-            with contextlib.redirect_stdout(io.StringIO()):  # MMMU's prints a table at every call
+            with contextlib.redirect_stdout(io.StringIO()):  # MMMU's aggregation prints a table
                 value = task.aggregation()[metric]([value])
         elif self.correct.key is not None:
             value = value[self.correct.key]
         if value not in (0, 1):
-            raise DataError(f"suite {self.name}, question {sample['doc_id']}: {metric} is {value!r}, not 0 or 1")
+            raise DataError(f"{where}: {metric} is {value!r}, not 0 or 1; check `correct` of the suite")
         return int(value)
 
 
 def read_published_suites(path: str | Path) -> list[PublishedSuite]:
-    """The suites of a YAML such as config/suites.yaml. Raises ConfigError for what is not one."""
-    found = read_yaml(path)
-    if not found:
+    """Read the suites of a YAML file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file such as config/suites.yaml.
+
+    Returns
+    -------
+    list of PublishedSuite
+
+    Raises
+    ------
+    ConfigError
+        If the file is not readable or empty, or a suite is invalid.
+    """
+    suites = read_yaml(path)
+    if not suites:
         raise ConfigError(f"{path}: no suites; a mapping of name to task is expected, as in config/suites.yaml")
-    return [parse(PublishedSuite, {"name": n} | (v or {}), f"{path}, suite {n}") for n, v in found.items()]
+    return [
+        parse(PublishedSuite, {"name": name} | (values or {}), f"{path}, suite {name}")
+        for name, values in suites.items()
+    ]
 
 
 def task_file(suite: PublishedSuite) -> Path:
-    """The YAML of a suite's task, of lmms-eval or of this package. Raises ConfigError if it is not there."""
+    """Return the path of a task's YAML file, in lmms-eval or in this package. Raises ConfigError if it is missing."""
     if suite.file.startswith(OWN):
         path = Path(str(files("revision.evaluation.tasks"))) / suite.file.removeprefix(OWN)
     else:
@@ -90,44 +160,84 @@ def task_file(suite: PublishedSuite) -> Path:
         path = Path(spec.submodule_search_locations[0]) / "tasks" / suite.file
     if not path.is_file():
         raise ConfigError(
-            f"suite {suite.name}: {path} does not exist; correct `file` or install the lmms-eval it is of"
+            f"suite {suite.name}: {path} does not exist; correct `file` or install the version of lmms-eval that has it"
         )
     return path
 
 
 def task_settings(suite: PublishedSuite) -> dict[str, Any]:
-    """What a suite's task says of its data (dataset_path, dataset_name, dataset_kwargs, test_split); nothing is run."""
-    found: dict[str, Any] = {}
+    """Read the settings of a suite's task without running its functions.
+
+    Parameters
+    ----------
+    suite : PublishedSuite
+        The suite.
+
+    Returns
+    -------
+    dict
+        Keys of the task's YAML file, such as dataset_path, dataset_name, dataset_kwargs and test_split, and of the
+        files that it includes.
+
+    Raises
+    ------
+    ConfigError
+        If the task's file does not exist.
+    """
+    settings: dict[str, Any] = {}
     path = task_file(suite)
     while True:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Plain)
-        found = values | found
+        settings = values | settings
         if "include" not in values:
-            return found
+            return settings
         path = path.parent / values["include"]
 
 
 class _Plain(yaml.SafeLoader):
-    """Reads `!function` as a plain text."""
+    """Loads `!function` tags as strings, so that no function is imported."""
 
 
 _Plain.add_constructor("!function", lambda loader, node: str(node.value))
 
 
 def write_published(suites: Sequence[PublishedSuite], folder: str | Path, data: str | Path | None = None) -> Path:
-    """Write the task folder of `suites`, atomically.
+    """Write the lmms-eval task folder of published suites, atomically.
 
-    With `data`, a suite with a folder <data>/<name>/ reads the Parquet files there in place of the hub's data set.
-    Raises ConfigError for a task that is not installed, DataError for such a folder without Parquet files.
+    Parameters
+    ----------
+    suites : sequence of PublishedSuite
+        The suites.
+    folder : str or Path
+        Folder to write.
+    data : str or Path, optional
+        Folder with the questions: a suite with a subfolder of its name reads the Parquet files there in place of the
+        hub's data set.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ConfigError
+        If a task is not installed.
+    DataError
+        If a subfolder of `data` has no Parquet files.
     """
     templates = files("revision.evaluation.tasks")
     with atomic_folder(folder) as temporary:
         for suite in suites:
-            changes = [name for name in (suite.change, "one_image.yaml" if suite.one_image else "") if name]
+            changes = [suite.change] if suite.change else []
+            changes += ["one_image.yaml"] if suite.one_image else []
+            includes = []
             for name in changes:
-                (temporary / f"_{name.removesuffix('.yaml')}_yaml").write_bytes((templates / name).read_bytes())
+                # lmms-eval would list a file that ends in .yaml as a task of its own.
+                includes.append(f"_{name.removesuffix('.yaml')}_yaml")
+                (temporary / includes[-1]).write_bytes((templates / name).read_bytes())
             task = {
-                "include": [*(f"_{name.removesuffix('.yaml')}_yaml" for name in changes), str(task_file(suite))],
+                "include": [*includes, str(task_file(suite))],
                 "task": suite.task,
                 **_data_of(suite, data),
             }
@@ -137,14 +247,14 @@ def write_published(suites: Sequence[PublishedSuite], folder: str | Path, data: 
 
 
 def _data_of(suite: PublishedSuite, data: str | Path | None) -> dict[str, Any]:
-    """The task's settings of its data: without the demand for a token, pinned or local where that is asked for."""
+    """Return the changed data settings of a task: no token needed, pinned to a commit, or local."""
     settings = task_settings(suite)
-    own = None if data is None else Path(data) / suite.name
-    if own is not None and own.is_dir():
-        found = sorted(str(path.resolve()) for path in own.glob("*.parquet"))
-        if not found:
-            raise DataError(f"{own}: no Parquet file; put the questions of {suite.name} there or take the folder away")
-        kwargs: dict[str, Any] = {"data_files": {settings["test_split"]: found}}
+    local = None if data is None else Path(data) / suite.name
+    if local is not None and local.is_dir():
+        paths = sorted(str(path.resolve()) for path in local.glob("*.parquet"))
+        if not paths:
+            raise DataError(f"{local}: no Parquet file; put the questions of {suite.name} there or remove the folder")
+        kwargs: dict[str, Any] = {"data_files": {settings["test_split"]: paths}}
         return {"dataset_path": "parquet", "dataset_name": None, "dataset_kwargs": kwargs}
     kwargs = {key: value for key, value in (settings.get("dataset_kwargs") or {}).items() if key != "token"}
     name = settings.get("dataset_name")
@@ -156,32 +266,63 @@ def _data_of(suite: PublishedSuite, data: str | Path | None) -> dict[str, Any]:
 
 
 def is_published(folder: str | Path) -> bool:
-    """Whether a task folder is one of `write_published`."""
+    """Whether a task folder was written by `write_published`."""
     return (Path(folder) / LISTING).is_file()
 
 
-def listed(folder: str | Path, names: Sequence[str] | None = None) -> list[PublishedSuite]:
-    """The suites of a task folder, those in `names` or all. Raises ConfigError for an unknown one."""
+def read_written_suites(folder: str | Path, names: Sequence[str] | None = None) -> list[PublishedSuite]:
+    """List the suites of a folder that `write_published` wrote.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The task folder.
+    names : sequence of str, optional
+        Suites to return, in this order; default: all.
+
+    Returns
+    -------
+    list of PublishedSuite
+
+    Raises
+    ------
+    ConfigError
+        If a name is not a suite of the folder.
+    """
     values = json.loads((Path(folder) / LISTING).read_text(encoding="utf-8"))
-    found = {value["name"]: PublishedSuite(**value) for value in values}
-    unknown = sorted(set(names or ()) - set(found))
+    suites = {value["name"]: PublishedSuite(**value) for value in values}
+    unknown = sorted(set(names or ()) - set(suites))
     if unknown:
-        raise ConfigError(f"{folder}: unknown suite {', '.join(unknown)}; the suites are {', '.join(found)}")
-    return [found[name] for name in (found if names is None else names)]
+        raise ConfigError(f"{folder}: unknown suite {', '.join(unknown)}; the suites are {', '.join(suites)}")
+    return [suites[name] for name in (suites if names is None else names)]
 
 
 def look_up(folder: str | Path, suite: str, questions: Sequence[str]) -> list[dict[str, Any]]:
-    """Text, true answer and image (PNG bytes) of some questions of a suite, for people to look at."""
+    """Look up questions of a suite, to show them in a figure.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A task folder that `write_published` wrote.
+    suite : str
+        Name of a suite.
+    questions : sequence of str
+        Ids of questions, as `PublishedSuite.question` returns them.
+
+    Returns
+    -------
+    list of dict
+        Keys text, answer (the correct one) and image (PNG bytes).
+    """
     from lmms_eval.tasks import TaskManager, get_task_dict
 
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     (task,) = get_task_dict([task_name(suite)], manager).values()
-    found = []
+    contents = []
     for question in questions:
         doc = task.dataset[task.config.test_split][int(question.rpartition("-")[2])]
         buffer = io.BytesIO()
         task.doc_to_visual(doc)[0].save(buffer, "PNG")
-        found.append(
-            {"text": task.doc_to_text(doc), "answer": str(task.doc_to_target(doc)), "image": buffer.getvalue()}
-        )
-    return found
+        answer = str(task.doc_to_target(doc))
+        contents.append({"text": task.doc_to_text(doc), "answer": answer, "image": buffer.getvalue()})
+    return contents

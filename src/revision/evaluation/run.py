@@ -1,4 +1,4 @@
-"""Score many checkpoints in one process through lmms-eval, whose import alone takes many seconds."""
+"""Score many checkpoints in one process through lmms-eval, whose import alone takes seconds."""
 
 import os
 import random
@@ -16,7 +16,7 @@ from revision.config.evaluation import Checkpoint
 from revision.encoders.base import Encoder
 from revision.errors import ConfigError
 from revision.evaluation.images import ImageEmbeddings
-from revision.evaluation.published_suites import PublishedSuite, is_published, listed
+from revision.evaluation.published_suites import PublishedSuite, is_published, read_written_suites
 from revision.evaluation.suites import Suite, read_suites
 from revision.io.files import atomic_file
 
@@ -48,41 +48,46 @@ def evaluate(
     precision: str = "no",
     progress: Callable[[str], None] | None = None,
 ) -> pa.Table:
-    """Let every checkpoint answer the suites of a task folder, and score each answer by lmms-eval's task.
+    """Answer the suites of a task folder with every checkpoint, and score the answers by lmms-eval's tasks.
 
     Parameters
     ----------
-    checkpoints
-        The models and what tables call them.
-    tasks
-        Folder that `revision.evaluation.suites` or `revision.evaluation.published_suites` wrote.
-    encoder
-        Encoder of the images, or its folder or YAML; None if all checkpoints are text-only.
-    answers
+    checkpoints : sequence of Checkpoint
+        The models and their names in the tables.
+    tasks : str or Path
+        Task folder of `write_tasks` or `write_published`.
+    encoder : Encoder or str or Path or None
+        Encoder of the images, or its folder or YAML file; None if all checkpoints are text-only.
+    answers : str or Path
         Parquet file to write, atomically.
-    suites, limit
-        Some of the suites (default: all), and the first questions of each alone.
-    batch_size
-        Questions of one call of the model.
-    device
-        A torch device; by default the accelerators that there are, else the CPU.
-    precision
+    suites : sequence of str, optional
+        Names of suites; default: all.
+    limit : int, optional
+        Number of questions per suite, from the first; default: all.
+    batch_size : int, default 512
+        Questions per call of the model.
+    device : str, optional
+        A torch device; by default all accelerators, else the CPU.
+    precision : {"no", "bf16"}
         "bf16" loads the language models in bfloat16.
-    progress
-        Gets a line a checkpoint.
+    progress : callable, optional
+        Receives one line of text per checkpoint.
 
     Returns
     -------
     pyarrow.Table
-        What was written, one row a question: method, seed, suite, group, question, correct (0 or 1), prediction.
+        The table that was written, one row per checkpoint and question: method, seed, suite, group, question, correct
+        (0 or 1), prediction.
 
     Raises
     ------
-    ConfigError, DataError
-        Before any model is loaded, for settings or data that do not fit; DataError for an image that cannot be read.
+    ConfigError
+        For invalid settings, before any model is loaded.
+    DataError
+        If the task folder, a checkpoint or an image is not readable.
     """
-    published = is_published(tasks)
-    chosen: Sequence[AnySuite] = listed(tasks, suites) if published else read_suites(tasks, suites)
+    chosen: Sequence[AnySuite]
+    chosen = read_written_suites(tasks, suites) if is_published(tasks) else read_suites(tasks, suites)
     _check(checkpoints, limit)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("LMMS_EVAL_DATASETS_CACHE", _dataset_cache().name)
@@ -105,21 +110,21 @@ def _check(checkpoints: Sequence[Checkpoint], limit: int | None) -> None:
     if not checkpoints:
         raise ConfigError("evaluate: no checkpoints given; name at least one")
     names = [(checkpoint.method, checkpoint.seed) for checkpoint in checkpoints]
-    twice = sorted({f"{method} (seed {seed})" for method, seed in names if names.count((method, seed)) > 1})
-    if twice:
-        raise ConfigError(f"evaluate: {', '.join(twice)} is given twice; method and seed must identify a checkpoint")
+    repeated = sorted({f"{method} (seed {seed})" for method, seed in names if names.count((method, seed)) > 1})
+    if repeated:
+        raise ConfigError(f"evaluate: {', '.join(repeated)} is given twice; method and seed must identify a checkpoint")
     if limit is not None and limit < 1:
         raise ConfigError(f"evaluate: limit is {limit}; it must be at least 1, or None for all questions")
 
 
 def _load_tasks(folder: Path, suites: Sequence[AnySuite]) -> dict[str, Any]:
-    """Make lmms-eval's task objects once, by name."""
+    """Create lmms-eval's task objects by name, once for all checkpoints."""
     from lmms_eval.tasks import TaskManager, get_task_dict
 
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     tasks: dict[str, Any] = get_task_dict([suite.task for suite in suites], manager)
     for task in tasks.values():
-        # lmms-eval walks over these rows twice a checkpoint; plain dictionaries make that cheap.
+        # lmms-eval iterates over these rows twice per checkpoint, which is much faster with plain dictionaries.
         task.dataset_no_image = {split: rows.to_list() for split, rows in task.dataset_no_image.items()}
     return tasks
 
@@ -139,9 +144,9 @@ def _score(
 
     model = ReVisionLmms(checkpoint.folder, None, batch_size, device=device, precision=precision, images=images)
     model.task_dict = {name: task.dataset for name, task in tasks.items()}
-    # MMMU's scoring draws an option where an answer names none: from the same seed at every run.
+    # MMMU's scoring draws a random option for an answer without one.
     random.seed(checkpoint.seed)
-    # Scoring reads no images (process_with_media), needs no bootstrap, and one thread is faster than four here.
+    # Scoring needs neither images (process_with_media) nor a bootstrap, and one thread is faster than several.
     return lmms_evaluate(
         model,
         tasks,
@@ -158,17 +163,17 @@ def _answer_rows(
 ) -> Iterator[dict[str, Any]]:
     for suite in suites:
         for sample in results["samples"][suite.task]:
-            said = sample["filtered_resps"][0]
+            response = sample["filtered_resps"][0]
             yield {
                 "suite": suite.name,
                 "group": suite.group,
                 "question": suite.question(sample),
                 "correct": suite.is_right(sample, tasks[suite.task]),
-                "prediction": said if isinstance(said, str) else said[0],
+                "prediction": response if isinstance(response, str) else response[0],
             }
 
 
 @cache
 def _dataset_cache() -> tempfile.TemporaryDirectory[str]:
-    """Folder for the Arrow copies that `datasets` makes of the tasks; it goes when the process ends."""
+    """Temporary folder for the Arrow copies that `datasets` makes of the tasks, removed at exit."""
     return tempfile.TemporaryDirectory(prefix="revision-evaluation-")

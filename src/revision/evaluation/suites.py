@@ -1,4 +1,4 @@
-"""The suites of a world as an lmms-eval task folder: parquet files with the task and group YAMLs beside them."""
+"""Suites about generated scenes as an lmms-eval task folder: Parquet files, task YAMLs and group YAMLs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,22 @@ from revision.io.files import atomic_folder
 
 COLUMNS = ("id", "image", "question", "answer", "suite", "group")
 ALL = "revision"
-"""Name of the lmms-eval group that holds every suite; tasks and groups of one kind carry it as a prefix."""
+"""Name of the lmms-eval group of all suites, and prefix of the names of tasks and other groups."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """One suite of a task folder; `rows` is its number of questions."""
+    """One suite of a task folder.
+
+    Attributes
+    ----------
+    name, group : str
+        Names of the suite and of its group.
+    data : Path
+        Parquet file of the questions.
+    rows : int
+        Number of questions.
+    """
 
     name: str
     group: str
@@ -32,20 +42,20 @@ class Suite:
 
     @property
     def task(self) -> str:
-        """The suite's name as an lmms-eval task."""
+        """Name of the suite's task in lmms-eval."""
         return task_name(self.name)
 
     def question(self, sample: Mapping[str, Any]) -> str:
-        """Name of the question that lmms-eval logged as `sample`."""
+        """Return the id of a logged question."""
         return sample["doc"]["id"]
 
     def is_right(self, sample: Mapping[str, Any], task: Any) -> int:
-        """1 or 0 for one logged question."""
+        """Return 1 for a correct answer of a logged question, else 0."""
         return int(sample["accuracy"])
 
 
 def task_name(name: str) -> str:
-    """lmms-eval's name of a suite or of a group of suites."""
+    """Return lmms-eval's name of a suite or of a group of suites."""
     return f"{ALL}_{name}"
 
 
@@ -56,10 +66,34 @@ def write_tasks(
     suites: Sequence[str] | None = None,
     max_new_tokens: int = 4,
 ) -> Path:
-    """Write `count` questions of each suite (all of the world's if None) as an lmms-eval task folder, atomically.
+    """Write an lmms-eval task folder, atomically.
 
-    The YAMLs name their data relatively, so the folder may be moved; lmms-eval itself runs it by `--include_path`.
-    Raises ConfigError for a suite that the world does not have, DataError for one without questions.
+    Paths of data are relative, so that the folder may be moved; lmms-eval itself runs it with `--include_path`.
+
+    Parameters
+    ----------
+    world : World
+        The generated scenes.
+    folder : str or Path
+        Folder to write.
+    count : int
+        Questions per suite.
+    suites : sequence of str, optional
+        Names of suites; default: all of the world.
+    max_new_tokens : int, default 4
+        Longest answer.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ConfigError
+        If a suite does not exist, or a suite and a group have the same name.
+    DataError
+        If a suite has no questions.
     """
     known = world.suites()
     chosen = list(known if suites is None else suites)
@@ -74,7 +108,7 @@ def write_tasks(
         raise ConfigError(f"{', '.join(clash)} is the name of a suite and of a group; rename the suite")
     templates = files("revision.evaluation.tasks")
     with atomic_folder(folder) as temporary:
-        # Without the ending .yaml, lmms-eval includes it but does not list it as a task.
+        # lmms-eval would list a file that ends in .yaml as a task of its own.
         (temporary / "_suite_yaml").write_bytes((templates / "suite.yaml").read_bytes())
         for name in chosen:
             table = suite_table(world, name, count)
@@ -96,7 +130,27 @@ def write_tasks(
 
 
 def suite_table(world: World, name: str, count: int) -> pa.Table:
-    """The first `count` questions of a suite: columns `COLUMNS`, images as PNG in the layout of `datasets.Image`."""
+    """Generate the first questions of a suite.
+
+    Parameters
+    ----------
+    world : World
+        The generated scenes.
+    name : str
+        Name of a suite.
+    count : int
+        Number of questions.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns `COLUMNS`; images are PNG in the layout of `datasets.Image`.
+
+    Raises
+    ------
+    DataError
+        If there are no questions.
+    """
     questions = world.suite(name, count)
     if not questions:
         raise DataError(f"suite {name}: no questions for count {count}; give a count of at least 1")
@@ -119,24 +173,40 @@ def suite_table(world: World, name: str, count: int) -> pa.Table:
 
 
 def read_suites(folder: str | Path, names: Sequence[str] | None = None) -> list[Suite]:
-    """Check a task folder and list its suites (those in `names`, in that order; all, sorted, if None).
+    """Check a task folder and list its suites.
 
-    Raises DataError for a folder or a column that is missing and ConfigError for an unknown suite.
+    Parameters
+    ----------
+    folder : str or Path
+        Task folder that `write_tasks` wrote.
+    names : sequence of str, optional
+        Suites to return, in this order; default: all, sorted.
+
+    Returns
+    -------
+    list of Suite
+
+    Raises
+    ------
+    ConfigError
+        If a name is not a suite of the folder.
+    DataError
+        If the folder, a column or a task is missing, or a file is not readable.
     """
     folder = Path(folder)
-    found = {path.stem: path for path in sorted(folder.glob("*.parquet"))}
-    if not found:
+    paths = {path.stem: path for path in sorted(folder.glob("*.parquet"))}
+    if not paths:
         raise DataError(f"{folder}: no evaluation tasks there; write them with revision.evaluation.suites.write_tasks")
-    unknown = sorted(set(names or ()) - set(found))
+    unknown = sorted(set(names or ()) - set(paths))
     if unknown:
-        raise ConfigError(f"{folder}: unknown suite {', '.join(unknown)}; the suites are {', '.join(found)}")
-    return [_read_suite(found[name]) for name in (found if names is None else names)]
+        raise ConfigError(f"{folder}: unknown suite {', '.join(unknown)}; the suites are {', '.join(paths)}")
+    return [_read_suite(paths[name]) for name in (paths if names is None else names)]
 
 
 def _read_suite(path: Path) -> Suite:
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-        for _ in file.iter_batches(256):  # reads every page, so that an altered one is found
+        for _ in file.iter_batches(256):  # read every page, which verifies its checksum
             pass
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: not a readable parquet file ({error}); write the tasks again") from error

@@ -1,1 +1,1 @@
-"""The gap of an encoder measured as a whole, and the page and leaderboard that show it."""
+"""Measurement of the modality gap of an encoder, with its report page and the leaderboard of encoders."""

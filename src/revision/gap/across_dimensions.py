@@ -8,7 +8,9 @@ import numpy as np
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, as_rows, take
 from revision.errors import DataError
-from revision.gap.measure import BEFORE, LEAST_ROWS, METRICS, Side, Suite, SuiteSettings, agreement, run_suite
+from revision.gap.measure import BEFORE, LEAST_ROWS, agreement_choice, rows_choice, run_suite
+from revision.gap.metrics import METRICS, Side, measure_agreement
+from revision.gap.suite import Suite, SuiteSettings
 from revision.geometry.angles import jensen_shannon
 
 
@@ -19,59 +21,53 @@ def run_any_suite(
     *,
     paired: bool,
     settings: SuiteSettings | None = None,
-    tell: Callable[[str], Any] = lambda stage: None,
+    progress: Callable[[str], Any] = lambda stage: None,
 ) -> Suite:
-    """`run_suite`, or, for sets of different dimensions and no aligner, what can be measured of them.
+    """Run `run_suite`; without aligners, the sets may have different dimensions.
 
     Parameters
     ----------
-    image, text
-        [n, d] and [m, e].
-    aligners
-        As for `run_suite`; with different dimensions "all" stands for none.
-    paired
-        Whether row i of one set belongs to row i of the other.
-    settings, tell
+    image, text : ndarray of shape (n, d) and (m, e), or Rows
+        Embeddings; rows are normalised to unit length.
+    aligners : list of str
+        Names of aligners, or ["all"], which means none if the dimensions differ.
+    paired, settings, progress
         As for `run_suite`.
 
     Returns
     -------
     Suite
-        With different dimensions: each set's own spectrum, uniformity and cosines, and for pairs mutual k-NN and CKA.
-        All other metrics are None, and a note says why; there is no plane, curve of overlap or drift.
+        If the dimensions differ: spectrum, uniformity and cosines of each set and, for pairs, mutual k-NN and CKA. The
+        other metrics are None, a note gives the reason, and there is no plane, subspace overlap or drift.
 
     Raises
     ------
     ConfigError, DataError
-        As `run_suite`; also an aligner for sets of different dimensions.
+        As `run_suite`; also if an aligner is given by name and the dimensions differ.
     """
     settings = settings or SuiteSettings()
-    rows = {"image": as_rows(image, "image"), "text": as_rows(text, "text")}
-    dimensions = [part.dim for part in rows.values()]
+    both = {"image": as_rows(image, "image"), "text": as_rows(text, "text")}
+    dimensions = [rows.dim for rows in both.values()]
     if dimensions[0] == dimensions[1] or set(aligners) - {"all"}:
-        return run_suite(image, text, aligners, paired=paired, settings=settings, tell=tell)
+        return run_suite(image, text, aligners, paired=paired, settings=settings, progress=progress)
     generator = np.random.default_rng(settings.seed)
-    orders = [np.sort(generator.permutation(part.count)[: settings.rows]) for part in rows.values()]
-    orders = [orders[0], orders[0]] if paired else orders
-    fewest = min(len(order) for order in orders)
+    chosen = _drawn([rows.count for rows in both.values()], settings.rows, paired, generator)
+    fewest = min(len(rows) for rows in chosen)
     if fewest < LEAST_ROWS:
         raise DataError(f"only {fewest} rows to measure on; the suite needs {LEAST_ROWS} of each set")
-    tell("reading")
-    taken = [take(part, order, name) for order, (name, part) in zip(orders, rows.items(), strict=True)]
-    samples = [np.sort(generator.permutation(len(part))[: settings.sample]) for part in taken]
-    samples = [samples[0], samples[0]] if paired else samples
-    tell(BEFORE)
-    images, texts = (Side.of(part, chosen) for part, chosen in zip(taken, samples, strict=True))
+    progress("reading")
+    taken = [take(rows, index, name) for index, (name, rows) in zip(chosen, both.items(), strict=True)]
+    samples = _drawn([len(rows) for rows in taken], settings.sample, paired, generator)
+    progress(BEFORE)
+    images, texts = (Side.of(rows, sample, settings.neighbours) for rows, sample in zip(taken, samples, strict=True))
     values: dict[str, Any] = dict.fromkeys(METRICS) | texts.spectrum()
     values["angular_divergence"] = jensen_shannon(texts.density, images.density)
     if paired:
-        values |= agreement(images, texts, settings)
-    note = f"Images have dimension {dimensions[0]} and texts {dimensions[1]}: metrics of a common space are left empty."
-    chance = settings.overlap_k / (len(texts.sample) - 1)
+        values |= measure_agreement(images, texts, settings.overlap_k)
     return Suite(
         counts={
-            "image": rows["image"].count,
-            "text": rows["text"].count,
+            "image": both["image"].count,
+            "text": both["text"].count,
             "image_fitted": 0,
             "text_fitted": 0,
             "image_measured": len(taken[0]),
@@ -81,16 +77,25 @@ def run_any_suite(
         paired=paired,
         settings=settings,
         choices={
-            "rows": f"Rows are taken to unit length; seed {settings.seed}; at most {settings.rows} rows of each set.",
-            "agreement": f"Mutual k-NN: k = {settings.overlap_k}, chance gives {chance:.3f}. CKA: debiased, chance 0.",
+            "rows": rows_choice(settings),
+            "agreement": agreement_choice(settings.overlap_k, len(texts.sample)),
         },
         image=images.spectrum(),
         methods={BEFORE: values},
         overlap_curve={},
         drift=[],
-        notes=[note],
+        notes=[
+            f"Images have dimension {dimensions[0]} and texts {dimensions[1]}: "
+            "metrics that need a common space are empty."
+        ],
         sides={BEFORE: texts},
         images=images,
         moved_images={},
         plane=None,
     )
+
+
+def _drawn(counts: list[int], most: int, paired: bool, generator: np.random.Generator) -> list[Array]:
+    """Ascending indices of at most `most` rows of each set, the same for pairs."""
+    drawn = [np.sort(generator.permutation(count)[:most]) for count in counts]
+    return [drawn[0], drawn[0]] if paired else drawn

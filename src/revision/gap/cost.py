@@ -1,4 +1,4 @@
-"""What ReAlign's statistics and operator cost, and what single precision loses (figure 7)."""
+"""Time and memory of ReAlign, and the error of single-precision means (figure 7)."""
 
 import time
 import tracemalloc
@@ -16,41 +16,61 @@ HALF_BITS = 31
 
 @dataclass(frozen=True)
 class Cycled:
-    """`count` rows that repeat those of `array` [n, d] in order: a set of any size in the memory of a small one."""
+    """Rows that repeat those of an array in order: a set of any size in the memory of a small one.
+
+    Attributes
+    ----------
+    array : ndarray of shape (n, d)
+        Rows to repeat.
+    count : int
+        Total number of rows.
+    """
 
     array: Array
     count: int
 
     @property
     def dim(self) -> int:
-        """d."""
+        """Dimension d."""
         return self.array.shape[1]
 
     def blocks(self, rows: int) -> Iterator[Array]:
-        """Blocks of at most `rows` rows; each is a copy."""
+        """Iterate over blocks of at most `rows` rows; each is a copy."""
         for start in range(0, self.count, rows):
             index = np.arange(start, min(start + rows, self.count)) % len(self.array)
             yield self.array[index]
 
     def location(self, row: int) -> str:
-        """What error messages call a row."""
+        """Return the name of a row in error messages."""
         return f"row {row % len(self.array)}"
 
 
 def exact_mean(rows: Rows) -> Array:
-    """Mean float64 [d] of values in [-1, 1], correct to about 2^-61: sums are of integers, so none is rounded."""
+    """Compute the mean of values in [-1, 1], correct to about 2^-61.
+
+    Parameters
+    ----------
+    rows : Rows
+        Embeddings with values in [-1, 1].
+
+    Returns
+    -------
+    ndarray of shape (d,), float64
+        The mean.
+    """
+    # Values are split into two integers of 31 bits each: sums of integers are exact up to 2^32 rows.
     high, low = np.zeros((2, rows.dim), dtype=np.int64)
     for block in rows.blocks(BLOCK_ROWS):
         scaled = np.asarray(block, dtype=np.float64) * 2**HALF_BITS
         whole = np.floor(scaled)
         high += whole.astype(np.int64).sum(axis=0)
         low += np.floor((scaled - whole) * 2**HALF_BITS).astype(np.int64).sum(axis=0)
-    total = [int(h) * 2**HALF_BITS + int(rest) for h, rest in zip(high, low, strict=True)]
-    return np.array([part / (rows.count * 4**HALF_BITS) for part in total])
+    totals = [int(upper) * 2**HALF_BITS + int(lower) for upper, lower in zip(high, low, strict=True)]
+    return np.array([total / (rows.count * 4**HALF_BITS) for total in totals])
 
 
 def single_precision_mean(rows: Rows) -> Array:
-    """Mean float64 [d] from a running float32 sum, row after row: the plain loop over a data set."""
+    """Return the mean (d,) from a running float32 sum over rows, as in a plain loop over a data set."""
     total = np.zeros((1, rows.dim), dtype=np.float32)
     for block in rows.blocks(BLOCK_ROWS):
         total = np.add.reduce(np.concatenate([total, block.astype(np.float32)]), axis=0, keepdims=True)
@@ -58,7 +78,18 @@ def single_precision_mean(rows: Rows) -> Array:
 
 
 def mean_errors(rows: Rows) -> dict[str, float]:
-    """Euclidean distance of the estimated mean of `rows` to the exact one, by the precision of the running sum."""
+    """Compute the error of means by the precision of the running sum (figure 7a).
+
+    Parameters
+    ----------
+    rows : Rows
+        Embeddings with values in [-1, 1].
+
+    Returns
+    -------
+    dict
+        Euclidean distance from the exact mean for "float32" and "float64".
+    """
     exact = exact_mean(rows)
     return {
         "float32": float(np.linalg.norm(single_precision_mean(rows) - exact)),
@@ -67,22 +98,37 @@ def mean_errors(rows: Rows) -> dict[str, float]:
 
 
 def fit_and_transform(aligner: Aligner, source: Rows, target: Rows) -> None:
-    """Fit on two sets and move every source row in blocks that are dropped at once: the work without a disk."""
+    """Fit on two sets and transform the source in blocks without keeping them, so that no disk is involved."""
     aligner.fit_stream(source, target)
     for _ in Engine().transformed(source, aligner.transforms_, "float32"):
         pass
 
 
 def operator_cost(aligner: Aligner, source: Rows, target: Rows, repeats: int = 3) -> tuple[float, float]:
-    """(least seconds of `repeats` runs, peak MB that one more run allocates) of `fit_and_transform`.
+    """Measure time and memory of `fit_and_transform` (figure 7b).
 
-    The least of several is the time without a busy neighbour. Python's tracemalloc sees NumPy's arrays.
+    Parameters
+    ----------
+    aligner : Aligner
+        Aligner to fit.
+    source, target : Rows
+        Texts and images.
+    repeats : int
+        Number of timed runs.
+
+    Returns
+    -------
+    seconds : float
+        The minimum of the runs, which other processes disturb least.
+    megabytes : float
+        Peak memory that one more run allocates.
     """
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
         fit_and_transform(aligner, source, target)
         seconds.append(time.perf_counter() - start)
+    # Tracing slows a run down, so it is not one of the timed ones. NumPy reports its arrays to tracemalloc.
     tracemalloc.start()
     try:
         fit_and_transform(aligner, source, target)

@@ -1,4 +1,4 @@
-"""How the gap that an aligner leaves depends on the sample behind its statistics: figures 3, 6 and 8."""
+"""Dependence of the remaining gap on the sample that an aligner is fitted on: figures 3, 6 and 8."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,13 +12,14 @@ from revision.gap.held_out import configured
 from revision.geometry.gap import centroid_gap, gap_noise
 
 Aligners = Mapping[str, AlignerSettings]
-Pairs = tuple[Array, Array]  # texts and images, [n, d] each
+Pairs = tuple[Array, Array]  # texts and images, of shape (n, d)
 NOISE = "sampling noise"
 TRIALS = 5
 
 
 def _fitted(settings: Aligners, texts: Array, images: Array) -> dict[str, Aligner]:
-    aligners = {name: configured(one) for name, one in settings.items()}
+    """Aligners that need no pairs, fitted."""
+    aligners = {name: configured(setting) for name, setting in settings.items()}
     return {name: aligner.fit(texts, images) for name, aligner in aligners.items() if not aligner.paired}
 
 
@@ -34,25 +35,25 @@ def gap_by_half(
     seeds: Sequence[int],
     realign: Aligner,
 ) -> pd.DataFrame:
-    """Gap on a random half of the unpaired rows that the aligners are fitted on, and on held-out pairs (figure 3).
+    """Measure the gap on a random half of the rows, which the aligners are fitted on, and on held-out pairs (figure 3).
 
     Parameters
     ----------
-    settings
-        Settings of aligners by name; those that need pairs are left out.
-    texts, images
-        Unpaired rows of length 1, [n, d] and [m, d].
-    probe
-        Held-out pairs.
-    seeds
-        One random half a seed.
-    realign
-        ReAlign fitted on all rows: what sampling noise is left after it.
+    settings : mapping of AlignerSettings
+        Settings by name; aligners that need pairs are ignored.
+    texts, images : ndarray of shape (n, d) and (m, d)
+        Unpaired rows of unit length.
+    probe : tuple of ndarray of shape (p, d)
+        Held-out texts and images.
+    seeds : sequence of int
+        Seeds of the random halves.
+    realign : Aligner
+        ReAlign fitted on all rows, for the sampling noise.
 
     Returns
     -------
-    DataFrame
-        A row a number: method, sample ("fitted" or "held-out"), seed (-1: sampling noise), gap.
+    pandas.DataFrame
+        Tidy: method, sample ("fitted" or "held-out"), seed (-1 for the sampling noise), gap.
     """
     rows = []
     for seed in seeds:
@@ -66,15 +67,21 @@ def gap_by_half(
 
 
 def gap_by_size(settings: Aligners, texts: Array, images: Array, probe: Pairs, sizes: Sequence[int]) -> pd.DataFrame:
-    """Gap on held-out pairs against the number of unpaired rows of each modality (figure 6).
+    """Measure the gap on held-out pairs by the number of rows that aligners are fitted on (figure 6).
 
-    Parameters as in `gap_by_half`; `sizes` beyond the rows there are are left out. Each of TRIALS trials draws its rows
-    without replacement.
+    Each of TRIALS trials draws its rows without replacement.
+
+    Parameters
+    ----------
+    settings, texts, images, probe
+        As in `gap_by_half`.
+    sizes : sequence of int
+        Numbers of rows of each modality; those larger than a set are ignored.
 
     Returns
     -------
-    DataFrame
-        A row a number: method, samples, trial (-1: sampling noise, after the first trial's ReAlign), gap.
+    pandas.DataFrame
+        Tidy: method, samples, trial (-1 for the sampling noise after ReAlign of the first trial), gap.
     """
     rows = []
     for size in (size for size in sizes if size <= min(len(texts), len(images))):
@@ -96,23 +103,23 @@ def gap_by_domain(
     probes: Mapping[str, Pairs],
     seeds: Sequence[int],
 ) -> pd.DataFrame:
-    """Gap on each domain's held-out pairs with the statistics of each domain (figure 8).
+    """Measure the gap on held-out pairs of each domain with aligners fitted on each domain (figure 8).
 
     Parameters
     ----------
-    settings
-        Settings of aligners by name; those that need pairs are left out.
-    unpaired, probes
-        By domain, unpaired (texts, images) to fit on, and held-out pairs.
-    seeds
-        A seed draws as many rows of every domain: half of the smallest set.
+    settings : mapping of AlignerSettings
+        Settings by name; aligners that need pairs are ignored.
+    unpaired, probes : mapping of tuple of ndarray
+        Unpaired (texts, images) to fit on, and held-out pairs, by domain.
+    seeds : sequence of int
+        Seeds of the drawn rows. The same number is drawn of every domain: half of the smallest set.
 
     Returns
     -------
-    DataFrame
-        A row a number: statistics (domain), applied_to (domain), samples, seed, method, gap.
+    pandas.DataFrame
+        Tidy: statistics (domain fitted on), applied_to (domain), samples, seed, method, gap.
     """
-    size = min(len(part) for pairs in unpaired.values() for part in pairs) // 2
+    size = min(len(rows) for pairs in unpaired.values() for rows in pairs) // 2
     rows = []
     for seed in seeds:
         generator = np.random.default_rng(seed)

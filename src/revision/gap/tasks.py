@@ -1,6 +1,7 @@
-"""Tasks that need more than two sets: several captions an image, and classes described by prompts."""
+"""Tasks that need more than two sets: retrieval with several captions per image, and zero-shot classification."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -8,27 +9,33 @@ from revision.align import make_aligner
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, as_rows, same_dimension, take
 from revision.errors import ConfigError, DataError
-from revision.gap.measure import BEFORE, Metric, Suite, SuiteSettings
+from revision.gap.measure import draw_parts
+from revision.gap.metrics import Metric
+from revision.gap.suite import Suite
 from revision.geometry.ranking import caption_retrieval, class_embeddings, zero_shot_accuracy
 
+DIRECTIONS = ("text_to_image", "image_to_text")
 TASK_METRICS = {
-    f"{way}_captions_at_{k}": Metric(f"{way.replace('_', ' ')} R@{k}, all captions", "retrieval")
-    for way in ("text_to_image", "image_to_text")
+    f"{direction}_captions_at_{k}": Metric(f"{direction.replace('_', ' ')} R@{k}, all captions", "retrieval")
+    for direction in DIRECTIONS
     for k in (1, 5, 10)
 } | {f"zero_shot_at_{k}": Metric(f"zero-shot accuracy, top {k}", "arXiv:2103.00020") for k in (1, 5)}
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """What the tasks need beyond images and texts.
+    """Data of the tasks beyond images and texts.
 
     Attributes
     ----------
-    image_of
-        Row of the image that each text belongs to, integers [m]; None: no retrieval with several captions.
-    labels, prompts, class_of
-        Class of each image, integers [n]; embeddings of the classes' prompts, [p, d]; class of each prompt, integers
-        [p]. All three, or None each: no classification.
+    image_of : ndarray of shape (m,), optional
+        Row of the image that each text belongs to; None: no retrieval with several captions.
+    labels : ndarray of shape (n,), optional
+        Class of each image, from 0; given together with `prompts` and `class_of`, or no classification.
+    prompts : ndarray of shape (p, d) or Rows, optional
+        Embeddings of the class prompts.
+    class_of : ndarray of shape (p,), optional
+        Class of each prompt.
     """
 
     image_of: Array | None = None
@@ -42,83 +49,92 @@ class Tasks:
             raise ConfigError("zero-shot classification needs labels, prompts and the class of each prompt, all three")
 
 
-def with_tasks(suite: Suite, image: Array | Rows, text: Array | Rows, tasks: Tasks) -> Suite:
-    """Add the tasks' metrics to a suite, before alignment and after each of its aligners.
+def read_integers(path: Path | None) -> Array | None:
+    """Read a .npy file of integers of shape (n,), None for None; raise DataError if it is anything else."""
+    if path is None:
+        return None
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a .npy file of integers ({error}); write it with numpy.save") from error
+    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iu":
+        raise DataError(f"{path}: expected integers of shape (n,); write them with numpy.save")
+    return values.astype(np.int64)
 
-    Aligners are fitted as the suite's settings say: on a share of the images and on the texts that belong to them
-    (where that is not known, on the same share of the texts). Tasks are measured on the other images, classification
-    against all prompts. Prompts are moved as texts are.
+
+def with_tasks(suite: Suite, image: Array | Rows, text: Array | Rows, tasks: Tasks) -> Suite:
+    """Add the metrics of tasks to a suite, before alignment and after each of its aligners.
+
+    Aligners are fitted on the images that the suite fits on and on their texts (on the texts that the suite fits on, if
+    it is not known which texts are theirs). Tasks are measured on the other images; prompts are aligned like texts.
 
     Parameters
     ----------
-    suite
-        What `run_suite` measured of `image` and `text`.
-    image, text
-        [n, d] and [m, d].
-    tasks
+    suite : Suite
+        Results of `run_suite` on `image` and `text`.
+    image, text : ndarray of shape (n, d) and (m, d), or Rows
+        Embeddings.
+    tasks : Tasks
         What to measure.
 
     Returns
     -------
     Suite
-        With those of TASK_METRICS that were asked for in `methods`.
+        The same results, with the TASK_METRICS of `tasks` in `methods`.
 
     Raises
     ------
-    ConfigError, DataError
-        Indices that do not fit the rows (`revision.geometry.ranking` names them), or sets of different dimensions.
+    DataError
+        If indices do not fit the rows, or the dimensions differ.
     """
-    settings, image_of = suite.settings, tasks.image_of
-    dimension, counts = same_dimension(image, text), (as_rows(image, "image").count, as_rows(text, "text").count)
-    if image_of is not None and (image_of.shape != (counts[1],) or not np.isin(image_of, np.arange(counts[0])).all()):
-        raise DataError(f"image_of: expected {counts[1]} rows of images, integers from 0 to {counts[0] - 1}")
-    if tasks.labels is not None and tasks.labels.shape != (counts[0],):
-        raise DataError(f"labels: expected {counts[0]} integers, one an image, got shape {tasks.labels.shape}")
-    owner = np.arange(counts[1]) if image_of is None and suite.paired else image_of
-    fit, measured = _parts(counts[0], settings)
+    image_of = tasks.image_of
+    image_count, text_count = _checked(image, text, tasks)
+    generator = np.random.default_rng(suite.settings.seed)  # draws the rows of `run_suite` again
+    image_parts = draw_parts(image_count, suite.settings, generator)
+    owner = np.arange(text_count) if image_of is None and suite.paired else image_of
     if owner is None:
-        fit_texts, measured_texts = _parts(counts[1], settings)
+        text_parts = draw_parts(text_count, suite.settings, generator)
     else:
-        fit_texts, measured_texts = (np.flatnonzero(np.isin(owner, chosen)) for chosen in (fit, measured))
-    images, texts = take(image, measured, "image"), take(text, measured_texts, "text")
-    sources, targets = take(text, fit_texts, "text"), take(image, fit, "image")
-    prompts = None if tasks.prompts is None else take_all(tasks.prompts, "prompts")
-    if prompts is not None and prompts.shape[1] != dimension:
-        raise DataError(f"prompts: dimension {prompts.shape[1]}, images have {dimension}; use one encoder for all")
+        text_parts = np.flatnonzero(np.isin(owner, image_parts[0])), np.flatnonzero(np.isin(owner, image_parts[1]))
+    image_fit, images = (take(image, part, "image") for part in image_parts)
+    text_fit, texts = (take(text, part, "text") for part in text_parts)
+    prompts = None if tasks.prompts is None else _take_all(tasks.prompts, "prompts")
     methods = {}
     for name, values in suite.methods.items():
-        moved = texts, images, prompts
-        if name != BEFORE:
-            aligner = make_aligner(name)
-            partners = (
-                targets[np.searchsorted(fit, owner[fit_texts])] if aligner.paired and owner is not None else targets
-            )
-            aligner.fit(sources, partners)
-            moved = (
-                aligner.transform(texts),
-                aligner.transform_target(images),
-                None if prompts is None else aligner.transform(prompts),
-            )
-        methods[name] = dict(values)
+        aligner = make_aligner(name)
+        if aligner.paired and owner is not None:
+            aligner.fit(text_fit, image_fit[np.searchsorted(image_parts[0], owner[text_parts[0]])])
+        else:
+            aligner.fit(text_fit, image_fit)
+        moved_images, methods[name] = aligner.transform_target(images), dict(values)
         if image_of is not None:
-            recall = caption_retrieval(moved[1], moved[0], np.searchsorted(measured, image_of[measured_texts]))
-            for way in ("text_to_image", "image_to_text"):
-                methods[name] |= {f"{way}_captions_at_{k}": share for k, share in getattr(recall, way).items()}
-        if tasks.labels is not None and tasks.class_of is not None and moved[2] is not None:
-            classes = class_embeddings(moved[2], tasks.class_of)
-            accuracy = zero_shot_accuracy(moved[1], tasks.labels[measured], classes)
-            methods[name] |= {f"zero_shot_at_{k}": share for k, share in accuracy.items()}
-    note = f"Tasks: measured on {len(measured)} images and {len(measured_texts)} texts."
+            own = np.searchsorted(image_parts[1], image_of[text_parts[1]])
+            recall = caption_retrieval(moved_images, aligner.transform(texts), own)
+            for direction in DIRECTIONS:
+                methods[name] |= {f"{direction}_captions_at_{k}": v for k, v in getattr(recall, direction).items()}
+        if tasks.labels is not None and tasks.class_of is not None and prompts is not None:
+            classes = class_embeddings(aligner.transform(prompts), tasks.class_of)
+            accuracy = zero_shot_accuracy(moved_images, tasks.labels[image_parts[1]], classes)
+            methods[name] |= {f"zero_shot_at_{k}": value for k, value in accuracy.items()}
+    note = f"Tasks: measured on {len(images)} images and {len(texts)} texts."
     return replace(suite, methods=methods, notes=[*suite.notes, note])
 
 
-def take_all(rows: Array | Rows, name: str) -> Array:
-    """All rows at unit length, float32 [n, d]."""
+def _checked(image: Array | Rows, text: Array | Rows, tasks: Tasks) -> tuple[int, int]:
+    """Numbers of images and texts; DataError if the tasks do not fit them."""
+    same_dimension(image, text)
+    images, texts = as_rows(image, "image").count, as_rows(text, "text").count
+    image_of, labels = tasks.image_of, tasks.labels
+    if image_of is not None and (image_of.shape != (texts,) or not np.isin(image_of, np.arange(images)).all()):
+        raise DataError(f"image_of: expected {texts} rows of images, integers from 0 to {images - 1}")
+    if labels is not None and labels.shape != (images,):
+        raise DataError(f"labels: expected {images} integers, one per image, got shape {labels.shape}")
+    dimension = as_rows(image, "image").dim
+    if tasks.prompts is not None and as_rows(tasks.prompts, "prompts").dim != dimension:
+        wrong = as_rows(tasks.prompts, "prompts").dim
+        raise DataError(f"prompts: dimension {wrong}, images have {dimension}; use one encoder for all")
+    return images, texts
+
+
+def _take_all(rows: Array | Rows, name: str) -> Array:
     return take(rows, np.arange(as_rows(rows, name).count), name)
-
-
-def _parts(count: int, settings: SuiteSettings) -> tuple[Array, Array]:
-    """Ascending indices of the rows to fit on and of those to measure, as `run_suite` draws images."""
-    order = np.random.default_rng(settings.seed).permutation(count)[: settings.rows]
-    cut = len(order) if settings.fit_share == 1 else round(settings.fit_share * len(order))
-    return np.sort(order[:cut]), np.sort(order if settings.fit_share == 1 else order[cut:])

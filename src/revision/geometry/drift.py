@@ -1,4 +1,4 @@
-"""Phantom drift (theorem B.14): normalising a cloud turns its mean; predicted to second order and measured."""
+"""Phantom drift (theorem B.14): normalising rows turns their mean; predicted to second order and measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,19 @@ from revision.errors import DataError
 
 @dataclass(frozen=True)
 class Drift:
-    """E[z/|z|] - a for z = mu + eps, a = mu/|mu|: both vectors float64 [d]; relative_residual = sqrt(tr S)/|mu|."""
+    """Drift E[z / |z|] - a of z = mu + eps with a = mu / |mu| (theorem B.14).
+
+    Attributes
+    ----------
+    predicted : ndarray of shape (d,)
+        Drift to second order in eps.
+    measured : ndarray of shape (d,)
+        Drift of the sample.
+    direction : ndarray of shape (d,)
+        a.
+    relative_residual : float
+        sqrt(tr S) / |mu|, where S is the covariance of eps.
+    """
 
     predicted: Array
     measured: Array
@@ -24,26 +36,60 @@ class Drift:
         return float(np.linalg.norm(self.measured - self.predicted))
 
     def tangential(self) -> tuple[float, float]:
-        """Lengths of the predicted and measured drift orthogonal to a: the part that turns the mean direction."""
-        along = self.direction
-        parts = (self.predicted, self.measured)
-        return tuple(float(np.linalg.norm(p - (p @ along) * along)) for p in parts)  # type: ignore[return-value]
+        """Return the lengths of the predicted and measured drift orthogonal to a, which turn the mean direction."""
+        return self._tangential_length(self.predicted), self._tangential_length(self.measured)
+
+    def _tangential_length(self, drift: Array) -> float:
+        return float(np.linalg.norm(drift - (drift @ self.direction) * self.direction))
 
 
 def predicted_drift(mean: Array, covariance: Array) -> Array:
-    """Second-order drift [d] of theorem B.14 for mean [d] and covariance [d, d]."""
+    """Predict the drift to second order (theorem B.14).
+
+    Parameters
+    ----------
+    mean : ndarray of shape (d,)
+        mu.
+    covariance : ndarray of shape (d, d)
+        Covariance of eps.
+
+    Returns
+    -------
+    ndarray of shape (d,)
+        (-S a - tr(S) a / 2 + 3 (a^T S a) a / 2) / |mu|^2.
+
+    Raises
+    ------
+    DataError
+        If the mean is zero.
+    """
     r = np.linalg.norm(mean)
     if r == 0:
-        raise DataError("drift: the mean is zero, so it has no direction")
+        raise DataError("drift: the mean is zero, so it has no direction; the rows must not be centred")
     a = mean / r
     spread = covariance @ a
     return (-spread - 0.5 * np.trace(covariance) * a + 1.5 * (a @ spread) * a) / r**2
 
 
 def phantom_drift(rows: Array) -> Drift:
-    """Predicted and measured drift of z = `rows` [n, d], not normalised yet (say, after ReAlign's trace step).
+    """Predict and measure the drift of a sample.
 
-    mu and S are the sample's own, so that only the higher orders separate the two.
+    mu and S are those of the sample, so that prediction and measurement differ in higher orders alone.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Rows before normalisation, such as after ReAlign's trace step.
+
+    Returns
+    -------
+    Drift
+        Predicted and measured drift.
+
+    Raises
+    ------
+    DataError
+        If the rows are not a non-empty, finite array, or their mean is zero.
     """
     as_rows(rows)
     rows = np.asarray(rows, dtype=np.float64)
@@ -57,7 +103,20 @@ def phantom_drift(rows: Array) -> Drift:
 
 
 def drift_sweep(rows: Array, factors: Sequence[float]) -> list[Drift]:
-    """`phantom_drift` of mu + f (rows - mu) for each factor f: how the theorem fares as the residual grows."""
+    """Compute the drift for scaled residuals, to test the theorem as they grow.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Rows before normalisation.
+    factors : sequence of float
+        Factors f of the residual in mu + f (rows - mu).
+
+    Returns
+    -------
+    list of Drift
+        `phantom_drift` for each factor.
+    """
     rows = np.asarray(rows, dtype=np.float64)
     mean = rows.mean(axis=0)
     return [phantom_drift(mean + factor * (rows - mean)) for factor in factors]

@@ -15,7 +15,17 @@ FRAME_ENERGY = 0.9
 
 @dataclass(frozen=True)
 class Frame:
-    """Orthonormal bases U [d, r] and V [d, d - r]; descending eigenvalues [d] of S = Cov(e_x) + Cov(e_y)."""
+    """Fixed frame (section 3).
+
+    Attributes
+    ----------
+    U : ndarray of shape (d, r)
+        Orthonormal basis of the principal subspace.
+    V : ndarray of shape (d, d - r)
+        Orthonormal basis of its complement.
+    eigenvalues : ndarray of shape (d,)
+        Descending eigenvalues of S = Cov(e_x) + Cov(e_y).
+    """
 
     U: Array
     V: Array
@@ -27,45 +37,111 @@ class Frame:
         return self.U.shape[1]
 
     def project(self, rows: Array) -> tuple[Array, Array]:
-        """P_U rows and P_V rows, [..., d] each; the two add up to `rows`."""
+        """Return P_U rows and P_V rows, which add up to `rows`, ndarrays of shape (..., d)."""
         inside = (rows @ self.U) @ self.U.T
         return inside, rows - inside
 
 
 def frame_of(covariance: Array, *, energy: float = FRAME_ENERGY, rank: int | None = None) -> Frame:
-    """Frame of S [d, d]: U spans the fewest top eigenvectors that hold the share `energy` of its trace, or `rank`.
+    """Compute the frame of a covariance S.
 
-    The paper sets r by an energy threshold and gives no number in the text; its figure 1 logs the top 128. Signs are
-    fixed: each vector's entry of largest size is positive. DataError if `rank` is not between 1 and d.
+    The paper sets r by an energy threshold without giving its value; its figure 1 logs the top 128 eigenvectors. Signs
+    are fixed: the entry of largest magnitude of each vector is positive.
+
+    Parameters
+    ----------
+    covariance : ndarray of shape (d, d)
+        S.
+    energy : float
+        U spans the fewest leading eigenvectors that explain this fraction of the trace.
+    rank : int, optional
+        Dimension r of U, in place of `energy`.
+
+    Returns
+    -------
+    Frame
+        Bases U and V.
+
+    Raises
+    ------
+    ConfigError
+        If `energy` is not in (0, 1].
+    DataError
+        If `rank` is not between 1 and d, or S is zero.
     """
     values, vectors = eigenvectors(covariance)
     values, vectors = np.maximum(values, 0.0), fixed_signs(vectors)
     rank = energy_rank(values, energy) if rank is None else rank
     if not 1 <= rank <= len(values):
-        raise DataError(f"frame: rank {rank} does not fit dimension {len(values)}")
+        raise DataError(f"frame: rank {rank} does not fit dimension {len(values)}; give 1 to {len(values)}")
     return Frame(vectors[:, :rank], vectors[:, rank:], values)
 
 
 def fit_frame(
     image: Array | Rows, text: Array | Rows, *, energy: float = FRAME_ENERGY, rank: int | None = None
 ) -> Frame:
-    """Frame of S = Cov(e_x) + Cov(e_y) of image [n, d] and text [m, d], streamed (see `frame_of`)."""
+    """Compute the frame of S = Cov(e_x) + Cov(e_y), streaming the rows (section 3).
+
+    Parameters
+    ----------
+    image, text : ndarray of shape (n, d) and (m, d), or Rows
+        Embeddings, which need not be paired.
+    energy, rank
+        As in `frame_of`.
+
+    Returns
+    -------
+    Frame
+        Bases U and V.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As in `frame_of`; DataError also if the dimensions differ.
+    """
     same_dimension(image, text)
     total = measured(image, "image", covariance=True).covariance + measured(text, "text", covariance=True).covariance
     return frame_of(total, energy=energy, rank=rank)
 
 
 def principal_sines(first: Array, second: Array) -> Array:
-    """Sines of the principal angles between the spans of [d, r] and [d, q], descending: sin theta(U_t, U) of figure 1a
-    is the first.
+    """Sines of the principal angles between two subspaces.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (d, r) and (d, q)
+        Bases.
+
+    Returns
+    -------
+    ndarray of shape (min(r, q),)
+        Descending; the first is sin theta(U_t, U) of figure 1a.
     """
     return np.sin(subspace_angles(first, second))
 
 
 def leakage(gradients: Array, frame: Frame) -> float:
-    """leak_ref: RMS length of the V part of embedding gradients [n, d] over their RMS length (figure 1a)."""
+    """Leakage of gradients into V, leak_ref (figure 1a).
+
+    Parameters
+    ----------
+    gradients : ndarray of shape (n, d)
+        Gradients with respect to embeddings.
+    frame : Frame
+        The fixed frame.
+
+    Returns
+    -------
+    float
+        RMS length of P_V gradients over that of the gradients, in [0, 1].
+
+    Raises
+    ------
+    DataError
+        If all gradients are zero.
+    """
     total = float(np.sum(np.square(gradients, dtype=np.float64)))
     if total == 0:
-        raise DataError("leakage: all gradients are zero")
+        raise DataError("leakage: all gradients are zero; check the loss")
     outside = frame.project(np.asarray(gradients, dtype=np.float64))[1]
     return float(np.sqrt(np.sum(outside**2) / total))

@@ -10,16 +10,48 @@ from revision.geometry.frame import Frame
 
 
 def centroid_gap(image: Array | Rows, text: Array | Rows) -> float:
-    """Euclidean distance of the centroids of image [n, d] and text [m, d]; float64, streamed (figure 3)."""
+    """Euclidean distance between the centroids, streamed and in float64 (figure 3).
+
+    Parameters
+    ----------
+    image, text : ndarray of shape (n, d) and (m, d), or Rows
+        Embeddings, which need not be paired.
+
+    Returns
+    -------
+    float
+        The modality gap.
+
+    Raises
+    ------
+    DataError
+        If the dimensions differ.
+    """
     same_dimension(image, text)
     return float(np.linalg.norm(measured(image, "image").mean - measured(text, "text").mean))
 
 
 def gap_noise(image: Array, text: Array, fitted: tuple[int, int]) -> float:
-    """Root mean square of the gap that samples alone leave after texts were moved onto the images' mean.
+    """RMS gap due to sampling alone, after a map that moves the mean of texts to that of images.
 
-    sqrt(tr Cov(x - y) / n + T_x / m_x + T_y / m_y) for n held-out pairs image[i], text[i], [n, d], and a move fitted
-    on `fitted` = (m_x, m_y) independent rows. Below it a gap measured on these pairs cannot be told from none.
+    A gap measured on the same pairs is not distinguishable from zero below it.
+
+    Parameters
+    ----------
+    image, text : ndarray of shape (n, d)
+        Held-out pairs, on which the gap is measured.
+    fitted : tuple of int
+        Numbers m_x, m_y of independent images and texts that the map was fitted on.
+
+    Returns
+    -------
+    float
+        sqrt(tr Cov(x - y) / n + T_x / m_x + T_y / m_y) with the traces T of both covariances.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ.
     """
     count, _ = same_shape(image, text)
     held_out = measured(np.asarray(image, dtype=np.float64) - text).trace / count
@@ -29,10 +61,16 @@ def gap_noise(image: Array, text: Array, fitted: tuple[int, int]) -> float:
 
 @dataclass(frozen=True)
 class Decomposition:
-    """D = beta + gamma + delta + zeta for each pair, D = e_x - e_y, all float64.
+    """Parts of the pair differences D = e_x - e_y = beta + gamma + delta + zeta, with the mean m of D (section 3).
 
-    beta [d] principal mean bias P_U m; gamma [d] passive orthogonal bias P_V m; delta [n, d] and zeta [n, d] the
-    residuals P_U (D - m) and P_V (D - m).
+    Attributes
+    ----------
+    beta : ndarray of shape (d,)
+        Principal mean bias P_U m.
+    gamma : ndarray of shape (d,)
+        Passive orthogonal bias P_V m.
+    delta, zeta : ndarray of shape (n, d)
+        Residuals P_U (D - m) and P_V (D - m).
     """
 
     beta: Array
@@ -41,13 +79,31 @@ class Decomposition:
     zeta: Array
 
     def energy(self) -> dict[str, float]:
-        """|beta|^2, |gamma|^2, E|delta|^2, E|zeta|^2: together E|D|^2."""
+        """Return |beta|^2, |gamma|^2, E|delta|^2 and E|zeta|^2, which add up to E|D|^2."""
         parts = {"beta": self.beta[None], "gamma": self.gamma[None], "delta": self.delta, "zeta": self.zeta}
         return {name: float(np.sum(part**2) / len(part)) for name, part in parts.items()}
 
 
 def decompose(image: Array, text: Array, frame: Frame) -> Decomposition:
-    """Split the gap of the pairs image[i], text[i], [n, d] each, in `frame`."""
+    """Decompose the differences of pairs in a fixed frame (section 3, appendix A).
+
+    Parameters
+    ----------
+    image, text : ndarray of shape (n, d)
+        Embeddings of pairs.
+    frame : Frame
+        The fixed frame.
+
+    Returns
+    -------
+    Decomposition
+        Exact and in float64.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ.
+    """
     same_shape(image, text)
     difference = np.asarray(image, dtype=np.float64) - text
     mean = difference.mean(axis=0)

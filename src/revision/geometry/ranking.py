@@ -1,7 +1,7 @@
-"""Rankings beyond pairs row by row: several captions an image, a corpus of images and texts, classes as texts.
+"""Rankings beyond pairs: several captions per image, mixed corpora of images and texts, and classes given as prompts.
 
-Similarities within 1e-6 count as ties, as in `revision.geometry.neighbours`: a number is its expectation when the order
-among ties is drawn evenly. Similarities are scanned in tiles; memory grows with rows, not with rows x rows.
+Similarities within 1e-6 count as ties, as in `revision.geometry.neighbours`; results are expectations over random
+orders of the ties. Similarities are computed in tiles, so that no array has rows x rows entries.
 """
 
 from dataclasses import dataclass
@@ -17,25 +17,21 @@ from revision.geometry.neighbours import CORPUS, QUERIES, TIE, Retrieval, Tile, 
 
 @dataclass(frozen=True)
 class _Rivals:
-    """What competes with the relevant rows of a query, int64 [q] each.
-
-    `above` counts irrelevant rows above the best relevant one, `ties` those that tie with it, `best` relevant rows that
-    share the best similarity.
-    """
+    """Numbers of irrelevant rows above the best relevant one and tied with it, and of the best relevant ones, (q,)."""
 
     above: Array
     ties: Array
     best: Array
 
     def hits(self, k: int) -> Array:
-        """Chance that a relevant row is among the k best, float64 [q]."""
+        """Probability that a relevant row is among the k best, float64 (q,)."""
         left = np.maximum(k - self.above, 0)
         return 1 - comb(self.ties, left) / comb(self.ties + self.best, np.minimum(left, self.ties + self.best))
 
 
 @numba.njit(cache=True, nogil=True)
 def _count(tile, own, query_ids, corpus_ids, above, ties):
-    """Add the columns of tile [q, c] of another id whose values lie above own [q], or tie with it."""
+    """Count the columns of a tile (q, c) with another id than the row that are above own (q,), or tied with it."""
     for i in range(tile.shape[0]):
         larger = 0
         as_large = 0
@@ -48,7 +44,7 @@ def _count(tile, own, query_ids, corpus_ids, above, ties):
 
 
 def _rivals(queries: Array, corpus: Array, own: Array, query_ids: Array, corpus_ids: Array) -> tuple[Array, Array]:
-    """Numbers of corpus rows of another id above and at the similarity `own` [q], int64 [q] each."""
+    """Numbers of corpus rows with another id above the similarity `own` (q,) and tied with it, int64 (q,) each."""
     above, ties = np.zeros(len(queries), np.int64), np.zeros(len(queries), np.int64)
     tile = Tile(len(queries), len(corpus))
     for row in range(0, len(queries), QUERIES):
@@ -61,29 +57,30 @@ def _rivals(queries: Array, corpus: Array, own: Array, query_ids: Array, corpus_
 
 
 def caption_retrieval(image: Array, text: Array, image_of: Array, at: tuple[int, ...] = (1, 5, 10)) -> Retrieval:
-    """R@k where an image has one caption or more, as CLIP_benchmark and papers on Flickr30k and COCO count it.
+    """Compute recall at k with one or more captions per image, as CLIP_benchmark does for Flickr30k and COCO.
 
-    Text to image: share of texts whose image is among the k best. Image to text: share of images with at least one of
-    their captions among the k best.
+    Text to image: fraction of texts whose image is among the k best. Image to text: fraction of images with at least
+    one of their captions among the k best.
 
     Parameters
     ----------
-    image, text
-        [n, d] and [m, d], unit rows.
-    image_of
-        Row of the image that a text belongs to, integers [m]; every image has a text.
-    at
+    image, text : ndarray of shape (n, d) and (m, d)
+        Rows of unit length.
+    image_of : ndarray of shape (m,), int
+        Row of the image that a text belongs to; every image has a text.
+    at : tuple of int
         Values of k.
 
     Returns
     -------
     Retrieval
-        Recall by k, both ways. With `image_of` = 0 .. n - 1 it is `revision.geometry.neighbours.retrieval`.
+        Recall in both directions. With `image_of` = 0, ..., n - 1 it equals `revision.geometry.neighbours.retrieval`.
 
     Raises
     ------
     DataError
-        Sets of different dimension, rows that are not of unit length, or indices that are no images or miss one.
+        If the dimensions differ, rows are not of unit length, an index is not a row of `image`, or an image has no
+        text.
     """
     same_dimension(image, text)
     images, texts, image_of = unit_rows(image, "image"), unit_rows(text, "text"), np.asarray(image_of)
@@ -101,36 +98,44 @@ def caption_retrieval(image: Array, text: Array, image_of: Array, at: tuple[int,
     return Retrieval(*({k: float(found.hits(k).mean()) for k in at} for found in (of_texts, of_images)))
 
 
-def mixed_modality_ndcg(image: Array, text: Array, k: int = 10) -> float:
-    """NDCG@k of texts that search their image among all images and all other texts.
+def mixed_modality_ndcg(image: Array, text: Array, k: int = 10, *, among_texts: Array | None = None) -> float:
+    """Compute NDCG@k of texts that search for their image among all images and all other texts.
 
-    Mixed-modality search (GR-CLIP and MixBench, arXiv:2507.19054) asks whether texts crowd images out of the ranking of
-    a text. MixBench has queries apart from its documents; a set of pairs has none. So each text is a query here, the
-    corpus holds the n images and the n - 1 other texts, and its own image alone is relevant: the gain is
-    1 / log2(1 + rank), 0 beyond rank k. `ndcg` with `mixed_documents` is MixBench's own form.
+    Mixed-modality search (GR-CLIP and MixBench, arXiv:2507.19054) shows whether texts displace images in the ranking
+    for a text. MixBench has separate queries; a set of pairs has none. Therefore each text is a query, the corpus has
+    the n images and the n - 1 other texts, and only the image of the query is relevant: the gain is 1 / log2(1 + rank),
+    and 0 beyond rank k. `ndcg` with `mixed_documents` follows MixBench itself.
 
     Parameters
     ----------
-    image, text
-        Pairs image[i], text[i], [n, d] each with unit rows.
-    k
-        Length of the ranking that counts.
+    image, text : ndarray of shape (n, d)
+        Pairs, rows of unit length.
+    k : int
+        Length of the ranking.
+    among_texts : ndarray of shape (n, j), optional
+        Similarities of `nearest_within(text, j)` with j >= k, if known. Further texts change the gain only if they tie
+        with the image.
 
     Returns
     -------
     float
-        Between 0 (no image among the k best) and 1 (every image at the top).
+        Between 0 (no image among the k best) and 1 (every image first).
 
     Raises
     ------
     DataError
-        Sets of different shape, or rows that are not of unit length.
+        If the shapes differ, or rows are not of unit length.
     """
     count, _ = same_shape(image, text)
     images, texts = unit_rows(image, "image"), unit_rows(text, "text")
     own, numbers = np.einsum("nd,nd->n", texts, images), np.arange(count)
-    parts = [_rivals(texts, corpus, own, numbers, numbers) for corpus in (images, texts)]
-    above, ties = (np.sum(part, axis=0) for part in zip(*parts, strict=True))
+    above, ties = _rivals(texts, images, own, numbers, numbers)
+    if among_texts is None:
+        more_above, more_ties = _rivals(texts, texts, own, numbers, numbers)
+    else:
+        more_above = np.count_nonzero(among_texts > own[:, None] + TIE, axis=1)
+        more_ties = np.count_nonzero(among_texts >= own[:, None] - TIE, axis=1) - more_above
+    above, ties = above + more_above, ties + more_ties
     # Gains of the ranks above + 1 to above + 1 + ties, each as likely: a difference of the gains summed up to a rank.
     summed = np.concatenate([[0.0], np.cumsum(_discounts(k))])
     gains = summed[np.minimum(above + ties + 1, k)] - summed[np.minimum(above, k)]
@@ -138,19 +143,19 @@ def mixed_modality_ndcg(image: Array, text: Array, k: int = 10) -> float:
 
 
 def ndcg(queries: Array, documents: Array, query_ids: Array, document_ids: Array, k: int = 10) -> float:
-    """NDCG@k of queries among documents of any modality; a document is relevant where it has the query's id.
+    """Compute NDCG@k of queries among documents of any modality; documents with the id of the query are relevant.
 
-    The ideal ranking has all relevant documents first (Järvelin and Kekäläinen 2002). MixBench's script takes the
-    ideal over the k retrieved documents only: the same wherever one document is relevant.
+    The ideal ranking has all relevant documents first (Järvelin and Kekäläinen 2002). MixBench's script takes the ideal
+    over the k retrieved documents only, which is the same if one document is relevant.
 
     Parameters
     ----------
-    queries, documents
-        [q, d] and [m, d], unit rows, m >= k. Of documents with equal similarity the earlier comes first.
-    query_ids, document_ids
-        Ids [q] and [m] of any one type.
-    k
-        Length of the ranking that counts.
+    queries, documents : ndarray of shape (q, d) and (m, d)
+        Rows of unit length, m >= k. Of documents with equal similarity the earlier comes first.
+    query_ids, document_ids : array-like of shape (q,) and (m,)
+        Ids of one type.
+    k : int
+        Length of the ranking.
 
     Returns
     -------
@@ -160,8 +165,8 @@ def ndcg(queries: Array, documents: Array, query_ids: Array, document_ids: Array
     Raises
     ------
     DataError
-        Sets of different dimension, rows that are not of unit length, k beyond the documents, ids that do not fit the
-        rows, or a query without a relevant document.
+        If the dimensions differ, rows are not of unit length, k exceeds the number of documents, there is not one id
+        per row, or a query has no relevant document.
     """
     query_ids, document_ids = np.asarray(query_ids), np.asarray(document_ids)
     if query_ids.shape != (len(queries),) or document_ids.shape != (len(documents),):
@@ -170,37 +175,37 @@ def ndcg(queries: Array, documents: Array, query_ids: Array, document_ids: Array
             f"{len(documents)} documents; give one id a row"
         )
     ids, counts = np.unique(document_ids, return_counts=True)
-    place = np.minimum(np.searchsorted(ids, query_ids), len(ids) - 1)
-    missing = np.flatnonzero(ids[place] != query_ids)
+    position = np.minimum(np.searchsorted(ids, query_ids), len(ids) - 1)
+    missing = np.flatnonzero(ids[position] != query_ids)
     if len(missing):
         raise DataError(f"ndcg: query {missing[0]} has no relevant document; leave it out")
     gains = _discounts(k)
     retrieved = document_ids[nearest(queries, documents, k)[1]] == query_ids[:, None]
-    ideal = np.cumsum(gains)[np.minimum(counts[place], k) - 1]
+    ideal = np.cumsum(gains)[np.minimum(counts[position], k) - 1]
     return float(np.mean(retrieved @ gains / ideal))
 
 
 def mixed_documents(image: Array, text: Array, *, weight: float = 0.5, seed: int = 0) -> Array:
-    """A corpus as MixBench's script draws it: a third of the documents text, a third image, a third both.
+    """Draw a corpus as MixBench's script does: a third of the documents text, a third image, a third both.
 
     Parameters
     ----------
-    image, text
-        The two sides of each document, [n, d] each with unit rows; for an aligner, both sides as it moves them.
-    weight
-        Weight of the text in a document of both.
-    seed
+    image, text : ndarray of shape (n, d)
+        Image and text of each document, rows of unit length; after alignment if that is to be measured.
+    weight : float
+        Weight of the text in documents of both.
+    seed : int
         Seed of the draw.
 
     Returns
     -------
-    Array
-        float32 [n, d], unit rows.
+    ndarray of shape (n, d), float32
+        Rows of unit length.
 
     Raises
     ------
     DataError
-        Sets of different shape, or rows that are not of unit length.
+        If the shapes differ, or rows are not of unit length.
     """
     count, _ = same_shape(image, text)
     images, texts = unit_rows(image, "image"), unit_rows(text, "text")
@@ -211,24 +216,24 @@ def mixed_documents(image: Array, text: Array, *, weight: float = 0.5, seed: int
 
 
 def class_embeddings(prompts: Array, class_of: Array) -> Array:
-    """One embedding a class: the mean of its prompts' embeddings at unit length (CLIP, arXiv:2103.00020, 3.1.4).
+    """Compute one embedding per class: the normalised mean of its prompts (CLIP, arXiv:2103.00020, section 3.1.4).
 
     Parameters
     ----------
-    prompts
-        [p, d], unit rows.
-    class_of
-        Class of each prompt, integers [p] from 0; every class has a prompt.
+    prompts : ndarray of shape (p, d)
+        Rows of unit length.
+    class_of : ndarray of shape (p,), int
+        Class of each prompt, from 0; every class has a prompt.
 
     Returns
     -------
-    Array
-        float32 [classes, d], unit rows.
+    ndarray of shape (c, d), float32
+        Rows of unit length.
 
     Raises
     ------
     DataError
-        Rows that are not of unit length, or a class whose prompts are missing or cancel.
+        If rows are not of unit length, a class has no prompt, or its prompts sum to zero.
     """
     rows, class_of = unit_rows(prompts, "prompts"), np.asarray(class_of)
     _check_index(class_of, len(rows), None, "class_of")
@@ -241,28 +246,28 @@ def class_embeddings(prompts: Array, class_of: Array) -> Array:
 
 
 def zero_shot_accuracy(image: Array, labels: Array, classes: Array, at: tuple[int, ...] = (1, 5)) -> dict[int, float]:
-    """Top-k accuracy of images that take the class of the nearest class embedding (CLIP, arXiv:2103.00020, 3.1).
+    """Top-k accuracy of classification by the nearest class embedding (CLIP, arXiv:2103.00020, section 3.1).
 
     Parameters
     ----------
-    image
-        [n, d], unit rows.
-    labels
-        Class of each image, integers [n].
-    classes
-        [c, d], unit rows, as `class_embeddings` gives them.
-    at
+    image : ndarray of shape (n, d)
+        Rows of unit length.
+    labels : ndarray of shape (n,), int
+        Class of each image.
+    classes : ndarray of shape (c, d)
+        Class embeddings, as returned by `class_embeddings`.
+    at : tuple of int
         Values of k.
 
     Returns
     -------
-    dict
-        Accuracy by k; 1 where k reaches the number of classes.
+    dict of float
+        Accuracy by k; 1 if k is at least the number of classes.
 
     Raises
     ------
     DataError
-        Sets of different dimension, rows that are not of unit length, or labels that are no classes.
+        If the dimensions differ, rows are not of unit length, or a label is not a class.
     """
     same_dimension(image, classes)
     images, choices, labels = unit_rows(image, "image"), unit_rows(classes, "classes"), np.asarray(labels)
@@ -274,7 +279,7 @@ def zero_shot_accuracy(image: Array, labels: Array, classes: Array, at: tuple[in
 
 
 def _discounts(k: int) -> Array:
-    """Gain of a relevant document at ranks 1 to k, float64 [k]."""
+    """Gain of a relevant document at ranks 1 to k, float64 (k,)."""
     return 1 / np.log2(np.arange(2, k + 2))
 
 

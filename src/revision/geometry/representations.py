@@ -1,7 +1,7 @@
-"""Do two sets arrange the same items alike? Measures for sets of any two dimensions whose rows correspond.
+"""Similarity of two representations of the same items, which may have different dimensions.
 
-Rotations and a shift of a whole set leave linear CKA as it is, and a rotation leaves neighbours as they are, so these
-compare encoders that share no space (Huh et al. 2024, arXiv:2405.07987; Kornblith et al. 2019, arXiv:1905.00414).
+Rotation does not change neighbours, and neither rotation nor shift changes linear CKA. Encoders that share no space can
+therefore be compared (Huh et al. 2024, arXiv:2405.07987; Kornblith et al. 2019, arXiv:1905.00414).
 """
 
 from collections.abc import Callable
@@ -11,21 +11,21 @@ import numpy as np
 
 from revision.embeddings.rows import Array, as_rows, measured
 from revision.errors import DataError
-from revision.geometry.neighbours import nearest_within
+from revision.geometry.neighbours import nearest_within, shared_neighbours
 
 LEAST_ROWS = 4
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A measure of two sets, and the same measure with the rows of one set permuted.
+    """A metric of two sets, and the same metric with the rows of one set permuted.
 
     Attributes
     ----------
-    value
-        The measure.
-    null
-        Its values under random permutations, [trials].
+    value : float
+        The metric.
+    null : ndarray of shape (trials,)
+        Its values under random permutations.
     """
 
     value: float
@@ -33,83 +33,83 @@ class Agreement:
 
     @property
     def p_value(self) -> float:
-        """Share of permutations, the identity among them, that reach `value`."""
+        """Fraction of permutations, including the identity, that reach `value`."""
         return float((1 + np.sum(self.null >= self.value)) / (1 + len(self.null)))
 
     @property
     def calibrated(self) -> float:
-        """0 for what the mean permutation gives, 1 for perfect agreement."""
+        """The value on a scale where the mean of the permutations is 0 and perfect agreement is 1."""
         chance = float(self.null.mean())
         return (self.value - chance) / (1 - chance)
 
 
 def mutual_knn(first: Array, second: Array, k: int = 10) -> float:
-    """Share of a row's k nearest neighbours by cosine that both sets have in common, mean over rows.
+    """Fraction of the k nearest neighbours that both sets have in common (Huh et al. 2024, section 2).
 
-    The alignment metric of Huh et al. (2024), section 2. Permuted rows give k / (n - 1) on average.
+    Neighbours are by cosine. Permuted rows give k / (n - 1) on average.
 
     Parameters
     ----------
-    first, second
-        Rows that correspond, [n, d] and [n, e], of unit length.
-    k
-        Number of neighbours; a row is not its own.
+    first, second : ndarray of shape (n, d) and (n, e)
+        Corresponding rows of unit length.
+    k : int
+        Number of neighbours; a row is not its own neighbour.
 
     Returns
     -------
     float
-        Between 0 and 1.
+        Mean over rows, between 0 and 1.
 
     Raises
     ------
     DataError
-        Sets of different numbers of rows, rows that are not of unit length, or k outside 1 to n - 1.
+        If the numbers of rows differ, rows are not of unit length, or k is not between 1 and n - 1.
     """
     _corresponding(first, second)
-    return _share_in_common(*(_neighbours(rows, k) for rows in (first, second)))
+    return shared_neighbours(*(nearest_within(rows, k)[1] for rows in (first, second)))
 
 
 def mutual_knn_agreement(first: Array, second: Array, k: int = 10, *, trials: int = 99, seed: int = 0) -> Agreement:
-    """`mutual_knn` beside its values under `trials` seeded permutations of the rows of `second`."""
+    """Compute `mutual_knn`, and its values under `trials` random permutations of the rows of `second`."""
     _corresponding(first, second)
-    of_first, of_second = (_neighbours(rows, k) for rows in (first, second))
+    of_first, of_second = (nearest_within(rows, k)[1] for rows in (first, second))
 
     def permuted(order: Array) -> float:
-        # Row i stands for row order[i]: what was called order[j] is called j.
-        return _share_in_common(of_first, np.sort(np.argsort(order)[of_second[order]], axis=1))
+        # Row i is now row order[i], and index order[j] is now j.
+        return shared_neighbours(of_first, np.argsort(order)[of_second[order]])
 
-    return Agreement(_share_in_common(of_first, of_second), _permutations(len(first), permuted, trials, seed))
+    return Agreement(shared_neighbours(of_first, of_second), _permutations(len(first), permuted, trials, seed))
 
 
 def linear_cka(first: Array, second: Array) -> float:
-    """Linear centred kernel alignment from unbiased estimates of HSIC.
+    """Compute linear centred kernel alignment from unbiased estimates of HSIC.
 
     HSIC_1(K, L) / sqrt(HSIC_1(K, K) HSIC_1(L, L)) with K = X X^T, L = Y Y^T (Kornblith et al. 2019; the estimator is
     equation 5 of Song et al. 2012, used as by Nguyen et al. 2021, arXiv:2010.15327). It is computed from X^T Y and
-    sums over rows, so nothing of size n x n is held.
+    sums over rows, so that no array has n x n entries.
 
     Parameters
     ----------
-    first, second
-        Rows that correspond, [n, d] and [n, e], n >= 4.
+    first, second : ndarray of shape (n, d) and (n, e)
+        Corresponding rows, n >= 4.
 
     Returns
     -------
     float
-        1 for equal arrangements; permuted rows give 0 on average, single ones also less.
+        1 for sets that are equal up to rotation, shift and scale; permuted rows give 0 on average, and can give less.
 
     Raises
     ------
     DataError
-        Sets of different numbers of rows, fewer than four rows, a set whose rows do not vary,
-        or a row with NaN or infinity.
+        If the numbers of rows differ, there are fewer than four rows, all rows of a set are equal, or a row has NaN or
+        infinity.
     """
     _corresponding(first, second)
     return _cka(_Kernel.of(first), _Kernel.of(second))
 
 
 def linear_cka_agreement(first: Array, second: Array, *, trials: int = 99, seed: int = 0) -> Agreement:
-    """`linear_cka` beside its values under `trials` seeded permutations of the rows of `second`."""
+    """Compute `linear_cka`, and its values under `trials` random permutations of the rows of `second`."""
     _corresponding(first, second)
     x, y = _Kernel.of(first), _Kernel.of(second)
     null = _permutations(len(first), lambda order: _cka(x, y.permuted(order)), trials, seed)
@@ -118,7 +118,7 @@ def linear_cka_agreement(first: Array, second: Array, *, trials: int = 99, seed:
 
 @dataclass(frozen=True)
 class _Kernel:
-    """The linear kernel of centred rows [n, d], its diagonal [n], and row sums [n] without the diagonal."""
+    """Centred rows (n, d), and of their linear kernel the diagonal (n,) and the row sums without it (n,)."""
 
     rows: Array
     diagonal: Array
@@ -155,17 +155,6 @@ def _corresponding(first: Array, second: Array) -> None:
         raise DataError(f"representations: {counts[0]} rows against {counts[1]}; row i of one must belong to row i")
     if counts[0] < LEAST_ROWS:
         raise DataError(f"representations: only {counts[0]} rows; give {LEAST_ROWS} or more")
-
-
-def _neighbours(rows: Array, k: int) -> Array:
-    """Indices of the k nearest other rows, ascending, int64 [n, k]."""
-    return np.sort(nearest_within(rows, k)[1], axis=1)
-
-
-def _share_in_common(first: Array, second: Array) -> float:
-    """Mean share of the entries of a row [n, k] that the same row of both has; entries of a row differ."""
-    both = np.sort(np.concatenate([first, second], axis=1), axis=1)
-    return float((both[:, 1:] == both[:, :-1]).sum() / first.size)
 
 
 def _permutations(count: int, measure: Callable[[Array], float], trials: int, seed: int) -> Array:

@@ -1,4 +1,4 @@
-"""How far apart two sets lie: the gap relative to their spread, and whether a plane parts them."""
+"""Separation of two sets: the gap relative to their spread, and the accuracy of a linear classifier."""
 
 import numpy as np
 
@@ -13,23 +13,23 @@ def relative_modality_gap(image: Array, text: Array) -> float:
     """Distance of pairs relative to the distances within each set (RMG of Schrodi et al. 2024, arXiv:2404.07983).
 
     With the distance D = (1 - cosine) / 2: D_pairs / (D_pairs + (D_image + D_text) / 2), where D_image and D_text are
-    means over all pairs of different rows of a set. This is the form of the authors' code; others divide by the
-    distances within the sets alone.
+    means over all pairs of different rows of a set. This is the form of the authors' code; other papers divide
+    by the distances within the sets only.
 
     Parameters
     ----------
-    image, text
-        Pairs image[i], text[i], [n, d] each with unit rows, n >= 2.
+    image, text : ndarray of shape (n, d)
+        Pairs, rows of unit length, n >= 2.
 
     Returns
     -------
     float
-        Between 0 (identical pairs) and 1. Pairs as far apart as any two rows of a set give 0.5.
+        Between 0 (identical pairs) and 1. 0.5 if pairs are as far apart as two rows of one set.
 
     Raises
     ------
     DataError
-        Sets of different shape, fewer than two rows, rows that are not of unit length, or all rows equal.
+        If the shapes differ, there are fewer than two rows, rows are not of unit length, or all rows are equal.
     """
     count, _ = same_shape(image, text)
     if count < 2:
@@ -42,36 +42,37 @@ def relative_modality_gap(image: Array, text: Array) -> float:
 
 
 def _distance_within(rows: Array) -> float:
-    """Mean of (1 - cosine) / 2 over pairs of different rows: half the variance, without the rounding of a sum."""
+    """Mean of (1 - cosine) / 2 over pairs of different rows, which is half the unbiased variance."""
     moments = measured(rows)
     return moments.trace * moments.count / (moments.count - 1) / 2
 
 
 def linear_separability(image: Array, text: Array, *, rows: int = 5000, seed: int = 0) -> float:
-    """Held-out accuracy of a logistic regression that tells images from texts.
+    """Held-out accuracy of a logistic regression that distinguishes images from texts (Fill the Gap, arXiv:2505.03703).
 
-    As in Fill the Gap (arXiv:2505.03703). As many rows of each set are drawn, half of them to fit on. Coordinates are
-    standardised, so that the strength of the L2 penalty (scikit-learn's default) does not depend on their scale.
+    The same number of rows of each set is drawn; half of them are for fitting. Coordinates are standardised, so that
+    the strength of the L2 penalty (scikit-learn's default) does not depend on their scale.
 
     Parameters
     ----------
-    image, text
-        Unpaired sets [n, d] and [m, d] with unit rows.
-    rows
-        At most this many rows of each set are drawn.
-    seed
-        Seed of the draw.
+    image, text : ndarray of shape (n, d) and (m, d)
+        Unpaired rows of unit length.
+    rows : int
+        Maximum number of rows of each set.
+    seed : int
+        Seed of the choice of rows.
 
     Returns
     -------
     float
-        0.5 where no plane parts the sets, 1 where one does. Below 0.5 where the means of the rows were made equal, as
-        by an aligner fitted on these very rows: what the fitted half lies to one side, the other lies to the other.
+        1 if a plane separates the sets, about 0.5 if the classifier is at chance. It can be below 0.5 after an aligner
+        that was fitted on these rows and made their means equal: the means of the two halves then differ in opposite
+        directions.
 
     Raises
     ------
     DataError
-        Sets of different dimension, rows that are not of unit length, or fewer than four rows in a set.
+        If the dimensions differ, rows are not of unit length, or a set has fewer than four rows.
     """
     from sklearn.linear_model import LogisticRegression  # late: slow to import
     from sklearn.pipeline import make_pipeline

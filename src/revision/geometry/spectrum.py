@@ -1,9 +1,8 @@
 """Spectra of centred covariances (figures 4a, 9a, 10a): decay, ranks, condition numbers.
 
-"Effective" is defined here once for the whole project. The effective condition number is the largest eigenvalue over
-the smallest one that is needed to hold a share `energy` (99% by default) of the trace; directions below it carry
-next to nothing and, in a finite sample, are noise. The plain condition number takes the smallest eigenvalue above
-the rounding floor.
+The effective condition number is the largest eigenvalue over the last of the leading ones that explain a fraction
+`energy` (99% by default) of the trace; directions below it carry little variance and, in a finite sample, are noise.
+The plain condition number uses the smallest eigenvalue above the rounding floor.
 """
 
 from dataclasses import dataclass
@@ -20,39 +19,65 @@ FIT_RANGE = (0.01, 0.5)
 
 
 def covariance_eigenvalues(embeddings: Array | Rows) -> Array:
-    """Eigenvalues float64 [d], descending, of the covariance of [n, d], streamed; tiny negatives are set to 0."""
+    """Return the `eigenvalues` of the covariance of rows, ndarray of shape (n, d) or Rows, in a stream."""
     return eigenvalues(measured(embeddings, covariance=True).covariance)
 
 
 def eigenvalues(covariance: Array) -> Array:
-    """Eigenvalues float64 [d], descending, of a covariance matrix [d, d]; tiny negatives are set to 0."""
+    """Return descending eigenvalues (d,) of a covariance matrix (d, d) in float64; negative ones are set to 0."""
+    # A covariance has no negative eigenvalues; rounding makes tiny ones.
     return np.maximum(np.linalg.eigvalsh(np.asarray(covariance, dtype=np.float64))[::-1], 0.0)
 
 
 def eigenvectors(covariance: Array) -> tuple[Array, Array]:
-    """Eigenvalues [d], descending, and eigenvectors [d, d], one a column, of a covariance matrix [d, d]."""
+    """Return descending eigenvalues (d,) and eigenvectors (d, d), as columns, of a covariance matrix (d, d)."""
     values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
     return values[::-1], vectors[:, ::-1]
 
 
 def fixed_signs(vectors: Array) -> Array:
-    """Vectors [d, k], each turned so that its entry of largest size is positive."""
+    """Return columns (d, k), negated where needed so that the entry of largest magnitude is positive."""
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
     return vectors * np.where(largest < 0, -1.0, 1.0)
 
 
 def positive(values: Array) -> Array:
-    """The descending eigenvalues above the rounding floor, 1e-12 of the largest; DataError if there are none."""
+    """Return the eigenvalues above the rounding floor, 1e-12 of the largest, in descending order.
+
+    Parameters
+    ----------
+    values : ndarray of shape (d,)
+        Eigenvalues in any order.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+        k <= d positive eigenvalues.
+
+    Raises
+    ------
+    DataError
+        If no eigenvalue is positive.
+    """
     values = np.sort(np.asarray(values, dtype=np.float64))[::-1]
-    kept = values[values > FLOOR * values[0]] if values.size and values[0] > 0 else values[:0]
-    if not kept.size:
-        raise DataError("spectrum: all eigenvalues are zero: the rows are all the same; check the encoder")
-    return kept
+    if not (values.size and values[0] > 0):
+        raise DataError("spectrum: all eigenvalues are zero: all rows are the same; check the encoder")
+    return values[values > FLOOR * values[0]]
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """lambda_k ~ k^-alpha by least squares of log lambda on log k, over ranks first..last (1-based, inclusive)."""
+    """Fit of lambda_k ~ k^-alpha by least squares of log lambda on log k.
+
+    Attributes
+    ----------
+    alpha : float
+        Exponent.
+    first, last : int
+        Fitted ranks, 1-based and inclusive.
+    r_squared : float
+        Coefficient of determination of the fit.
+    """
 
     alpha: float
     first: int
@@ -61,10 +86,27 @@ class PowerLaw:
 
 
 def power_law(values: Array, first: int | None = None, last: int | None = None) -> PowerLaw:
-    """Fit the exponent of the descending eigenvalues [d] (figure 4a); scaling the spectrum leaves it unchanged.
+    """Fit the exponent of a spectrum (figure 4a).
 
-    Every rank weighs the same. The paper leaves the range open; without `first` and `last` it is ranks 1% to 50% of the
-    eigenvalues above the rounding floor. DataError if fewer than three ranks remain.
+    All ranks have the same weight, and the scale of the spectrum does not matter.
+
+    Parameters
+    ----------
+    values : ndarray of shape (d,)
+        Eigenvalues.
+    first, last : int, optional
+        Ranks to fit, 1-based and inclusive. The paper does not specify them; the default is 1% and 50% of the number
+        of eigenvalues above the rounding floor.
+
+    Returns
+    -------
+    PowerLaw
+        The fit.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than three ranks to fit.
     """
     kept = positive(values)
     first = max(1, round(FIT_RANGE[0] * len(kept))) if first is None else first
@@ -73,51 +115,82 @@ def power_law(values: Array, first: int | None = None, last: int | None = None) 
         raise DataError(f"power law: ranks {first} to {last} of {len(kept)} are too few for a fit; give three or more")
     log_rank, log_value = np.log(np.arange(first, last + 1)), np.log(kept[first - 1 : last])
     slope, offset = np.polyfit(log_rank, log_value, 1)
-    rest = log_value - (slope * log_rank + offset)
-    spread = np.sum((log_value - log_value.mean()) ** 2)
-    return PowerLaw(float(-slope), first, last, float(1 - rest @ rest / spread) if spread > 0 else 1.0)
+    error = log_value - (slope * log_rank + offset)
+    total = np.sum((log_value - log_value.mean()) ** 2)
+    return PowerLaw(float(-slope), first, last, float(1 - error @ error / total) if total > 0 else 1.0)
 
 
 def effective_rank(values: Array) -> float:
-    """exp of the spectral entropy (natural logarithm) of the eigenvalues over their sum (figure 10a)."""
-    share = positive(values) / positive(values).sum()
-    return float(np.exp(-(share * np.log(share)).sum()))
+    """Return exp of the entropy (in nats) of eigenvalues (d,) over their sum (figure 10a)."""
+    weights = positive(values) / positive(values).sum()
+    return float(np.exp(-(weights * np.log(weights)).sum()))
 
 
 def effective_dimension(values: Array) -> float:
-    """tr(S)^2 / tr(S^2) (participation ratio; follow-up paper, section 3.2)."""
+    """Return the participation ratio tr(S)^2 / tr(S^2) of eigenvalues (d,) (follow-up paper, section 3.2)."""
     kept = positive(values)
     return float(kept.sum() ** 2 / (kept**2).sum())
 
 
 def energy_rank(values: Array, energy: float) -> int:
-    """Fewest leading eigenvalues that hold the share `energy` of the sum."""
+    """Count the leading eigenvalues that explain a fraction of the sum.
+
+    Parameters
+    ----------
+    values : ndarray of shape (d,)
+        Eigenvalues.
+    energy : float
+        The fraction, in (0, 1].
+
+    Returns
+    -------
+    int
+        The fewest that suffice.
+
+    Raises
+    ------
+    ConfigError
+        If `energy` is not in (0, 1].
+    """
     if not 0 < energy <= 1:
         raise ConfigError(f"energy must lie in (0, 1], got {energy!r}")
     kept = positive(values)
-    share = np.cumsum(kept) / kept.sum()
-    return min(int(np.searchsorted(share, energy * (1 - FLOOR))) + 1, len(kept))
+    fraction = np.cumsum(kept) / kept.sum()
+    # The tolerance absorbs rounding where the cumulative sum reaches `energy` exactly.
+    return min(int(np.searchsorted(fraction, energy * (1 - FLOOR))) + 1, len(kept))
 
 
 def condition_number(values: Array) -> float:
-    """Largest eigenvalue over the smallest above the rounding floor."""
+    """Return the largest of eigenvalues (d,) over the smallest above the rounding floor."""
     kept = positive(values)
     return float(kept[0] / kept[-1])
 
 
 def effective_condition_number(values: Array, energy: float = EFFECTIVE_ENERGY) -> float:
-    """Largest eigenvalue over the last of those that hold the share `energy` of the trace (see the module)."""
+    """Return the largest of eigenvalues (d,) over the last that `energy_rank` counts (see the module)."""
     kept = positive(values)
     return float(kept[0] / kept[energy_rank(values, energy) - 1])
 
 
 def principal_axes(*sets: Array, axes: int = 2) -> tuple[Array, Array]:
-    """Mean [d] and leading eigenvectors [d, axes] of the union of sets [n_i, d]: one plane for all panels of figure 5.
+    """Principal axes of a union of sets, the common plane of the panels of figure 5.
 
-    Signs are fixed: each axis' entry of largest size is positive.
+    Parameters
+    ----------
+    *sets : ndarray of shape (n_i, d)
+        Embeddings.
+    axes : int
+        Number of axes.
+
+    Returns
+    -------
+    mean : ndarray of shape (d,)
+        Mean of the union.
+    vectors : ndarray of shape (d, axes)
+        Leading eigenvectors of its covariance; the entry of largest magnitude of each is positive.
     """
-    found = [measured(rows, covariance=True) for rows in sets]
-    whole = found[0]
-    for part in found[1:]:
-        whole = whole.merge(part)
-    return whole.mean, fixed_signs(eigenvectors(whole.covariance)[1][:, :axes])
+    first, *others = [measured(rows, covariance=True) for rows in sets]
+    union = first
+    for moments in others:
+        union = union.merge(moments)
+    return union.mean, fixed_signs(eigenvectors(union.covariance)[1][:, :axes])

@@ -8,24 +8,24 @@ from revision.geometry.neighbours import CORPUS, Tile
 
 
 def alignment(image: Array, text: Array, alpha: float = 2.0) -> float:
-    """Mean distance of pairs to the power `alpha`: L_align of Wang and Isola (2020), section 4.1.
+    """Mean of the distance of pairs to the power `alpha` (L_align, section 4.1).
 
     Parameters
     ----------
-    image, text
-        Pairs image[i], text[i], [n, d] each with unit rows.
-    alpha
-        Power of the distance. The default gives 2 - 2 times the mean cosine of pairs.
+    image, text : ndarray of shape (n, d)
+        Pairs, rows of unit length.
+    alpha : float
+        Power of the distance. The default gives 2 - 2 c for the mean cosine c of pairs.
 
     Returns
     -------
     float
-        0 for identical pairs; smaller is closer.
+        0 for identical pairs.
 
     Raises
     ------
     DataError
-        Sets of different shape, or rows that are not of unit length.
+        If the shapes differ, or rows are not of unit length.
     """
     same_shape(image, text)
     difference = unit_rows(image, "image").astype(np.float64) - unit_rows(text, "text")
@@ -33,26 +33,26 @@ def alignment(image: Array, text: Array, alpha: float = 2.0) -> float:
 
 
 def uniformity(embeddings: Array, t: float = 2.0) -> float:
-    """Logarithm of the mean Gaussian potential of all pairs of rows: L_uniform of Wang and Isola (2020), section 4.1.
+    """Logarithm of the mean Gaussian potential of all pairs of rows (L_uniform, section 4.1).
 
-    log mean exp(-t |e_i - e_j|^2) over i < j, computed in tiles.
+    It is log mean exp(-t |e_i - e_j|^2) over i < j, computed in tiles.
 
     Parameters
     ----------
-    embeddings
-        One set [n, d] with unit rows, n >= 2.
-    t
+    embeddings : ndarray of shape (n, d)
+        Rows of unit length, n >= 2.
+    t : float
         Inverse squared width of the Gaussian.
 
     Returns
     -------
     float
-        0 where all rows are equal; directions spread evenly in many dimensions tend to -2 t. Smaller is more uniform.
+        0 if all rows are equal; uniform directions in many dimensions tend to -2 t. Smaller is more uniform.
 
     Raises
     ------
     DataError
-        Fewer than two rows, or rows that are not of unit length.
+        If there are fewer than two rows, or rows are not of unit length.
     """
     rows = unit_rows(embeddings, "embeddings")
     if len(rows) < 2:
@@ -66,6 +66,6 @@ def uniformity(embeddings: Array, t: float = 2.0) -> float:
             np.exp(potential, out=potential)
             if first == other:
                 np.fill_diagonal(potential, 0.0)
-            # Off the diagonal of tiles a pair is met once, on it twice.
+            # A diagonal tile has each pair twice, the others once.
             total += float(potential.sum(dtype=np.float64)) * (0.5 if first == other else 1.0)
     return float(np.log(2 * total / (len(rows) * (len(rows) - 1))))

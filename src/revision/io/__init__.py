@@ -1,1 +1,1 @@
-"""Files: atomic writes, manifests, and folders of the Hugging Face hub."""
+"""Files: atomic writes, checksums, manifests, and snapshots of models from the Hugging Face hub."""

@@ -1,4 +1,4 @@
-"""Atomic writes and checksums: a file under its final name is always whole."""
+"""Atomic writes, so that a file under its final name is always complete, and checksums."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ import xxhash
 from revision.errors import DataError
 
 CHECKSUMS = "checksums.json"
-REMAKE = "restore it from a copy, or make it again"
+REMAKE = "restore it from a copy, or create it again"
 
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Give errors of the system a file name where they have none, as those of `write`."""
+    """Add the file name to an OSError that has none, as those of `write`."""
     try:
         yield
     except OSError as error:
@@ -33,7 +33,19 @@ def _named(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it is renamed to `path` only if the block ends without an error."""
+    """Write a file atomically, as a context manager.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; missing parent folders are created.
+
+    Yields
+    ------
+    Path
+        A temporary path in the same folder. It is renamed to `path` if the block ends without an error, and removed
+        otherwise.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
@@ -48,9 +60,19 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it takes the place of `path` only if the block ends without an error.
+    """Write a folder atomically, as a context manager.
 
-    An older folder of that name is moved aside whole before it is removed: no half of it is ever seen there.
+    Parameters
+    ----------
+    path : str or Path
+        The folder. An older folder of that name is replaced; it is renamed before it is removed, so that `path` never
+        holds a part of it.
+
+    Yields
+    ------
+    Path
+        A temporary folder beside `path`. It is renamed to `path` if the block ends without an error, and removed
+        otherwise.
     """
     path = Path(path)
     name = f".{path.name}.{uuid.uuid4().hex[:8]}"
@@ -74,18 +96,31 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as sorted, indented JSON, atomically; NaN and infinity are refused."""
+    """Write a value as JSON, atomically.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    value : Any
+        A JSON value; keys are sorted.
+
+    Raises
+    ------
+    ValueError
+        If the value holds NaN or infinity, which JSON does not have.
+    """
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
 def digest(path: str | Path) -> str:
-    """Hex XXH3-128 of the file at `path`: as fast as it can be read, and no protection against forgery."""
+    """Return the XXH3-128 checksum of a file, hexadecimal; it is fast, but no protection against forgery."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def write_checksums(folder: str | Path) -> None:
-    """Write size and digest of every file below `folder` to its `checksums.json`."""
+    """Write the size and checksum of every file below `folder` to `checksums.json` in it."""
     folder = Path(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CHECKSUMS)
     table = {
@@ -95,27 +130,28 @@ def write_checksums(folder: str | Path) -> None:
 
 
 def check_files(folder: str | Path, start: str = "", *, contents: bool = False) -> None:
-    """Compare files with the `checksums.json` of their folder; without one, do nothing.
+    """Compare files with the `checksums.json` of their folder; without such a file, do nothing.
 
     Parameters
     ----------
-    folder
+    folder : str or Path
         Folder that `write_checksums` was called on.
-    start
-        Only files whose names in `folder` begin with this.
-    contents
-        Compare the digests too, which reads every file; sizes alone are cheap.
+    start : str, default=""
+        Check only files whose path relative to `folder` begins with this.
+    contents : bool, default=False
+        Whether to compare checksums too, which reads every file. Otherwise only sizes are compared.
 
     Raises
     ------
     DataError
-        Names the first file that is missing or differs.
+        If a file is missing or differs; names the first.
     """
     table = Path(folder) / CHECKSUMS
     if not table.is_file():
         return
     try:
-        written = {name: (facts["bytes"], facts["xxh3_128"]) for name, facts in json.loads(table.read_bytes()).items()}
+        entries = json.loads(table.read_bytes())
+        written = {name: (entry["bytes"], entry["xxh3_128"]) for name, entry in entries.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{table}: not a table of checksums ({error}); {REMAKE}") from error
     for name, (size, checksum) in written.items():
@@ -124,25 +160,52 @@ def check_files(folder: str | Path, start: str = "", *, contents: bool = False) 
 
 
 def check_file(path: Path, size: int, checksum: str | None, fix: str) -> None:
-    """Raise DataError unless the file has the size and, where one is given, the checksum that were written."""
+    """Check that a file is as it was written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    size : int
+        Its size in bytes when it was written.
+    checksum : str or None
+        Its checksum when it was written, or None to compare the size only.
+    fix : str
+        What the error message advises.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or differs.
+    """
     if not path.is_file():
         raise DataError(f"{path}: missing; {fix}")
-    found = path.stat().st_size
-    if found != size:
-        raise DataError(f"{path}: {found} bytes where {size} were written (truncated or altered); {fix}")
+    actual = path.stat().st_size
+    if actual != size:
+        raise DataError(f"{path}: {actual} bytes where {size} were written (truncated or altered); {fix}")
     if checksum is not None and digest(path) != checksum:
         raise DataError(f"{path}: altered since it was written (checksum differs); {fix}")
 
 
 def load_state(path: str | Path) -> Any:
-    """Read the state of a training that `torch.save` wrote, on the CPU: tensors and plain values only.
+    """Read a training state that `torch.save` wrote, onto the CPU.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    Any
+        Tensors and Python's own values and containers.
 
     Raises
     ------
     DataError
-        For a file that is truncated or holds anything else.
+        If the file is truncated or holds anything else.
     """
-    import torch
+    import torch  # imported here, as `revision align` does without it
 
     try:
         return torch.load(path, weights_only=True, map_location="cpu")

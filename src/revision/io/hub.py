@@ -1,6 +1,6 @@
-"""Where pretrained weights come from: a local folder, the hub's cache, or the hub; and what stood in the way.
+"""Find the files of a pretrained model in a local folder, in the cache of the Hugging Face hub, or on the hub.
 
-Every loader gets a folder of files, never a name, so that all of them load the pinned revision and nothing else.
+Loaders are given a folder of files instead of the name of a model, so that all of them load the pinned revision.
 """
 
 import hashlib
@@ -32,19 +32,47 @@ INSTALL = "pip install -e '.[encoders]'"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A model's files; `revision` is their commit on the hub or, for any other folder, their checksum (40 digits)."""
+    """The files of a model.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder that holds them.
+    revision : str
+        Their commit on the hub or, for any other folder, their checksum (40 hexadecimal digits).
+    """
 
     folder: Path
     revision: str
 
 
 def is_pinned(revision: str | None) -> bool:
-    """Whether `revision` names one state of the files for good: 40 hexadecimal digits."""
+    """Return whether `revision` is a commit (40 hexadecimal digits), which unlike a branch or tag cannot change."""
     return revision is not None and COMMIT.fullmatch(revision) is not None
 
 
 def library(module: str, package: str, name: str) -> Any:
-    """Import a library that only this kind of encoder needs; ConfigError says how to install it."""
+    """Import an optional library.
+
+    Parameters
+    ----------
+    module : str
+        Name to import.
+    package : str
+        Name of the package to install, for the error message.
+    name : str
+        The encoder that needs it, for the error message.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be imported; says how to install it.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -52,26 +80,55 @@ def library(module: str, package: str, name: str) -> Any:
 
 
 def snapshot(loader: str, name: str, model: str, revision: str | None, *, code: bool = False) -> Snapshot:
-    """The files of `model` at `revision`.
+    """Find the files of a model, and download them if necessary.
 
-    `model` is a local folder (plain, or laid out as the hub's cache: snapshots/<commit>) or an id on the hub; the
-    cache answers first. With `code`, Python files come along. DataError, told from `loader` and the encoder's `name`,
-    if there are no such files, the hub can't be reached, or a licence gate refuses.
+    Parameters
+    ----------
+    loader : str
+        Kind of encoder, for error messages.
+    name : str
+        Name of the encoder, for error messages.
+    model : str
+        A local folder, either of files or in the layout of the hub's cache (snapshots/<commit>), or the id of a model
+        on the hub, ``owner/name``. The hub is asked only for what its cache does not hold.
+    revision : str or None
+        Commit, branch or tag; None for the default branch.
+    code : bool, default=False
+        Whether to include Python files.
+
+    Returns
+    -------
+    Snapshot
+        The files and their revision.
+
+    Raises
+    ------
+    DataError
+        If there are no such files, the hub can't be reached, or access to the model is restricted.
     """
-    where, folder = f"encoder {name} ({loader})", Path(model).expanduser()
+    where = f"encoder {name} ({loader})"
+    folder = Path(model).expanduser()
     if folder.is_dir():
         return _local(where, folder, revision)
     if model.startswith((".", "/", "~")):
         raise DataError(f"{where}: {model}: no such folder; give the folder of the model or its id on the hub")
     kinds = [*DESCRIPTION, *([CODE] if code else [])]
-    found = _download(where, model, revision, [*kinds, WEIGHTS])
-    if not any(found.rglob(WEIGHTS)):
-        found = _download(where, model, revision, [*kinds, PICKLED])
-    return Snapshot(found, found.name)
+    downloaded = _download(where, model, revision, [*kinds, WEIGHTS])
+    if not any(downloaded.rglob(WEIGHTS)):
+        downloaded = _download(where, model, revision, [*kinds, PICKLED])
+    return Snapshot(downloaded, downloaded.name)
 
 
 def refuse_foreign_code(folder: Path, name: str) -> None:
-    """DataError if the model's code lies in another repository, which no revision of this one pins."""
+    """Raise DataError if a model uses code of another repository, which its own revision does not pin.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the model's files.
+    name : str
+        Name of the encoder, for the error message.
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for part in config.get("auto_map", {}).values():
         if "--" in str(part):
@@ -84,25 +141,25 @@ def _local(where: str, folder: Path, revision: str | None) -> Snapshot:
     if (folder / "snapshots").is_dir():
         folder = _in_cache(where, folder, revision)
     committed = folder.parent.name == "snapshots" and is_pinned(folder.name)
-    found = folder.name if committed else checksum(folder)
-    if revision is not None and is_pinned(revision) and revision != found:
-        raise DataError(f"{where}: {folder} is {found}, not the revision {revision}; correct the one or the other")
-    return Snapshot(folder, found)
+    actual = folder.name if committed else checksum(folder)
+    if revision is not None and is_pinned(revision) and revision != actual:
+        raise DataError(f"{where}: {folder} is {actual}, not the revision {revision}; correct one of them")
+    return Snapshot(folder, actual)
 
 
 def _in_cache(where: str, folder: Path, revision: str | None) -> Path:
     ref = folder / "refs" / (revision or constants.DEFAULT_REVISION)
     commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else revision
-    there = sorted(path.name for path in (folder / "snapshots").iterdir())
-    if commit is None and len(there) == 1:
-        commit = there[0]
-    if commit not in there:
-        raise DataError(f"{where}: {folder}: no snapshot {revision or 'of refs/main'}; there are {', '.join(there)}")
+    commits = sorted(path.name for path in (folder / "snapshots").iterdir())
+    if commit is None and len(commits) == 1:
+        commit = commits[0]
+    if commit not in commits:
+        raise DataError(f"{where}: {folder}: no snapshot {revision or 'of refs/main'}; there are {', '.join(commits)}")
     return folder / "snapshots" / commit
 
 
 def checksum(folder: Path) -> str:
-    """The first 40 digits of the SHA-256 over names and contents of the model's files in `folder`."""
+    """Return a checksum of the names and contents of a model's files: the first 40 digits of a SHA-256."""
     kinds = (*DESCRIPTION, WEIGHTS, PICKLED, CODE)
     files = {path for kind in kinds for path in folder.rglob(kind) if path.is_file()}
     listing = "".join(f"{path.relative_to(folder).as_posix()} {digest(path)}\n" for path in sorted(files))
@@ -117,6 +174,7 @@ def _download(where: str, model: str, revision: str | None, kinds: list[str]) ->
 
 
 def _explain(error: Exception, model: str, revision: str | None) -> str:
+    """Reason and fix for an error of the hub's client."""
     location = f"{constants.HF_HUB_CACHE}/models--{model.replace('/', '--')}/snapshots/{revision or '<commit>'}"
     if isinstance(error, GatedRepoError):
         return (

@@ -1,4 +1,4 @@
-"""What made an artefact, from what, with which configuration and versions."""
+"""Manifests: by what an artefact was made, from which inputs, with which settings and versions."""
 
 import platform
 from importlib.metadata import version
@@ -11,17 +11,34 @@ PACKAGES = ("numpy", "pyarrow", "scikit-learn", "torch", "transformers", "accele
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of this package and of the libraries that results depend on."""
+    """Return the versions of Python, of this package and of the libraries that results depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in ("revision", *PACKAGES)}
 
 
 def manifest(
     kind: str, *, settings: dict[str, Any], inputs: dict[str, str | Path], seed: int | None, **facts: Any
 ) -> dict[str, Any]:
-    """Describe an artefact of the given kind.
+    """Describe an artefact.
 
-    `inputs` maps a role to a file whose digest identifies it. No clock and no path enters, so that
-    the same work gives the same bytes.
+    The description holds no time and no path, so that repeating the same work gives the same bytes.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the artefact.
+    settings : dict
+        Settings it was made with, as JSON values.
+    inputs : dict of str to path
+        Input files by their role; they are identified by checksums.
+    seed : int or None
+        Random seed, if any.
+    **facts : Any
+        Further facts, as JSON values.
+
+    Returns
+    -------
+    dict
+        The description, with the versions of the libraries.
     """
     return {
         "kind": kind,

@@ -1,4 +1,4 @@
-"""Work on items in threads, with results in order."""
+"""Process items on several threads, with results in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,20 +10,28 @@ T = TypeVar("T")
 
 
 def ordered_map(work: Callable[[S], T], items: Iterable[S], threads: int = 1, *, ahead: bool = False) -> Iterator[T]:
-    """Map `work` over `items` on `threads` threads.
+    """Map a function over items on several threads.
 
     Parameters
     ----------
-    work, items
-        The function and its arguments; at most one item a thread waits for its turn, so that memory stays flat.
-    threads
-        Number of threads; a single one is the caller's own,
-    ahead
-        unless the next results are to be made while the caller uses one.
+    work : callable
+        Function of an item.
+    items : iterable
+        The items. Only a few more than `threads` are taken in advance, so that memory use is bounded.
+    threads : int, default=1
+        Number of threads. A single one is the caller's own, unless `ahead` is set.
+    ahead : bool, default=False
+        Whether a single thread prepares the next results while the caller uses one.
 
     Yields
     ------
-    The results, in the order of the items.
+    Any
+        The results, in the order of the items. An error is raised where the result of its item would be.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is less than 1.
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")

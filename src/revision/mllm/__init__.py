@@ -1,1 +1,1 @@
-"""The multimodal LLM of ReVision (section 5, appendix H): projector, model and the two training stages."""
+"""The multimodal LLM of ReVision (Section 5, Appendix H): projector, model and the two training stages."""

@@ -1,4 +1,4 @@
-"""The state that a killed training resumes from: one file, or a folder of shards where the weights are sharded."""
+"""The state that an interrupted training resumes from: one file, or a folder of shards if weights are sharded."""
 
 import os
 import shutil
@@ -21,7 +21,17 @@ TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
 
 @dataclass
 class Progress:
-    """Steps done, rows of the history, and the losses since its last row."""
+    """Progress of a training.
+
+    Attributes
+    ----------
+    step : int
+        Steps completed.
+    history : list of dict
+        Rows of the history, one per validation.
+    losses : list of Tensor
+        Losses of the steps since the last row.
+    """
 
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -29,23 +39,34 @@ class Progress:
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
-    """Whether no process holds all weights (FSDP, DeepSpeed)."""
+    """Whether the weights are sharded over processes (FSDP, DeepSpeed)."""
     return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 class StateFiles:
-    """Where the state of one training lies: `place` + ".pt", or shards in the folder `place`; all processes call alike.
+    """Stores and restores the state of one training; all processes call its methods together.
 
-    Processes of one training see the same file system. A run may resume with another number of processes unless
-    DeepSpeed shards its state.
+    The processes share a file system. A training may resume with a different number of processes, except under
+    DeepSpeed.
+
+    Parameters
+    ----------
+    path : Path
+        The state is the file `path` + ".pt" or, if the weights are sharded, the folder `path`.
+    accelerator : accelerate.Accelerator
+        The accelerator that prepared `model` and `optimizer`.
+    model : torch.nn.Module
+        The prepared model; only its trainable parameters are stored.
+    optimizer : accelerate.optimizer.AcceleratedOptimizer
+        The prepared optimizer.
     """
 
-    def __init__(self, place: Path, accelerator: Accelerator, model: torch.nn.Module, optimizer: Any) -> None:
-        self.file, self.folder = place.with_name(f"{place.name}.pt"), place
+    def __init__(self, path: Path, accelerator: Accelerator, model: torch.nn.Module, optimizer: Any) -> None:
+        self.file, self.folder = path.with_name(f"{path.name}.pt"), path
         self.accelerator, self.model, self.optimizer = accelerator, model, optimizer
 
     def store(self, progress: Progress) -> None:
-        """Write the state; the one before is there until this one is whole."""
+        """Write the state; the previous one is kept until this one is complete."""
         if is_sharded(self.accelerator):
             self._store_shards(progress)
         elif self.accelerator.is_main_process:
@@ -60,7 +81,7 @@ class StateFiles:
                 torch.save(state, temporary)
 
     def restore(self) -> Progress:
-        """Put weights and optimiser where the last state has them; without a state nothing changes."""
+        """Load the last state into model and optimiser and return its progress; without one, nothing changes."""
         if is_sharded(self.accelerator):
             return self._restore_shards()
         self.accelerator.wait_for_everyone()
@@ -71,10 +92,10 @@ class StateFiles:
             for parameter, value in zip(self._parameters(), state["parameters"], strict=True):
                 parameter.copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])
-        return Progress(state["step"], state["history"], self._placed(state["losses"]))
+        return Progress(state["step"], state["history"], self._to_device(state["losses"]))
 
     def remove(self) -> None:
-        """Remove the state once training has ended and its result is written."""
+        """Remove the state, once training has finished."""
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             self.file.unlink(missing_ok=True)
@@ -83,7 +104,7 @@ class StateFiles:
     def _parameters(self) -> list[Tensor]:
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
-    def _placed(self, losses: list[Tensor]) -> list[Tensor]:
+    def _to_device(self, losses: list[Tensor]) -> list[Tensor]:
         return [loss.to(self.accelerator.device) for loss in losses]
 
     def _trained(self) -> dict[str, Any]:
@@ -91,7 +112,8 @@ class StateFiles:
         return {"weights": weights, "optimizer": optimizer}
 
     def _store_shards(self, progress: Progress) -> None:
-        part, whole = self.folder / "part", self.folder / f"step-{progress.step:09d}"
+        # Shards are written to `part`, which is renamed when complete: a folder "step-*" is always whole.
+        part, complete = self.folder / "part", self.folder / f"step-{progress.step:09d}"
         main = self.accelerator.is_main_process
         if main:
             shutil.rmtree(part, ignore_errors=True)
@@ -104,21 +126,23 @@ class StateFiles:
         self.accelerator.wait_for_everyone()
         if main:
             torch.save(vars(progress), part / PROGRESS)
-            os.replace(part, whole)
-            for older in set(self.folder.glob("step-*")) - {whole}:
+            os.replace(part, complete)
+            for older in set(self.folder.glob("step-*")) - {complete}:
                 shutil.rmtree(older)
         self.accelerator.wait_for_everyone()
 
     def _restore_shards(self) -> Progress:
-        found = [max((str(path) for path in self.folder.glob("step-*")), default=None)]
-        broadcast_object_list(found)
-        if found[0] is None:
+        # The first process decides: another one may still see an older listing of a network file system.
+        shared = [max((str(path) for path in self.folder.glob("step-*")), default=None)]
+        broadcast_object_list(shared)
+        latest = shared[0]
+        if latest is None:
             return Progress()
         if self.accelerator.distributed_type == DistributedType.DEEPSPEED:
-            self.accelerator.load_state(found[0])
+            self.accelerator.load_state(latest)
         else:
             state = self._trained()
-            checkpoint.load(state, checkpoint_id=found[0])
+            checkpoint.load(state, checkpoint_id=latest)
             set_state_dict(
                 self.model,
                 self.optimizer.optimizer,
@@ -126,6 +150,6 @@ class StateFiles:
                 optim_state_dict=state["optimizer"],
                 options=TRAINED,
             )
-        progress = Progress(**load_state(Path(found[0]) / PROGRESS))
-        progress.losses = self._placed(progress.losses)
+        progress = Progress(**load_state(Path(latest) / PROGRESS))
+        progress.losses = self._to_device(progress.losses)
         return progress

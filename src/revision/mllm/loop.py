@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, warm-up and cosine, over accelerate; it resumes exactly where a killed run stopped."""
+"""The training loop of all stages: AdamW with warm-up and cosine decay on accelerate; resumes exactly."""
 
 import math
 import time
@@ -19,7 +19,7 @@ from revision.config.training import LoopSettings
 from revision.errors import ConfigError
 from revision.mllm.checkpoint import StateFiles, is_sharded
 from revision.mllm.prompts import batch_plan
-from revision.training.processes import Part, join, share
+from revision.training.processes import Part, join, local_parts
 from revision.training.schedule import learning_rate
 
 Batch = tuple[Tensor | None, ...]
@@ -38,14 +38,46 @@ def run_loop(
     validate: Callable[[torch.nn.Module], float] | None = None,
     title: str = "training",
 ) -> tuple[list[dict[str, Any]], Weights | None]:
-    """Train what of `model` wants gradients with the loss `model(*batch)`; return the history, one row a validation.
+    """Train the parameters of `model` that require gradients, with the loss `model(*batch)`.
 
-    `lengths` [n] are the examples' token counts, `targets` [n] the tokens whose mean is the loss; `make_batch(rows)`
-    turns row indices into the model's arguments. Processes share each batch, and the gradient is that of the mean over
-    the whole batch's target tokens. The state lies at `state` (see `StateFiles`) every `checkpoint_every` steps and is
-    removed at the end. History rows: step, loss (mean since the last row), validation_loss, learning_rate.
-    The second value is None where `model` itself holds the trained weights; where they were sharded, they are all of
-    them on the first process and nothing on the others.
+    The processes of a launcher share each batch; the gradient is that of the mean over the target tokens of the whole
+    batch. The state is stored every `checkpoint_every` steps; the same call resumes from it and removes it at the end.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Returns the mean loss over the target tokens of a batch.
+    lengths : ndarray of shape (n,)
+        Tokens of each example.
+    targets : ndarray of shape (n,)
+        Target tokens of each example, over which the loss is a mean.
+    make_batch : callable
+        Maps row indices to the arguments of `model`.
+    settings : LoopSettings
+        Budget and optimiser.
+    seed : int
+        Seed of the batch order.
+    state : str or Path
+        Path of the stored state (see `StateFiles`).
+    validate : callable, optional
+        Maps the prepared model to its validation loss.
+    title : str, default "training"
+        Title of the progress bar.
+
+    Returns
+    -------
+    history : list of dict
+        One row per validation: step, loss (mean since the last row), validation_loss, learning_rate.
+    weights : dict of str to Tensor, or None
+        None if `model` itself has the trained weights. If they were sharded, all of them on the first process and an
+        empty dict on the others.
+
+    Raises
+    ------
+    ConfigError
+        If accelerate is configured for FSDP of version 1.
+    DataError
+        If the stored state is not readable.
     """
     team = join()
     accelerator = Accelerator(mixed_precision=settings.precision)
@@ -55,25 +87,28 @@ def run_loop(
     )
     model, optimizer = accelerator.prepare(model, optimizer)
     parameters = _trained(model)
-    batches = [b for e in range(settings.epochs) for b in batch_plan(lengths, settings.batch_size, seed * 1009 + e)]
+    batches: list[np.ndarray] = []
+    for epoch in range(settings.epochs):
+        batches += batch_plan(lengths, settings.batch_size, seed * 1009 + epoch)
     steps, files = len(batches), StateFiles(Path(state), accelerator, model, optimizer)
     progress = files.restore()
-    # On a CPU torch's fused attention in bfloat16 takes longer than the matrix products it is made of.
+    # On a CPU, torch's fused attention in bfloat16 is slower than plain matrix products.
     plain_attention = accelerator.device.type == "cpu" and settings.precision == "bf16"
 
-    def take(part: Part, last: bool) -> Tensor:
-        """Backward pass of one part; its share of the loss. Gradients of several parts meet after the last."""
+    def backward(part: Part, last: bool) -> Tensor:
+        """Accumulate the gradients of one part and return its contribution to the loss."""
         accelerator.sync_gradients = last
-        waits = nullcontext() if last or is_sharded(accelerator) else accelerator.no_sync(model)
+        # Processes synchronise gradients only after the last part, except where shards need it after each.
+        sync = nullcontext() if last or is_sharded(accelerator) else accelerator.no_sync(model)
         batch = (None if value is None else value.to(accelerator.device) for value in make_batch(part.rows))
-        with waits, sdpa_kernel(SDPBackend.MATH) if plain_attention else nullcontext():
-            # Gradients are averaged over the processes, so that a share of the whole weighs as many times more.
+        with sync, sdpa_kernel(SDPBackend.MATH) if plain_attention else nullcontext():
+            # Synchronisation averages gradients over processes; the factor turns the average into a sum.
             loss = model(*batch) * (part.weight * team.num_processes)
             accelerator.backward(loss)
         return loss.detach() / team.num_processes
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))
-    with Bar(TextColumn(f"{title}"), *columns, disable=not accelerator.is_main_process) as bar:
+    with Bar(TextColumn(title), *columns, disable=not accelerator.is_main_process) as bar:
         task = bar.add_task(title, total=steps, completed=progress.step, loss="")
         model.train()
         shown = time.monotonic()
@@ -81,8 +116,10 @@ def run_loop(
             rate = settings.learning_rate * learning_rate(step, steps, settings.warmup_ratio)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            parts = share(batches[step], targets, settings.micro_batch_size, team.process_index, team.num_processes)
-            loss = torch.stack([take(part, part is parts[-1]) for part in parts]).sum()
+            parts = local_parts(
+                batches[step], targets, settings.micro_batch_size, team.process_index, team.num_processes
+            )
+            loss = torch.stack([backward(part, part is parts[-1]) for part in parts]).sum()
             loss = accelerator.reduce(loss, "sum")
             accelerator.clip_grad_norm_(parameters, settings.clip_norm)
             optimizer.step()
@@ -97,6 +134,7 @@ def run_loop(
                 progress.history.append(row | {"learning_rate": rate})
             if progress.step % settings.checkpoint_every == 0 and not last:
                 files.store(progress)
+            # float(loss) waits for the accelerator, therefore at most once a second.
             if time.monotonic() - shown > 1 or last:
                 shown = time.monotonic()
                 bar.update(task, completed=progress.step, loss=f"loss {float(loss):.3f}")
@@ -110,14 +148,14 @@ def _trained(model: torch.nn.Module) -> list[torch.nn.Parameter]:
 
 
 def _configure(accelerator: Accelerator, settings: LoopSettings) -> None:
-    """What FSDP and DeepSpeed must be told; ConfigError for what they can't do here."""
+    """Set the options of FSDP and DeepSpeed that follow from `settings`."""
     if accelerator.distributed_type == DistributedType.FSDP:
         if not accelerator.is_fsdp2:
             raise ConfigError("FSDP of version 1 is not supported; set fsdp_version: 2 in accelerate's configuration")
         if settings.precision == "bf16":
             from torch.distributed.fsdp import MixedPrecisionPolicy
 
-            # accelerate's own choice would add gradients up and give back the loss in bfloat16.
+            # By default accelerate would sum gradients, and return the loss, in bfloat16.
             accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
                 param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.float32
             )

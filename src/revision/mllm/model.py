@@ -1,4 +1,4 @@
-"""The multimodal LLM: a transformers causal LM that reads one visual token after `<bos>` (section 5)."""
+"""The multimodal LLM: a transformers causal LM with one visual token after `<bos>` (Section 5)."""
 
 import json
 import os
@@ -15,16 +15,27 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from revision.errors import DataError
 from revision.io.files import atomic_folder, check_files, digest, write_checksums, write_json
 from revision.mllm.projector import Projector
-from revision.mllm.prompts import IGNORE, ends, question_prompt
+from revision.mllm.prompts import IGNORE, boundary_tokens, question_prompt
 
 REFERENCE, MANIFEST = "llm.json", "manifest.json"
-SPREAD = "auto"
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
-"""Number format of the LLM's weights by the name that `precision` has in the configuration."""
+"""Number format of the LLM's weights by the configuration's `precision`."""
 
 
 class ReVisionModel(nn.Module):
-    """LLM, tokenizer and projector; `embedding_dim` is the encoder's d, or None for a text-only model (Blind)."""
+    """LLM, tokenizer and projector.
+
+    Parameters
+    ----------
+    llm : PreTrainedModel
+        A causal language model.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    embedding_dim : int or None
+        Dimension d of the encoder's embeddings; None for a text-only model without projector (Blind).
+    seed : int, default 0
+        Seed of the projector's initial weights.
+    """
 
     llm: Any  # transformers' classes are typed as bare modules
 
@@ -42,36 +53,90 @@ class ReVisionModel(nn.Module):
                 self.projector = Projector(embedding_dim, self.llm.get_input_embeddings().embedding_dim)
 
     def input_embeddings(self, ids: Tensor, embeddings: Tensor | None) -> Tensor:
-        """Token embeddings [b, t, h] of ids [b, t], the visual tokens of embeddings [b, d] at position 1."""
+        """Embed tokens and insert the visual tokens.
+
+        Parameters
+        ----------
+        ids : Tensor of shape (b, t)
+            Tokens that begin with `<bos>`.
+        embeddings : Tensor of shape (b, d), optional
+            Image or aligned text embeddings.
+
+        Returns
+        -------
+        Tensor of shape (b, t + 1, h), or (b, t, h) without embeddings
+            Token embeddings, with the visual token at position 1.
+
+        Raises
+        ------
+        DataError
+            If there are embeddings but the model is text-only.
+        """
         tokens = self.llm.get_input_embeddings()(ids)
         if embeddings is None:
             return tokens
         if self.projector is None:
-            raise DataError("this model has no projector: it was trained blind and can't read embeddings")
+            raise DataError(
+                "this model has no projector: it was trained blind and takes no embeddings; load one with a projector"
+            )
         visual = self.projector(embeddings).to(tokens.dtype).unsqueeze(1)
         return torch.cat([tokens[:, :1], visual, tokens[:, 1:]], dim=1)
 
     def forward(self, ids: Tensor, labels: Tensor, embeddings: Tensor | None) -> Tensor:
-        """Mean next-token loss in nats over the labels that are not -100; rows are right-padded: no mask is needed."""
+        """Compute the next-token loss.
+
+        Parameters
+        ----------
+        ids, labels : Tensor of shape (b, t)
+            Right-padded tokens, and labels that are -100 outside the target (`Examples.batch`). Causal attention needs
+            no mask for padding on the right.
+        embeddings : Tensor of shape (b, d), optional
+            Image or aligned text embeddings.
+
+        Returns
+        -------
+        Tensor of shape ()
+            Mean cross-entropy over the target tokens, in nats.
+        """
         inputs = self.input_embeddings(ids, embeddings)
         hidden = self.llm.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state
         if embeddings is not None:
+            # Drop `<bos>`: position 0 becomes the visual token, which predicts the token at position 1 of `labels`.
             hidden = hidden[:, 1:]
-            # Position 0 now holds the visual token, from which the first target token is predicted.
-        kept = labels[:, 1:] != IGNORE
-        logits = self.llm.get_output_embeddings()(hidden[:, :-1][kept])
-        return nn.functional.cross_entropy(logits.float(), labels[:, 1:][kept])
+        in_target = labels[:, 1:] != IGNORE
+        # Only target positions are projected onto the vocabulary, which saves most of the memory of the logits.
+        logits = self.llm.get_output_embeddings()(hidden[:, :-1][in_target])
+        return nn.functional.cross_entropy(logits.float(), labels[:, 1:][in_target])
 
     @torch.inference_mode()
     def generate(self, prompts: list[str], embeddings: Tensor | None, max_new_tokens: int = 4) -> list[str]:
-        """Greedy answers to bare questions; embeddings [n, d] or None (no visual token).
+        """Answer questions by greedy decoding.
 
-        Questions of equal length are answered together without padding, so an answer does not depend on its batch.
+        Questions of equal length are answered together, without padding, so that answers do not depend on the batch.
+
+        Parameters
+        ----------
+        prompts : list of str
+            n questions, without the prompt format.
+        embeddings : Tensor of shape (n, d), optional
+            One embedding per question; None for no visual token.
+        max_new_tokens : int, default 4
+            Longest answer.
+
+        Returns
+        -------
+        list of str
+            n answers.
+
+        Raises
+        ------
+        DataError
+            If the number of embeddings differs from the number of prompts, or the model is text-only.
         """
         if embeddings is not None and len(embeddings) != len(prompts):
-            raise DataError(f"{len(prompts)} prompts but {len(embeddings)} embeddings; give one embedding a prompt")
+            raise DataError(f"{len(prompts)} prompts but {len(embeddings)} embeddings; give one embedding per prompt")
         tokenizer, device = self.tokenizer, next(self.parameters()).device
-        bos, eos = ends(tokenizer)
+        bos, eos = boundary_tokens(tokenizer)
         encoded = tokenizer([question_prompt(p) for p in prompts], add_special_tokens=False)["input_ids"]
         groups: dict[int, list[int]] = defaultdict(list)
         for row, ids in enumerate(encoded):
@@ -95,15 +160,22 @@ class ReVisionModel(nn.Module):
         return answers
 
     def tie_weights(self) -> None:
-        """Tie the LLM's embeddings again, as accelerate asks for after it has moved weights between processes."""
+        """Tie the LLM's embeddings; accelerate calls this after it has moved weights between processes."""
         self.llm.tie_weights()
 
     def save(
         self, folder: str | Path, llm_folder: str | Path | None = None, weights: dict[str, Tensor] | None = None
     ) -> None:
-        """Write LLM, tokenizer and projector to `folder`, atomically; `weights` replace those of a sharded model.
+        """Write LLM, tokenizer and projector atomically.
 
-        With `llm_folder`, where the unchanged LLM lies with its manifest, only a reference to it is written.
+        Parameters
+        ----------
+        folder : str or Path
+            Folder to write.
+        llm_folder : str or Path, optional
+            Folder with the same LLM and its manifest; then only a reference to it is written.
+        weights : dict of str to Tensor, optional
+            All weights of a sharded model, to be written in place of its own.
         """
         llm, projector = None, None
         if weights is not None:
@@ -112,23 +184,41 @@ class ReVisionModel(nn.Module):
                 part, _, rest = name.partition(".")
                 parts[part][rest] = value
             tied = self.llm.all_tied_weights_keys
-            llm, projector = {name: v for name, v in parts["llm"].items() if name not in tied}, parts["projector"]
+            llm = {name: value for name, value in parts["llm"].items() if name not in tied}
+            projector = parts["projector"]
         with atomic_folder(folder) as temporary:
             if llm_folder is None:
                 self.llm.save_pretrained(temporary / "llm", state_dict=llm)
                 self.tokenizer.save_pretrained(temporary / "llm")
             else:
-                place, manifest = os.path.relpath(llm_folder, folder), digest(Path(llm_folder) / MANIFEST)
-                write_json(temporary / REFERENCE, {"folder": place, "manifest": manifest})
+                # Relative, so that results may be moved; the digest detects an LLM that was made again.
+                path, manifest = os.path.relpath(llm_folder, folder), digest(Path(llm_folder) / MANIFEST)
+                write_json(temporary / REFERENCE, {"folder": path, "manifest": manifest})
             if self.projector is not None:
                 save_file(projector or self.projector.state_dict(), temporary / "projector.safetensors")
             write_checksums(temporary)
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> "ReVisionModel":
-        """Load what `save` wrote, the LLM as `load_llm` does; the projector is float32, where the LLM's embeddings are.
+        """Load a model that `save` wrote.
 
-        Raises DataError if `folder` holds no checkpoint, or one that was altered.
+        Parameters
+        ----------
+        folder : str or Path
+            Folder of the checkpoint.
+        device : str, default "cpu"
+            Device of the LLM, as in `load_llm`; the projector is on the device of its token embeddings.
+        dtype : torch.dtype, default torch.float32
+            Number format of the LLM; the projector is always float32.
+
+        Returns
+        -------
+        ReVisionModel
+
+        Raises
+        ------
+        DataError
+            If `folder` contains no checkpoint, or a file of it or of the LLM that it refers to was changed.
         """
         folder = Path(folder)
         llm, tokenizer = load_llm(_llm_folder(folder) / "llm", device, dtype)
@@ -143,31 +233,31 @@ class ReVisionModel(nn.Module):
             model.projector.load_state_dict(state)
             model.projector.to(model.llm.get_input_embeddings().weight.device)
         except (SafetensorError, KeyError, RuntimeError) as error:
-            said = " ".join(str(error).split())[:300]
-            raise DataError(f"{weights}: not a projector of this language model ({said}); train it again") from error
+            message = " ".join(str(error).split())[:300]
+            raise DataError(f"{weights}: not a projector of this language model ({message}); train it again") from error
         return model
 
 
 def _llm_folder(folder: Path) -> Path:
-    """The folder whose LLM the checkpoint in `folder` uses: itself, or the one that it refers to."""
+    """Return the folder with the LLM of a checkpoint: itself, or the one that it refers to."""
     reference = folder / REFERENCE
     if not reference.is_file():
         return folder
     values = json.loads(reference.read_text(encoding="utf-8"))
-    place = Path(os.path.normpath(folder.resolve() / values["folder"]))
-    manifest = place / MANIFEST
+    llm_folder = Path(os.path.normpath(folder.resolve() / values["folder"]))
+    manifest = llm_folder / MANIFEST
     if not manifest.is_file() or digest(manifest) != values["manifest"]:
-        state = "has changed since" if manifest.is_file() else "has gone"
-        raise DataError(f"{reference}: the language model it refers to, {place}, {state}; make both again")
-    return place
+        state = "has changed since" if manifest.is_file() else "is missing"
+        raise DataError(f"{reference}: the language model it refers to, {llm_folder}, {state}; make both again")
+    return llm_folder
 
 
 def whole_model_device() -> str:
-    """Where a model runs that no launcher shards: the CPU, the accelerator, or "auto" where there are several."""
-    found = torch.accelerator.current_accelerator(check_available=True)
-    if found is None:
+    """Return the device of a model that is not sharded: "cpu", the accelerator, or "auto" if there are several."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
         return "cpu"
-    return SPREAD if torch.accelerator.device_count() > 1 else found.type
+    return "auto" if torch.accelerator.device_count() > 1 else accelerator.type
 
 
 def load_llm(
@@ -175,8 +265,24 @@ def load_llm(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal LM and its tokenizer from a local folder in the transformers layout.
 
-    `device` is a torch device, or "auto" to spread the layers over all accelerators (accelerate's device map).
-    Raises DataError if the folder holds no model, or one that is not whole or was altered.
+    Parameters
+    ----------
+    source : str or Path
+        Folder with config.json, weights and tokenizer.
+    device : str, default "cpu"
+        A torch device, or "auto" to distribute the layers over all accelerators (accelerate's device map).
+    dtype : torch.dtype, default torch.float32
+        Number format of the weights.
+
+    Returns
+    -------
+    llm : PreTrainedModel
+    tokenizer : PreTrainedTokenizerBase
+
+    Raises
+    ------
+    DataError
+        If the folder contains no model, or one that is incomplete or was changed.
     """
     if not (Path(source) / "config.json").exists():
         raise DataError(f"{source}: no language model there (config.json is missing); run the rule that makes it")
@@ -187,5 +293,5 @@ def load_llm(
         )
         return llm, AutoTokenizer.from_pretrained(source, local_files_only=True)
     except Exception as error:  # transformers, safetensors and tokenizers raise errors of many kinds
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        raise DataError(f"{source}: not readable as a language model ({said}); make it again") from error
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise DataError(f"{source}: not readable as a language model ({message}); make it again") from error

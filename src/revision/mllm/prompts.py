@@ -1,4 +1,4 @@
-"""Token sequences of every stage: `<bos> [visual token] text <eos>`, with the loss on the target only."""
+"""Token sequences of all stages: `<bos> [visual token] prompt target <eos>`, with the loss on the target only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,87 +10,151 @@ from transformers import PreTrainedTokenizerBase
 
 from revision.errors import DataError
 
-IGNORE = -100
-BLOCK = 4096
+IGNORE = -100  # label without loss
+BLOCK = 4096  # rows per call of the tokenizer
 
 
 def question_prompt(question: str) -> str:
-    """Wrap a question into the one prompt format of language training, Stage 2 and inference."""
+    """Format a question as in language training, Stage 2 and inference."""
     return f"question : {question} answer :"
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Tokenised examples: `tokens` int32 of all rows one after the other, `first` where a row begins, `starts` its
-    first target position, `lengths` its tokens (int64 [n] each), and the token `pad` that fills a batch.
+    """Tokenised examples. Position 0 of each is `<bos>`; the model inserts the visual token after it.
 
-    Position 0 is `<bos>`; a visual token, where there is one, is put after it by the model.
+    Attributes
+    ----------
+    tokens : ndarray of int32
+        Tokens of all rows, concatenated.
+    offsets : ndarray of int64 and shape (n,)
+        Index in `tokens` of each row's first token.
+    target_starts : ndarray of int64 and shape (n,)
+        Position of each row's first target token, within the row.
+    lengths : ndarray of int64 and shape (n,)
+        Number of tokens of each row.
+    pad : int
+        Token that pads a batch.
     """
 
     tokens: np.ndarray
-    first: np.ndarray
-    starts: np.ndarray
+    offsets: np.ndarray
+    target_starts: np.ndarray
     lengths: np.ndarray
     pad: int
 
     @property
     def targets(self) -> np.ndarray:
-        """Target tokens of every row [n]."""
-        return self.lengths - self.starts
+        """Number of target tokens of each row, shape (n,)."""
+        return self.lengths - self.target_starts
 
     def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ids [b, t] and labels [b, t] of `rows`, cut to the longest; labels outside the target are -100."""
+        """Build a batch, right-padded to its longest row.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (b,)
+            Row indices.
+
+        Returns
+        -------
+        ids, labels : Tensor of shape (b, t)
+            Tokens, and labels that are -100 outside the target.
+        """
         positions, lengths = np.arange(int(self.lengths[rows].max())), self.lengths[rows, None]
         inside = positions < lengths
         ids = np.full(inside.shape, self.pad, dtype=np.int64)
-        ids[inside] = self.tokens[(self.first[rows, None] + positions)[inside]]
-        in_target = (positions >= self.starts[rows, None]) & inside
+        ids[inside] = self.tokens[(self.offsets[rows, None] + positions)[inside]]
+        in_target = (positions >= self.target_starts[rows, None]) & inside
         return torch.from_numpy(ids), torch.from_numpy(np.where(in_target, ids, IGNORE))
 
 
-def ends(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
-    """Tokens that begin and end a sequence. A tokenizer without `<bos>` begins with `<eos>`, which separates texts.
+def boundary_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+    """Return the tokens that begin and end a sequence.
 
-    Padding needs no token of its own: it is never attended to from a target. Raises DataError without an `<eos>`.
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        Without a `<bos>` token, sequences begin with `<eos>`, which separates texts.
+
+    Returns
+    -------
+    bos, eos : int
+        Token ids. `eos` also pads: no target attends to padding.
+
+    Raises
+    ------
+    DataError
+        If the tokenizer has no `<eos>` token.
     """
     if tokenizer.eos_token_id is None:
         raise DataError(
-            f"tokenizer {tokenizer.name_or_path}: no eos_token, so no text has an end; set it in tokenizer_config.json"
+            f"tokenizer {tokenizer.name_or_path}: no eos_token to end a text with; set it in tokenizer_config.json"
         )
-    first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    return first, tokenizer.eos_token_id
+    bos = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return bos, tokenizer.eos_token_id
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], targets: Sequence[str]) -> Examples:
-    """Tokenise `<bos> prompt target <eos>` rows; an empty prompt means that the whole text is the target.
+    """Tokenise rows `<bos> prompt target <eos>`.
 
-    Raises DataError if a target is empty.
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        Tokenizer of the language model.
+    prompts, targets : sequence of str
+        Texts without and with loss; with an empty prompt, the whole text is the target.
+
+    Returns
+    -------
+    Examples
+
+    Raises
+    ------
+    DataError
+        If a target is empty, or the tokenizer has no `<eos>` token.
     """
-    bos, eos = ends(tokenizer)
+    bos, eos = boundary_tokens(tokenizer)
     tokens: list[np.ndarray] = []
-    lengths, starts = np.empty(len(targets), np.int64), np.empty(len(targets), np.int64)
+    lengths, target_starts = np.empty(len(targets), np.int64), np.empty(len(targets), np.int64)
     for start in range(0, len(targets), BLOCK):
         block = targets[start : start + BLOCK]
         empty = next((row for row, target in enumerate(block, start) if not target.strip()), None)
         if empty is not None:
-            raise DataError(f"row {empty}: the target text is empty; remove the row or give it a text")
-        heads = tokenizer(list(prompts[start : start + BLOCK]), add_special_tokens=False)["input_ids"]
-        # A space parts prompt and target, as in running text; a word-level tokenizer drops it.
-        pairs = zip(prompts[start : start + BLOCK], block, strict=True)
-        parted = [f" {target}" if prompt else target for prompt, target in pairs]
-        bodies = tokenizer(parted, add_special_tokens=False)["input_ids"]
-        rows = [[bos, *head, *body, eos] for head, body in zip(heads, bodies, strict=True)]
+            raise DataError(f"row {empty}: the target text is empty; remove the row or add a text")
+        block_prompts = list(prompts[start : start + BLOCK])
+        prompt_ids = tokenizer(block_prompts, add_special_tokens=False)["input_ids"]
+        # A space separates prompt and target, as in running text; a word-level tokenizer drops it.
+        spaced = [f" {target}" if prompt else target for prompt, target in zip(block_prompts, block, strict=True)]
+        target_ids = tokenizer(spaced, add_special_tokens=False)["input_ids"]
+        rows = [[bos, *prompt, *target, eos] for prompt, target in zip(prompt_ids, target_ids, strict=True)]
         lengths[start : start + len(rows)] = [len(row) for row in rows]
-        starts[start : start + len(rows)] = [1 + len(head) for head in heads]
+        target_starts[start : start + len(rows)] = [1 + len(prompt) for prompt in prompt_ids]
         tokens.append(np.fromiter(chain.from_iterable(rows), np.int32))
-    return Examples(np.concatenate(tokens), np.cumsum(lengths) - lengths, starts, lengths, pad=eos)
+    return Examples(np.concatenate(tokens), np.cumsum(lengths) - lengths, target_starts, lengths, pad=eos)
 
 
 def batch_plan(lengths: np.ndarray, batch_size: int, seed: int, window: int = 32) -> list[np.ndarray]:
-    """One epoch of batches as row indices, padded by length: shuffled, sorted inside windows, batches shuffled.
+    """Plan the batches of one epoch, with rows of similar length together to save padding.
 
-    A pure function of its arguments, so that a resumed run sees the batches that the first one would have seen.
-    The last, short batch is dropped unless it is the only one.
+    Rows are shuffled, sorted by length within windows, and the batches are shuffled again. The result only depends on
+    the arguments, so that a resumed training continues with the same batches.
+
+    Parameters
+    ----------
+    lengths : ndarray of shape (n,)
+        Tokens of each row.
+    batch_size : int
+        Rows per batch.
+    seed : int
+        Seed of both shuffles.
+    window : int, default 32
+        Batches per window.
+
+    Returns
+    -------
+    list of ndarray
+        Row indices of each batch; the last, short batch is dropped unless it is the only one.
     """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(lengths))

@@ -1,7 +1,7 @@
-"""Captions that no image lies behind, written by a language model from the first words of others (Unicorn's corpus).
+"""Synthetic captions without images, as in Unicorn, written by a language model (Table 2).
 
-Unicorn (arXiv:2503.22655) lets a large language model write its captions from sparse text. Here the language model of
-the scale goes on from the first words of each unpaired caption: the details are what the model holds for likely.
+In Unicorn (arXiv:2503.22655), a large language model writes captions from sparse text. Here, the language model of the
+scale continues the first words of each unpaired caption and fills in likely details.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from revision.data.corpus import read_columns
 from revision.io.files import atomic_file
 from revision.mllm.model import load_llm, whole_model_device
-from revision.mllm.prompts import ends
+from revision.mllm.prompts import boundary_tokens
 
 SEED_WORDS = 3
 BATCH = 512
@@ -24,21 +24,41 @@ BATCH = 512
 def synthesise(
     captions: str | Path, llm: str | Path, out: str | Path, *, seed: int, rows: int | None = None, new_tokens: int = 48
 ) -> None:
-    """Write a corpus table (id, short) with one synthetic caption a row of `captions`.
+    """Write a corpus table (id, short) with one synthetic caption per row of another table.
 
-    Each begins with the first `SEED_WORDS` words of the row's short caption; the rest is sampled at temperature 1 from
-    the model in `llm`, at most `new_tokens` tokens, among those of the captions: an encoder need not know more, and the
-    language model has read questions too. Raises DataError if a table or the model can't be read.
+    Each caption begins with the first `SEED_WORDS` words of the row's short caption; the rest is sampled from the
+    language model at temperature 1. Only tokens of the captions are sampled: the language model was also trained on
+    questions, whose words the encoder may not know.
+
+    Parameters
+    ----------
+    captions : str or Path
+        Corpus table with the columns id and short.
+    llm : str or Path
+        Folder of a language model.
+    out : str or Path
+        Parquet file to write, atomically.
+    seed : int
+        Seed of the sampling.
+    rows : int, optional
+        Number of rows to use; default: all.
+    new_tokens : int, default 48
+        Largest number of sampled tokens per caption.
+
+    Raises
+    ------
+    DataError
+        If the table or the language model is not readable.
     """
     table = read_columns(captions, ("id", "short"), rows)
     model, tokenizer = load_llm(Path(llm) / "llm", whole_model_device())
     model.eval()
     starts = [" ".join(text.split()[:SEED_WORDS]) for text in table["short"]]
-    bos, eos = ends(tokenizer)
+    bos, eos = boundary_tokens(tokenizer)
     encoded = [[bos, *ids] for ids in tokenizer(starts, add_special_tokens=False)["input_ids"]]
     known = {token for ids in tokenizer(table["short"], add_special_tokens=False)["input_ids"] for token in ids}
-    others = sorted(set(range(len(tokenizer))) - known - {eos})
-    # Starts of one length go together: no padding, so a text does not depend on its neighbours.
+    unknown = sorted(set(range(len(tokenizer))) - known - {eos})
+    # Prompts of equal length form a batch, without padding.
     by_length: dict[int, list[int]] = {}
     for row, ids in enumerate(encoded):
         by_length.setdefault(len(ids), []).append(row)
@@ -55,7 +75,7 @@ def synthesise(
                 do_sample=True,
                 temperature=1.0,
                 top_k=0,
-                suppress_tokens=others or None,
+                suppress_tokens=unknown or None,
                 max_new_tokens=new_tokens,
                 eos_token_id=eos,
                 pad_token_id=eos,

@@ -1,6 +1,5 @@
-"""Language training and the two stages of ReVision (section 5, appendix H): each one call, tables to checkpoint."""
+"""Language training and the two stages of ReVision (Section 5, Appendix H), each from tables to a checkpoint."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,13 +25,29 @@ from revision.mllm.model import ReVisionModel, load_llm
 from revision.mllm.prompts import Examples, question_prompt, tokenise
 from revision.training.processes import join
 
-VALIDATION_BATCH = 256
+VALIDATION_BATCH = 256  # rows
 
 
 def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) -> EmbeddingSet:
-    """The embedding set of a table's first n rows.
+    """Open the embedding set of a table's first rows.
 
-    Raises DataError for an altered set, one whose dimension is not `dim`, and where a row's id is not the table's.
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the embedding set.
+    ids : list of str
+        Ids of the table's rows.
+    dim : int, optional
+        Dimension that the projector expects.
+
+    Returns
+    -------
+    EmbeddingSet
+
+    Raises
+    ------
+    DataError
+        If the set was changed, has another dimension or fewer rows, or its ids differ from the table's.
     """
     stored = open_embeddings(folder)
     if dim not in (None, stored.dim):
@@ -42,12 +57,10 @@ def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) 
         )
     if stored.count < len(ids):
         raise DataError(f"{folder}: {stored.count} rows, but the table asks for {len(ids)}; embed the whole table")
-    names = stored.ids().slice(0, len(ids)).to_pylist()
-    wrong = next((row for row, (a, b) in enumerate(zip(names, ids, strict=True)) if a != b), None)
-    if wrong is not None:
-        raise DataError(
-            f"{folder}: row {wrong} is {names[wrong]!r}, the table has {ids[wrong]!r}; embed this table again"
-        )
+    stored_ids = stored.ids().slice(0, len(ids)).to_pylist()
+    for row, (stored_id, table_id) in enumerate(zip(stored_ids, ids, strict=True)):
+        if stored_id != table_id:
+            raise DataError(f"{folder}: row {row} is {stored_id!r}, the table has {table_id!r}; embed this table again")
     return stored
 
 
@@ -55,12 +68,25 @@ class Rows(Protocol):
     """Embeddings of a table's rows."""
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Those of `rows`, float32 [k, d]."""
+        """Return the embeddings of `rows`, float32 of shape (k, d)."""
         ...
 
 
 def batch_maker(examples: Examples, embeddings: Rows | None) -> Callable[[np.ndarray], Batch]:
-    """A function from row indices to the model's arguments (ids, labels, embeddings or None)."""
+    """Return a function that maps row indices to the arguments of `ReVisionModel.forward`.
+
+    Parameters
+    ----------
+    examples : Examples
+        Tokenised rows.
+    embeddings : Rows, optional
+        Embeddings of the same rows; None for text-only training.
+
+    Returns
+    -------
+    callable
+        Maps an ndarray of row indices to (ids, labels, embeddings or None).
+    """
 
     def make(rows: np.ndarray) -> Batch:
         ids, labels = examples.batch(rows)
@@ -73,7 +99,24 @@ def batch_maker(examples: Examples, embeddings: Rows | None) -> Callable[[np.nda
 def mean_loss(
     model: torch.nn.Module, examples: Examples, embeddings: Rows | None, batch_rows: int = VALIDATION_BATCH
 ) -> float:
-    """Mean next-token loss in nats over all target tokens of `examples`; the processes of a training share the rows."""
+    """Compute the mean next-token loss over all target tokens; the processes of a training share the rows.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model as prepared by accelerate; it is left in evaluation mode.
+    examples : Examples
+        Tokenised rows.
+    embeddings : Rows, optional
+        Embeddings of the same rows.
+    batch_rows : int, default 256
+        Rows per forward pass.
+
+    Returns
+    -------
+    float
+        Loss in nats.
+    """
     model.eval()
     team, make = join(), batch_maker(examples, embeddings)
     order = np.argsort(examples.lengths, kind="stable")
@@ -81,12 +124,14 @@ def mean_loss(
     mine = chunks[team.process_index :: team.num_processes]
     total, tokens = 0.0, 0
     for rows in mine:
-        total += _summed(model, make(rows), int(examples.targets[rows].sum()), team.device)
-        tokens += int(examples.targets[rows].sum())
+        count = int(examples.targets[rows].sum())
+        total += _summed(model, make(rows), count, team.device)
+        tokens += count
     if team.num_processes == 1:
         return total / tokens
     if len(mine) < math.ceil(len(chunks) / team.num_processes):
-        _summed(model, make(order[:1]), 0, team.device)  # sharded weights are gathered by all processes together
+        # A forward pass gathers sharded weights from all processes, so that all must run equally many.
+        _summed(model, make(order[:1]), 0, team.device)
     total, tokens = reduce(torch.tensor([total, tokens], dtype=torch.float64, device=team.device), "sum").tolist()
     return total / tokens
 
@@ -97,7 +142,17 @@ def _summed(model: torch.nn.Module, batch: Batch, tokens: int, device: torch.dev
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is trained on, and the held-out examples whose loss is watched; without embeddings: text alone."""
+    """Data of one training.
+
+    Attributes
+    ----------
+    title : str
+        Title of the progress bar.
+    examples, validation : Examples
+        Training and held-out rows.
+    embeddings, validation_embeddings : Rows or None
+        Embeddings of these rows; None for text-only training.
+    """
 
     title: str
     examples: Examples
@@ -114,18 +169,22 @@ def run(
     about: dict[str, Any],
     llm_folder: str | Path | None = None,
 ) -> None:
-    """Train what of `model` wants gradients on `task` and write the checkpoint, its history and its manifest.
+    """Train the parameters of `model` that require gradients; write checkpoint, history and manifest.
 
     Parameters
     ----------
-    task, model, loop
-        What is learned, by what, and with which budget.
-    out
-        Folder of the checkpoint. The state of a training that was killed lies beside it, and is resumed from.
-    about
-        What the manifest says of the training; its "seed" is that of the batches.
-    llm_folder
-        Where the LLM lies if it is not written again.
+    task : Task
+        Training and validation data.
+    model : ReVisionModel
+        The model to train.
+    loop : LoopSettings
+        Budget and optimiser.
+    out : str or Path
+        Folder of the checkpoint. The state that an interrupted training resumes from is stored next to it.
+    about : dict
+        Description of the training for the manifest; its "seed" is also the seed of the batches.
+    llm_folder : str or Path, optional
+        Folder of the LLM, if the checkpoint shall only refer to it.
     """
     out = Path(out)
     history, weights = run_loop(
@@ -147,8 +206,8 @@ def run(
         with atomic_file(out / "history.csv") as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
         about["loop"] = {name: value for name, value in loop.record().items() if value is not None}
-        write_json(out / "manifest.json", json.loads(json.dumps(about)) | {"versions": versions()})
-    team.wait_for_everyone()  # so that the launcher ends when all is there
+        write_json(out / "manifest.json", about | {"versions": versions()})
+    team.wait_for_everyone()  # no process may exit before the checkpoint is complete
 
 
 def train_language_model(
@@ -161,10 +220,34 @@ def train_language_model(
     seed: int,
     out: str | Path,
 ) -> None:
-    """Train a small LLM from scratch on captions and on reading comprehension; write it in the transformers layout.
+    """Train a small LLM from scratch on captions and reading comprehension; write it in the transformers layout.
 
-    Half of the examples are captions, learned whole; the other half are `context question answer`, learned for the
-    answer alone, which so keeps its weight beside the long contexts. The last `validation_rows` rows are held out.
+    Half of the examples are captions, with the loss on the whole text. The other half are `context question answer`
+    with the loss on the answer only, which would otherwise have little weight against the long context.
+
+    Parameters
+    ----------
+    table : str or Path
+        Corpus table with the columns context, question, answer and short.
+    validation_rows : int
+        Number of rows at the end that are held out; the validation loss is that of their answers.
+    vocabulary : list of str
+        Vocabulary of the word-level tokenizer.
+    size : LanguageModelSettings
+        Size of the LLM.
+    loop : LoopSettings
+        Budget and optimiser.
+    seed : int
+        Seed of the initial weights and of the batches.
+    out : str or Path
+        Folder to write.
+
+    Raises
+    ------
+    ConfigError
+        If no rows remain for training.
+    DataError
+        If the table is not readable or a target is empty.
     """
     columns = read_columns(table, ("context", "question", "answer", "short"))
     tokenizer = word_tokenizer(vocabulary)
@@ -174,7 +257,9 @@ def train_language_model(
     ]
     held = len(prompts) - validation_rows
     if held <= 0:
-        raise ConfigError(f"{validation_rows} validation rows leave nothing of {len(prompts)} to train on")
+        raise ConfigError(
+            f"{validation_rows} validation rows leave nothing of {len(prompts)} to train on; hold out fewer"
+        )
     examples = tokenise(
         tokenizer, [*prompts[:held], *[""] * held], [*columns["answer"][:held], *columns["short"][:held]]
     )
@@ -196,11 +281,37 @@ def train_stage1(
     seed: int,
     out: str | Path,
 ) -> None:
-    """Modality substitution pretraining: the visual token of row i predicts caption i; only the projector is trained.
+    """Run Stage 1, modality substitution pretraining: the visual token of row i predicts caption i (Section 5).
 
-    `validation` is (image embeddings, captions table); the caption loss there, on real images, is the zero-shot one.
+    Only the projector is trained.
+
+    Parameters
+    ----------
+    llm : str or Path
+        Folder of the language model.
+    embeddings : str or Path
+        Embedding set of the captions: aligned text embeddings, or image embeddings of the paired baseline.
+    captions : str or Path
+        Corpus table of the captions.
+    column : {"short", "long"}
+        Column of the captions.
+    validation : tuple of (str or Path)
+        Image embeddings and table of held-out captions; on text embeddings, this validation is zero-shot.
+    loop : LoopSettings
+        Budget and optimiser.
+    rows : int or None
+        Number of captions to use; None for all.
+    seed : int
+        Seed of the projector's initial weights and of the batches.
+    out : str or Path
+        Folder of the checkpoint.
+
+    Raises
+    ------
+    DataError
+        If tables, embeddings or language model are not readable, or their rows do not match.
     """
-    join()  # before weights are loaded: FSDP lets the first process alone read them
+    join()  # before weights are loaded: under FSDP, only the first process reads them
     table = read_columns(captions, ("id", column), rows)
     visual = load_embeddings(embeddings, table["id"])
     language, tokenizer = load_llm(Path(llm) / "llm")
@@ -226,12 +337,35 @@ def train_stage2(
     seed: int,
     out: str | Path,
 ) -> None:
-    """Visual instruction tuning on real images: projector and LLM are trained, loss on the answers.
+    """Run Stage 2, visual instruction tuning on real images: train projector and LLM on the answers (Section 5).
 
-    `start` is a Stage-1 checkpoint, or a language model: then the projector is new, or there is none at all without
-    `embeddings` (the text-only row, Blind). `share` of the instructions is used, the first rows.
+    Parameters
+    ----------
+    start : str or Path
+        Stage-1 checkpoint, or a language model, which then gets a new projector.
+    embeddings : str or Path or None
+        Image embeddings of the instructions; None with a language model trains the text-only row (Blind).
+    instructions : str or Path
+        Corpus table with the columns id, question and answer.
+    validation : tuple of (str or Path or None, str or Path)
+        Image embeddings and table of held-out instructions.
+    loop : LoopSettings
+        Budget and optimiser.
+    share : float
+        Fraction of the instructions to use, in (0, 1], from the first row.
+    seed : int
+        Seed of a new projector and of the batches.
+    out : str or Path
+        Folder of the checkpoint.
+
+    Raises
+    ------
+    ConfigError
+        If `share` is out of range, or `embeddings` are given without those of the validation.
+    DataError
+        If tables, embeddings or checkpoint are not readable, or their rows do not match.
     """
-    join()  # before weights are loaded: FSDP lets the first process alone read them
+    join()  # before weights are loaded: under FSDP, only the first process reads them
     if not 0 < share <= 1:
         raise ConfigError(f"share of the Stage-2 data: {share} is not in (0, 1]")
     table = read_columns(instructions, ("id", "question", "answer"))

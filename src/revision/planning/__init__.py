@@ -1,1 +1,1 @@
-"""What a scale costs, and what it lacks on this machine."""
+"""Estimate what a scale costs, and check what is missing on this machine."""

@@ -1,4 +1,4 @@
-"""What a scale with real data and models lacks on this machine, told at once before any job."""
+"""Check before any job that the data, packages and models of a scale are on this machine."""
 
 import os
 from collections.abc import Iterator
@@ -23,17 +23,18 @@ GATED = "meta-llama/"
 
 
 def missing(config: Configuration) -> list[str]:
-    """List the data sets, packages, models and suites that are not here.
+    """List the data sets, packages, models and suites that are missing on this machine.
 
     Parameters
     ----------
     config : Configuration
-        The configuration of a scale (revision.config.load).
+        Configuration of a scale (`revision.config.load`).
 
     Returns
     -------
     list of str
-        A line for each, with the command that gets it and a data set's licence; empty if the run may start.
+        One line per missing item, with the command that downloads it and the licence of a data set; empty if the run
+        may start.
     """
     return [*_data(config), *_packages(config), *_models(config), *_suites(config)]
 
@@ -64,7 +65,7 @@ def _data(config: Configuration) -> Iterator[str]:
 
 
 def _packages(config: Configuration) -> Iterator[str]:
-    """Packages that carry weights: language models, and the towers under trained heads."""
+    """Packages that contain weights: language models, and the towers below trained heads."""
     packages = [model.package for model in config.llm.values() if isinstance(model, PackagedModel)]
     if isinstance(config.encoder, HeadSettings):
         packages += [config.encoder.vision_package, config.encoder.text_package]
@@ -96,8 +97,8 @@ def _suites(config: Configuration) -> Iterator[str]:
         return
     for suite in read_published_suites(suites.file):
         if suites.data is None or not Path(suites.data, suite.name).is_dir():
-            for lacking in _download("dataset", task_settings(suite)["dataset_path"], suite.revision or None):
-                yield f"suite {suite.name}: {lacking}"
+            for problem in _download("dataset", task_settings(suite)["dataset_path"], suite.revision or None):
+                yield f"suite {suite.name}: {problem}"
 
 
 def _offline() -> bool:
@@ -110,9 +111,8 @@ def _cached(kind: str, name: str, revision: str | None) -> bool:
 
 
 def _download(kind: str, name: str, revision: str | None) -> Iterator[str]:
-    """What to do if a repository of the hub is not cached and may not be fetched by the run."""
+    """Yield the download command if a repository of the hub is not cached and the run is offline."""
     if _offline() and not _cached(kind, name, revision):
-        options = (" --repo-type dataset" if kind == "dataset" else "") + (
-            f" --revision {revision}" if revision else ""
-        )
+        options = " --repo-type dataset" if kind == "dataset" else ""
+        options += f" --revision {revision}" if revision else ""
         yield f"{name}: not in the hub's cache: `hf download {name}{options}`, or set HF_HUB_OFFLINE=0"

@@ -1,8 +1,9 @@
-"""Claims of the paper as data: a statement, where it stands, what must hold in our result tables, and the verdict.
+"""Claims of the paper as data: a statement, its section, criteria on the result tables, and the verdict.
 
-A criterion holds if the whole 95% interval of its effect lies where the claim puts it, fails if the whole interval lies
-elsewhere, and is inconclusive otherwise. A number that was measured once has no interval; its criterion states a
-margin instead, by which the number must clear the threshold. Criteria are written before the run that decides them.
+A criterion holds if the whole 95% interval of its effect is within the bounds that the claim predicts. It fails if the
+whole interval is outside, and is inconclusive otherwise. A value that was measured once has no interval; its criterion
+states a margin instead, by which the value must clear the threshold. Criteria are written before the run that decides
+them.
 """
 
 from abc import abstractmethod
@@ -32,23 +33,52 @@ class _Absent(Exception):
 
 
 class Tables:
-    """The result tables (CSV) under a folder with figures/ and tables/, each read when it is asked for."""
+    """Result tables by source name, each read on first use.
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder, self._read = Path(folder), dict[str, pd.DataFrame]()
+    Parameters
+    ----------
+    paths : sequence of path
+        CSV files that may be read. The name of a source is its file name with its folder, such as
+        ``figures/figure_3.csv``.
+
+    Raises
+    ------
+    ConfigError
+        If two paths have the same source name.
+    """
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self._tables: dict[str, pd.DataFrame] = {}
+        self._paths: dict[str, Path] = {}
+        for path in map(Path, paths):
+            source = f"{path.parent.name}/{path.name}"
+            if source in self._paths:
+                raise ConfigError(f"{path}: {self._paths[source]} is also named {source}; give one of the two")
+            self._paths[source] = path
 
     def __getitem__(self, source: str) -> pd.DataFrame:
-        if source not in self._read:
-            if not (self.folder / source).is_file():
-                raise _Absent(f"{source} was not made")
-            self._read[source] = pd.read_csv(self.folder / source)
-        return self._read[source]
+        if source not in self._paths:
+            raise _Absent(f"{source} was not made")
+        if source not in self._tables:
+            self._tables[source] = pd.read_csv(self._paths[source])
+        return self._tables[source]
 
 
 class Criterion(BaseModel):
-    """A condition on one result table: its effect must lie `above`, `below` or `between`.
+    """A condition on one result table: its effect must be `above`, `below` or `between` given bounds.
 
-    `source` is the table; `quantity` says in words what the effect is. `margin` is asked of numbers measured once.
+    Attributes
+    ----------
+    source : str
+        Name of the table, such as ``figures/figure_3.csv``.
+    quantity : str
+        Description of the effect.
+    above, below : float, optional
+        Exclusive bound of the effect. Exactly one of `above`, `below` and `between` is given.
+    between : tuple of float, optional
+        Exclusive lower and upper bound.
+    margin : float, optional
+        Half-width of the interval to assume for a value measured once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,7 +91,7 @@ class Criterion(BaseModel):
     margin: float | None = None
 
     @model_validator(mode="after")
-    def _one_bound(self) -> "Criterion":
+    def _check_bounds(self) -> "Criterion":
         if sum(side is not None for side in (self.above, self.below, self.between)) != 1:
             raise ValueError("give exactly one of above, below and between")
         return self
@@ -75,14 +105,25 @@ class Criterion(BaseModel):
 
     @abstractmethod
     def measure(self, table: pd.DataFrame) -> Interval:
-        """The effect in the source table, with NaN ends if it was measured once. Raises _Absent for a missing row."""
+        """Return the effect in the source table; its ends are NaN if it was measured once.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            The table `source`.
+
+        Raises
+        ------
+        _Absent
+            If the table lacks a row or column.
+        """
 
     def subject(self, name_of: Callable[[str], str]) -> str:
-        """What is measured, in words."""
+        """Return a description of the quantity; `name_of` maps the key of a variant to its name."""
         return self.quantity
 
     def effect(self, tables: Tables) -> Interval:
-        """The effect with its interval. Raises _Absent, which names the source, for what the tables lack."""
+        """Return the effect with its interval; raise _Absent with the source's name if the tables lack it."""
         table = tables[self.source]
         try:
             return self.measure(table)
@@ -90,7 +131,7 @@ class Criterion(BaseModel):
             raise _Absent(f"{self.source}: {absent}") from None
 
     def describe(self, name_of: Callable[[str], str] = str) -> str:
-        """The criterion in words; `name_of` turns the key of a variant into its name."""
+        """Return the criterion as a sentence; `name_of` maps the key of a variant to its name."""
         low, high = self.bounds
         if self.between is not None:
             side = f"between {low:g} and {high:g}"
@@ -100,7 +141,17 @@ class Criterion(BaseModel):
 
 
 class Better(Criterion):
-    """The first of two variants is more accurate than the second (paired), in the average of `group`."""
+    """Paired difference in accuracy of two variants; by default the first must be more accurate.
+
+    Attributes
+    ----------
+    rows : tuple of str
+        Keys of the two variants.
+    stage : {"stage1", "stage2"}
+        Training stage after which accuracy is measured.
+    group : str
+        Group of suites over which accuracy is averaged; "all" for all suites.
+    """
 
     kind: Literal["better"]
     source: str = "tables/pairs.csv"
@@ -117,7 +168,7 @@ class Better(Criterion):
     def measure(self, table: pd.DataFrame) -> Interval:
         first, second = self.rows
         where = {"stage": self.stage, "first": first, "second": second, "group": self.group}
-        return _single(_pick(table, where), "difference", exact=False)
+        return _single(_select(table, where), "difference", exact=False)
 
     def subject(self, name_of: Callable[[str], str]) -> str:
         first, second = map(name_of, self.rows)
@@ -126,7 +177,19 @@ class Better(Criterion):
 
 
 class Value(Criterion):
-    """Column `metric` of the rows `where`: one value, or the mean over the replicates in column `over`."""
+    """One value of a table, or the mean over replicates.
+
+    Attributes
+    ----------
+    metric : str
+        Column of the value.
+    where : mapping
+        Values that columns of the selected rows have.
+    over : str
+        Column that identifies replicates, such as "seed"; empty for a single value.
+    exact : bool
+        The value is computed without sampling error; its interval has zero width.
+    """
 
     kind: Literal["value"]
     metric: str
@@ -135,16 +198,27 @@ class Value(Criterion):
     exact: bool = False
 
     def measure(self, table: pd.DataFrame) -> Interval:
-        rows = _pick(table, self.where)
+        rows = _select(table, self.where)
         if self.over:
             return over_seeds(_replicates(rows, self.metric, self.over).to_numpy())
         return _single(rows, self.metric, self.exact)
 
 
 class _Comparison(Criterion):
-    """Column `metric` of the rows `of` against `to_metric` (by default the same) of the rows `to`, all also `where`.
+    """Comparison of two sides of a table: column `metric` of the rows `of` against `to_metric` of the rows `to`.
 
-    Replicates in column `over` are paired; `exact` numbers have no error.
+    Attributes
+    ----------
+    metric, to_metric : str
+        Columns of the two sides; `to_metric` defaults to `metric`.
+    where : mapping
+        Values that columns have in the rows of both sides.
+    of, to : mapping
+        Values that select the rows of either side.
+    over : str
+        Column that identifies replicates, which are paired; empty for a single value on each side.
+    exact : bool
+        The values are computed without sampling error; the interval has zero width.
     """
 
     metric: str
@@ -156,8 +230,8 @@ class _Comparison(Criterion):
     exact: bool = False
 
     def measure(self, table: pd.DataFrame) -> Interval:
-        rows = _pick(table, self.where)
-        sides = (_pick(rows, self.of), self.metric), (_pick(rows, self.to), self.to_metric or self.metric)
+        rows = _select(table, self.where)
+        sides = (_select(rows, self.of), self.metric), (_select(rows, self.to), self.to_metric or self.metric)
         if not self.over:
             value = self.compare(*(np.array([_single(side, metric, True).value]) for side, metric in sides)).value
             return Interval(value, value, value) if self.exact else Interval(value, np.nan, np.nan)
@@ -169,11 +243,11 @@ class _Comparison(Criterion):
 
     @abstractmethod
     def compare(self, first: np.ndarray, second: np.ndarray) -> Interval:
-        """The effect from paired replicates [n]."""
+        """Return the effect of paired replicates, ndarrays of shape (n,)."""
 
 
 class Difference(_Comparison):
-    """Mean difference of two paired sides."""
+    """Mean of the difference of two paired sides."""
 
     kind: Literal["difference"]
 
@@ -187,14 +261,15 @@ class Ratio(_Comparison):
     kind: Literal["ratio"]
 
     def compare(self, first: np.ndarray, second: np.ndarray) -> Interval:
-        if len(first) == 1:  # exp(log(a / b)) is not a / b to the last digit
+        # exp(log(a / b)) differs from a / b in the last digit, so one pair skips the logarithm.
+        if len(first) == 1:
             return Interval(float(first[0] / second[0]), np.nan, np.nan)
         logs = over_seeds(np.log(first / second))
         return Interval(*(float(np.exp(value)) for value in (logs.value, logs.low, logs.high)))
 
 
 class Correlation(Criterion):
-    """Pearson's correlation of column `metric` with column `x`, with Fisher's interval."""
+    """Pearson correlation of columns `metric` and `x` in the rows `where`, with Fisher's interval."""
 
     kind: Literal["correlation"]
     metric: str
@@ -202,14 +277,14 @@ class Correlation(Criterion):
     where: Where = {}
 
     def measure(self, table: pd.DataFrame) -> Interval:
-        x, y = _points(_pick(table, self.where), self.x, self.metric)
-        found = stats.pearsonr(x, y)
-        ends = found.confidence_interval(LEVEL)
-        return Interval(float(found.statistic), float(ends.low), float(ends.high))
+        x, y = _points(_select(table, self.where), self.x, self.metric)
+        correlation = stats.pearsonr(x, y)
+        ends = correlation.confidence_interval(LEVEL)
+        return Interval(float(correlation.statistic), float(ends.low), float(ends.high))
 
 
 class Slope(Criterion):
-    """Slope of column `metric` on column `x`, both logarithmic: the exponent of a power law."""
+    """Slope of log `metric` on log `x` in the rows `where`, the exponent of a power law, with Student's interval."""
 
     kind: Literal["slope"]
     metric: str
@@ -217,14 +292,28 @@ class Slope(Criterion):
     where: Where = {}
 
     def measure(self, table: pd.DataFrame) -> Interval:
-        x, y = _points(_pick(table, self.where), self.x, self.metric)
+        x, y = _points(_select(table, self.where), self.x, self.metric)
         line = stats.linregress(np.log(x), np.log(y))
         half = float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 2) * line.stderr)
         return Interval(float(line.slope), float(line.slope) - half, float(line.slope) + half)
 
 
 class Claim(BaseModel):
-    """A claim: its statement in own words, its place in the paper, criteria that must all hold, scales it needs."""
+    """A claim of the paper.
+
+    Attributes
+    ----------
+    id : str
+        Unique name.
+    statement : str
+        The claim in our words.
+    place : str
+        Section, figure or table of the paper.
+    criteria : tuple of Criterion
+        Conditions that must all hold.
+    scales : tuple of str
+        Scales at which the claim can be judged; empty for all.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -240,7 +329,7 @@ class Claim(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one criterion or claim; `effect` is None where nothing was measured, and `reason` says why."""
+    """Verdict on a criterion or claim; `effect` is None if nothing was measured, for the given `reason`."""
 
     verdict: str
     effect: Interval | None = None
@@ -248,7 +337,23 @@ class Outcome:
 
 
 def read_claims(path: str | Path) -> list[Claim]:
-    """The claims in a YAML file. Raises ConfigError that names the claim and the key for anything malformed."""
+    """Read the claims in a YAML file.
+
+    Parameters
+    ----------
+    path : path
+        A list of claims, as in config/claims.yaml.
+
+    Returns
+    -------
+    list of Claim
+        In the order of the file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, a claim is malformed (the message has its id and key), or an id occurs twice.
+    """
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; give the YAML of claims, config/claims.yaml")
@@ -260,18 +365,32 @@ def read_claims(path: str | Path) -> list[Claim]:
         number, *keys = first["loc"] or (0,)
         name = entries[number].get("id", number) if isinstance(number, int) and entries else path.name
         raise ConfigError(f"{path}: claim {name}: {'.'.join(map(str, keys))}: {first['msg']}") from error
-    names = [claim.id for claim in claims]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"{path}: claim {', '.join(twice)} is there twice")
+    ids = [claim.id for claim in claims]
+    repeated = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+    if repeated:
+        raise ConfigError(f"{path}: more than one claim has the id {', '.join(repeated)}; ids must be unique")
     return claims
 
 
 def judge(claim: Claim, tables: Tables, scale: str) -> Outcome:
-    """The verdict on a claim from the result tables of a run at `scale`.
+    """Judge a claim on the result tables of a run.
 
-    Not run if one criterion can't be read; else contradicted if one is; else inconclusive if one is; else supported.
-    The effect is that of the first criterion with the claim's verdict.
+    The verdict is "not run" if a criterion cannot be evaluated, else "contradicted" if one is contradicted, else
+    "inconclusive" if one is inconclusive, else "supported".
+
+    Parameters
+    ----------
+    claim : Claim
+        The claim.
+    tables : Tables
+        Result tables of the run.
+    scale : str
+        Scale of the run.
+
+    Returns
+    -------
+    Outcome
+        With the effect of the first criterion that has the verdict of the claim.
     """
     if claim.scales and scale not in claim.scales:
         return Outcome(NOT_RUN, reason=f"needs scale {' or '.join(claim.scales)}")
@@ -281,27 +400,28 @@ def judge(claim: Claim, tables: Tables, scale: str) -> Outcome:
 
 
 def verdict_table(
-    claims: Sequence[Claim], results: str | Path, scale: str, name_of: Callable[[str], str] = str
+    claims: Sequence[Claim], sources: Sequence[str | Path], scale: str, name_of: Callable[[str], str] = str
 ) -> pd.DataFrame:
-    """Judge every claim on the tables under `results`, a folder with figures/ and tables/.
+    """Judge every claim on the result tables of a run.
 
     Parameters
     ----------
-    claims
-        As `read_claims` gives them.
-    results
-        Folder of the run's tables.
-    scale
-        Scale of the run; claims that need another are not judged.
-    name_of
-        Turns the key of a variant into the name that criteria show.
+    claims : sequence of Claim
+        As returned by `read_claims`.
+    sources : sequence of path
+        CSV files of the run, in folders figures and tables. No other table is read, so that a stale one in the same
+        folder cannot enter a verdict.
+    scale : str
+        Scale of the run; claims that need another scale are not judged.
+    name_of : callable
+        Maps the key of a variant to the name that criteria display.
 
     Returns
     -------
     pandas.DataFrame
-        One row a claim: id, statement, place, criterion, verdict, effect, low, high, reason.
+        One row per claim: id, statement, place, criterion, verdict, effect, low, high, reason.
     """
-    rows, tables = [], Tables(results)
+    rows, tables = [], Tables(sources)
     for claim in claims:
         outcome = judge(claim, tables, scale)
         effect = outcome.effect or Interval(np.nan, np.nan, np.nan)
@@ -322,9 +442,22 @@ def verdict_table(
 
 
 def decide(effect: Interval, bounds: tuple[float, float], margin: float | None = None) -> str:
-    """Supported, contradicted or inconclusive for an effect that should lie within `bounds`.
+    """Decide whether an effect is within bounds.
 
-    Without an interval the `margin` stands in for it; without both the outcome is inconclusive.
+    Parameters
+    ----------
+    effect : Interval
+        Estimate; NaN or infinite ends mean that it was measured once.
+    bounds : tuple of float
+        Exclusive lower and upper bound.
+    margin : float, optional
+        Half-width of the interval to assume for a value measured once; without it the verdict is inconclusive.
+
+    Returns
+    -------
+    str
+        "supported" if the whole interval is within the bounds, "contradicted" if it is wholly outside, else
+        "inconclusive".
     """
     low, high = effect.low, effect.high
     if not np.isfinite([low, high]).all():
@@ -341,19 +474,19 @@ def _outcome(criterion: Criterion, tables: Tables) -> Outcome:
         effect = criterion.effect(tables)
     except _Absent as absent:
         return Outcome(NOT_RUN, reason=str(absent))
-    once = not np.isfinite([effect.low, effect.high]).all()
+    measured_once = not np.isfinite([effect.low, effect.high]).all()
     verdict = decide(effect, criterion.bounds, criterion.margin)
-    return Outcome(verdict, effect, "measured once: no interval" if once else "")
+    return Outcome(verdict, effect, "measured once: no interval" if measured_once else "")
 
 
-def _pick(table: pd.DataFrame, where: Where) -> pd.DataFrame:
+def _select(table: pd.DataFrame, where: Where) -> pd.DataFrame:
     for column, wanted in where.items():
         values = _column(table, column)
         if isinstance(wanted, str) or not pd.api.types.is_numeric_dtype(values):
-            kept = values.astype(str) == str(wanted)
+            selected = values.astype(str) == str(wanted)
         else:
-            kept = np.isclose(values, wanted)
-        table = table[kept]
+            selected = np.isclose(values, wanted)
+        table = table[selected]
         if table.empty:
             raise _Absent(f"no row with {column} {wanted}")
     return table
@@ -370,7 +503,7 @@ def _replicates(rows: pd.DataFrame, metric: str, over: str) -> pd.Series:
 
 
 def _single(rows: pd.DataFrame, metric: str, exact: bool) -> Interval:
-    """The one value of a column, with the interval that stands beside it in columns low and high, if any."""
+    """The only value of a column, with its interval from columns low and high, if any."""
     values = _column(rows, metric).unique()
     if len(values) != 1:
         raise _Absent(f"{len(values)} different values of {metric} where the claim reads one")

@@ -1,4 +1,4 @@
-"""95% intervals: percentiles of resamples, and Student's over replicates."""
+"""95% intervals: percentiles of resamples, and Student's t over replicates."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,38 @@ class Interval:
 
 
 def interval(value: float, resamples: np.ndarray) -> Interval:
-    """Percentile interval of `resamples` [draws] around the estimate `value`."""
+    """Percentile interval of an estimate.
+
+    Parameters
+    ----------
+    value : float
+        The estimate.
+    resamples : ndarray of shape (n_draws,)
+        The estimate on bootstrap resamples.
+
+    Returns
+    -------
+    Interval
+        `value` with the 2.5% and 97.5% percentiles of `resamples`.
+    """
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(resamples, [tail, 100 - tail])
     return Interval(float(value), float(low), float(high))
 
 
 def over_seeds(values: np.ndarray) -> Interval:
-    """Mean of values [n], one a seed (or trial, part, query), with Student's 95% interval; NaN ends if n is 1."""
+    """Mean over replicates with Student's 95% interval.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        One value per seed (or trial, part, query).
+
+    Returns
+    -------
+    Interval
+        Its ends are NaN if n is 1.
+    """
     from scipy.stats import t
 
     count = len(values)

@@ -13,7 +13,7 @@ FLOAT_ERROR = 1e-9
 
 
 def read_published(path: str | Path) -> dict[str, Any]:
-    """Read the published numbers; raises ConfigError if the file cannot be read or is not a mapping."""
+    """Read the published numbers; raise ConfigError if the file cannot be read or is not a mapping."""
     try:
         published = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -24,14 +24,28 @@ def read_published(path: str | Path) -> dict[str, Any]:
 
 
 def cost_usd(input_millions: float, output_millions: float, price: dict[str, float]) -> float:
-    """USD for millions of input and output tokens at a price per million of each (appendix H.4)."""
+    """Cost of generating captions (appendix H.4).
+
+    Parameters
+    ----------
+    input_millions, output_millions : float
+        Millions of input and output tokens.
+    price : dict
+        USD per million tokens, with the keys `input_per_million` and `output_per_million`.
+
+    Returns
+    -------
+    float
+        USD.
+    """
     return input_millions * price["input_per_million"] + output_millions * price["output_per_million"]
 
 
 def audit(published: dict[str, Any]) -> pd.DataFrame:
-    """Recompute table averages from scores, USD from tokens and prices, relative costs from published USD.
+    """Recompute table averages from scores, USD from tokens and prices, and relative costs from published USD.
 
-    Nothing is corrected. Relative costs rest on the published USD, so that one wrong cost is counted once.
+    Nothing is corrected. Relative costs are computed from the published USD, so that an error in a cost is counted
+    once.
 
     Parameters
     ----------
@@ -41,14 +55,15 @@ def audit(published: dict[str, Any]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a number: what, published, recomputed, difference (recomputed less published) and holds: whether rounding
-        explains the difference, where each printed figure may be one unit of its last digit off. Half a unit would be
-        plain rounding, but ReVision-2M's cost is twice the printed 1M row, and truncation reaches one unit as well.
+        One row per published number: what, published, recomputed, difference (recomputed minus published) and holds:
+        whether rounding explains the difference if each printed value may be off by one unit of its last digit. Plain
+        rounding is off by half a unit, but ReVision-2M's cost is twice the printed 1M row, and truncation is off by up
+        to one unit.
 
     Raises
     ------
     DataError
-        If a row has more or fewer scores than there are benchmarks.
+        If a row does not have one score per benchmark.
     """
     tables, price, costs = published["tables"], published["costs"]["price"], published["costs"]["rows"]
     checks, benchmarks = [], len(published["benchmarks"])

@@ -1,1 +1,1 @@
-"""What contrastive training and the training of the MLLM share: the learning rate and the processes of one batch."""
+"""Learning rate and distributed processes, for contrastive training and for training of the MLLM."""

@@ -1,4 +1,4 @@
-"""Several processes under one batch, started by torchrun or accelerate; a process alone is a group of one."""
+"""Data-parallel training in processes that torchrun or accelerate started; a single process is a group of one."""
 
 import math
 import os
@@ -12,27 +12,48 @@ import torch.distributed.nn
 from accelerate import PartialState
 from torch import Tensor
 
-# One process prepares, saves and validates files while the others wait.
-PATIENCE = timedelta(hours=2)
+# Long, because one process prepares, saves and validates files while the others wait.
+TIMEOUT = timedelta(hours=2)
 
 
 def join() -> PartialState:
-    """Join the processes that a launcher (torchrun, accelerate launch) started, if any; gloo where there is no GPU."""
+    """Join the process group of the launcher (torchrun, accelerate launch), if any; with gloo if there is no GPU."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return PartialState()
-    return PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
+    return PartialState(cpu=not torch.accelerator.is_available(), timeout=TIMEOUT)
 
 
 def gather(rows: Tensor, team: PartialState) -> Tensor:
-    """Rows [n, d] of all processes, as many of each: [processes n, d] by rank; gradients flow back to every process.
+    """Concatenate the rows of all processes, with gradients.
 
-    Where all processes take the same loss, the gradient of a process's rows is as many times their own.
+    If every process computes the same loss from the result, the gradient of its own rows is the sum of the gradients
+    of all processes, hence too large by a factor of the number of processes; `average_gradients` divides by it.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n, d)
+        Rows of this process; n is the same in all processes.
+    team : PartialState
+        The processes, from `join`.
+
+    Returns
+    -------
+    Tensor of shape (processes * n, d)
+        Rows of all processes, by rank.
     """
     return rows if team.num_processes == 1 else torch.cat(torch.distributed.nn.all_gather(rows))
 
 
 def average_gradients(parameters: Iterable[Tensor], team: PartialState) -> None:
-    """Average the gradients over the processes, each of which has taken the loss of the whole batch."""
+    """Average gradients over the processes, in place.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Parameters, whose gradients are those of the loss of the whole batch in each process.
+    team : PartialState
+        The processes, from `join`.
+    """
     if team.num_processes == 1:
         return
     for parameter in parameters:
@@ -43,21 +64,46 @@ def average_gradients(parameters: Iterable[Tensor], team: PartialState) -> None:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one forward pass of one process; `weight` is their share of the batch's target tokens."""
+    """Rows of a forward pass.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (k,)
+        Indices of rows of the table.
+    weight : float
+        Fraction of the target tokens of the whole batch that are in these rows.
+    """
 
     rows: np.ndarray
     weight: float
 
 
-def share(batch: np.ndarray, targets: np.ndarray, micro_batch: int | None, rank: int, size: int) -> list[Part]:
-    """The parts of `batch` that the process `rank` of `size` takes, at most `micro_batch` rows each.
+def local_parts(batch: np.ndarray, targets: np.ndarray, micro_batch: int | None, rank: int, size: int) -> list[Part]:
+    """Divide a batch into the forward passes of a process.
 
-    `targets` [n] are the target tokens of every row of the table. Each process gets every `size`-th row, since a batch
-    is sorted by length, and all get as many parts: one without rows is a row of the batch with weight 0.
-    The weights of all parts of all processes add up to 1.
+    A process gets every `size`-th row, since a batch is sorted by length. All processes get the same number of parts,
+    so that their collective operations match; a part that would have no rows is a row of the batch with weight 0.
+
+    Parameters
+    ----------
+    batch : ndarray of shape (b,)
+        Indices of the batch's rows in the table.
+    targets : ndarray of shape (n,)
+        Number of target tokens of each row of the table.
+    micro_batch : int or None
+        Largest number of rows in a part; None for no limit.
+    rank : int
+        Index of the process.
+    size : int
+        Number of processes.
+
+    Returns
+    -------
+    list of Part
+        The parts of this process. The weights of all parts of all processes add up to 1.
     """
-    total, mine = int(targets[batch].sum()), batch[rank::size]
+    total = int(targets[batch].sum())
     most = math.ceil(len(batch) / size)
     count = math.ceil(most / (micro_batch or most))
-    parts = np.array_split(mine, count)
+    parts = np.array_split(batch[rank::size], count)
     return [Part(rows, int(targets[rows].sum()) / total) if len(rows) else Part(batch[:1], 0.0) for rows in parts]

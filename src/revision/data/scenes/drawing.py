@@ -1,4 +1,4 @@
-"""Images of scenes, drawn with Pillow from cached backgrounds and masks."""
+"""Draw scenes as images with Pillow, from cached backgrounds and masks."""
 
 from functools import lru_cache
 from math import cos, pi, sin
@@ -10,12 +10,12 @@ from revision.data.scenes.lexicon import DOMAINS
 from revision.data.scenes.scene import Scene
 
 SUPERSAMPLING = 8
-SCALE = (0.62, 0.98)
-JITTER = 3
+SCALE = (0.62, 0.98)  # of small and large objects, relative to their cell
+JITTER = 3  # number of positions per axis, in pixels
 
 
 def _outline(shape: int, draw: ImageDraw.ImageDraw, side: int) -> None:
-    """Fill shape number `shape` into a square of `side` pixels."""
+    """Fill the shape with index `shape` into a square of `side` pixels."""
     end = side - 1
     if shape == 0:
         draw.ellipse((0, 0, end, end), fill=255)
@@ -56,7 +56,7 @@ def _mask(shape: int, side: int) -> Image.Image:
 
 @lru_cache(maxsize=64)
 def _background(domain: str, place: int, size: int) -> Image.Image:
-    """The place's ground colour under a faint pattern of its own."""
+    """Draw the ground colour of a place with its faint pattern."""
     base = np.array(DOMAINS[domain].ground[place], dtype=np.int16)
     row, column = np.mgrid[0:size, 0:size]
     if domain == "general":
@@ -71,7 +71,20 @@ def _background(domain: str, place: int, size: int) -> Image.Image:
 
 
 def draw(scene: Scene, size: int) -> Image.Image:
-    """Draw `scene` as an RGB image of `size` x `size` pixels."""
+    """Draw a scene.
+
+    Parameters
+    ----------
+    scene : Scene
+        The scene.
+    size : int
+        Side of the image in pixels.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB image.
+    """
     image = _background(scene.domain, scene.place, size).copy()
     paint = DOMAINS[scene.domain].paint
     half, jitter = size // 2, scene.key
@@ -86,7 +99,20 @@ def draw(scene: Scene, size: int) -> Image.Image:
 
 
 def draw_all(scenes: list[Scene], size: int) -> np.ndarray:
-    """Draw all scenes: uint8 [n, size, size, 3]."""
+    """Draw scenes into an array.
+
+    Parameters
+    ----------
+    scenes : list of Scene
+        n scenes.
+    size : int
+        Side of the images in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n, size, size, 3), uint8
+        RGB images.
+    """
     images = np.empty((len(scenes), size, size, 3), dtype=np.uint8)
     for index, scene in enumerate(scenes):
         images[index] = np.asarray(draw(scene, size))

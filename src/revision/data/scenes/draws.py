@@ -1,4 +1,4 @@
-"""Addressable randomness: every draw follows from a tuple of words and numbers, not from a state or a process."""
+"""Addressable randomness: draws depend on a tuple of strings and integers, not on a global state or the process."""
 
 from hashlib import blake2b
 
@@ -6,7 +6,15 @@ REFILL_BELOW = 1 << 64
 
 
 class Draws:
-    """A stream of fair draws that depends only on `address` (BLAKE2b in counter mode; no Python hash)."""
+    """A stream of random draws that depends only on its address (BLAKE2b in counter mode).
+
+    Python's `hash` is not used, as it differs between processes.
+
+    Parameters
+    ----------
+    *address : int or str
+        Parts of the address.
+    """
 
     __slots__ = ("_address", "_block", "_pool")
 
@@ -16,7 +24,7 @@ class Draws:
         self._pool = 0
 
     def pick(self, count: int) -> int:
-        """Integer in [0, count); the bias is below count / 2**64."""
+        """Draw an integer in [0, count), with a bias below count / 2**64."""
         if self._pool < REFILL_BELOW:
             self._block += 1
             digest = blake2b(self._address, key=self._block.to_bytes(4, "little")).digest()
@@ -24,12 +32,12 @@ class Draws:
         self._pool, value = divmod(self._pool, count)
         return value
 
-    def chance(self, share: float) -> bool:
-        """True with probability `share`, to a resolution of one in a million."""
-        return self.pick(1_000_000) < share * 1_000_000
+    def chance(self, probability: float) -> bool:
+        """Return True with the given probability, in steps of 1e-6."""
+        return self.pick(1_000_000) < probability * 1_000_000
 
     def shuffled(self, values: list | tuple) -> list:
-        """The values in random order, as a new list."""
+        """Return the values in random order, as a new list."""
         values = list(values)
         for last in range(len(values) - 1, 0, -1):
             other = self.pick(last + 1)
@@ -38,5 +46,5 @@ class Draws:
 
 
 def fingerprint(content: bytes) -> int:
-    """64-bit fingerprint of `content`, the same in every process."""
+    """Compute a 64-bit fingerprint of `content` that is the same in every process."""
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")

@@ -1,4 +1,4 @@
-"""Captions: short and long ones mention only part of a scene, full ones everything."""
+"""Captions of scenes. Short and long captions mention only part of a scene, full captions everything."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,16 @@ from revision.data.scenes.scene import Object, Scene
 
 @dataclass(frozen=True)
 class Mentions:
-    """How likely a caption mentions each thing (probabilities), and how many non-visual phrases it carries at most."""
+    """What a caption mentions.
+
+    Attributes
+    ----------
+    objects, colour, size, cell, relation, place, count : float
+        Probability that a caption mentions another object than the first, an attribute of an object, a relation
+        between two objects, the place, and the number of objects.
+    phrases : int
+        Largest number of non-visual phrases.
+    """
 
     objects: float
     colour: float
@@ -22,7 +31,24 @@ class Mentions:
 
 
 def noun_phrase(domain: Domain, thing: Object, mentions: Mentions, draws: Draws) -> str:
-    """An object in words, such as "a large red star at the top left"."""
+    """Describe an object, such as "a large red star at the top left".
+
+    Parameters
+    ----------
+    domain : Domain
+        Vocabulary of the scene.
+    thing : Object
+        The object.
+    mentions : Mentions
+        Probabilities of size, colour and cell.
+    draws : Draws
+        Source of randomness.
+
+    Returns
+    -------
+    str
+        A noun phrase.
+    """
     words = ["a"]
     if draws.chance(mentions.size):
         words.append(domain.sizes[thing.size])
@@ -35,13 +61,41 @@ def noun_phrase(domain: Domain, thing: Object, mentions: Mentions, draws: Draws)
 
 
 def relation_between(first: Object, second: Object, vertical: bool) -> int | None:
-    """0 left of, 1 right of, 2 above, 3 below; None if the two share the row or column in question."""
+    """Return the spatial relation of two objects.
+
+    Parameters
+    ----------
+    first, second : Object
+        The objects.
+    vertical : bool
+        Whether to compare rows instead of columns.
+
+    Returns
+    -------
+    int or None
+        0 (left of), 1 (right of), 2 (above) or 3 (below); None if both are in the same row or column.
+    """
     a, b = (first.cell // 2, second.cell // 2) if vertical else (first.cell % 2, second.cell % 2)
     return None if a == b else 2 * vertical + (a > b)
 
 
 def caption(scene: Scene, mentions: Mentions, draws: Draws) -> str:
-    """Describe `scene`: lower-case words, sentences apart by a full stop."""
+    """Write a caption of a scene.
+
+    Parameters
+    ----------
+    scene : Scene
+        The scene.
+    mentions : Mentions
+        What the caption mentions.
+    draws : Draws
+        Source of randomness.
+
+    Returns
+    -------
+    str
+        Lower-case sentences separated by " . ".
+    """
     domain = DOMAINS[scene.domain]
     things = draws.shuffled(scene.objects)
     things = [thing for thing in things[1:] if draws.chance(mentions.objects)] + things[:1]
@@ -61,14 +115,28 @@ def caption(scene: Scene, mentions: Mentions, draws: Draws) -> str:
     if draws.chance(mentions.place):
         place = domain.places[scene.place]
         text = f"{text} in the {place}" if draws.pick(2) else f"the {place} with {text}"
-    said = draws.pick(mentions.phrases + 1) if mentions.phrases else 0
-    asides = draws.shuffled(domain.phrases)[:said]
-    return " . ".join(draws.shuffled([text, *asides]))
+    phrase_count = draws.pick(mentions.phrases + 1) if mentions.phrases else 0
+    phrases = draws.shuffled(domain.phrases)[:phrase_count]
+    return " . ".join(draws.shuffled([text, *phrases]))
 
 
 def nonvisual_share(text: str, domain: str = "general") -> float:
-    """Share of the words of a caption, full stops aside, that belong to phrases no image can show (figure 11)."""
+    """Compute the fraction of a caption's words that belong to non-visual phrases (Figure 11).
+
+    Parameters
+    ----------
+    text : str
+        A caption; full stops are not counted.
+    domain : str
+        Domain of the caption, which determines the phrases.
+
+    Returns
+    -------
+    float
+        Fraction in [0, 1].
+    """
     parts = text.split(" . ")
-    words = [len(part.split()) for part in parts]
+    word_counts = [len(part.split()) for part in parts]
     phrases = DOMAINS[domain].phrases
-    return sum(count for part, count in zip(parts, words, strict=True) if part in phrases) / sum(words)
+    nonvisual = sum(count for part, count in zip(parts, word_counts, strict=True) if part in phrases)
+    return nonvisual / sum(word_counts)

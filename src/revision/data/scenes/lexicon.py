@@ -1,4 +1,4 @@
-"""The two domains of the built-in world: their words, colours and frequencies."""
+"""The two domains of the built-in world: their vocabulary, colours and frequencies."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,11 +8,29 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Domain:
-    """One domain: what its images can show, in words and in RGB.
+    """The possible contents of a domain's images, as text and RGB colours.
 
-    An attribute's value is its place in the tuple. `popularity[k]` weighs shape k; place p prefers the shapes p and
-    p + 3 (modulo their number) by the factor `preference`, so that shapes have a frequency and a company, as objects
-    do in POPE.
+    Scenes store an attribute as its index in the tuple. Shapes differ in frequency, and each place prefers two shapes,
+    so that questions can ask for frequent or co-occurring shapes, as in POPE.
+
+    Attributes
+    ----------
+    name : str
+        Name of the domain.
+    nouns : (str, str)
+        Singular and plural of the word for an object.
+    places, ground : tuple
+        Names of the places and their ground colours.
+    shapes, popularity : tuple
+        Names of the shapes and their relative frequencies.
+    colours, paint : tuple
+        Names of the colours and their RGB values.
+    sizes, cells, relations : tuple of str
+        Names of the sizes, quadrants and spatial relations.
+    phrases : tuple of str
+        Non-visual phrases.
+    preference : int
+        Factor by which a place prefers its two shapes.
     """
 
     name: str
@@ -30,24 +48,23 @@ class Domain:
     preference: int = 4
 
     def preferred(self, place: int) -> tuple[int, int]:
-        """The two shapes that `place` prefers."""
+        """Return the two shapes that a place prefers."""
         return place % len(self.shapes), (place + 3) % len(self.shapes)
 
     @cached_property
     def shape_tables(self) -> list[list[int]]:
-        """For each place, shapes repeated as often as they weigh: a uniform pick has the right frequencies."""
-        return [
-            [
-                shape
-                for shape, weight in enumerate(self.popularity)
-                for _ in range(weight * (self.preference if shape in self.preferred(place) else 1))
-            ]
-            for place in range(len(self.places))
-        ]
+        """List, for each place, the shapes repeated by weight, so that a uniform pick has the right frequencies."""
+        tables = []
+        for place in range(len(self.places)):
+            table: list[int] = []
+            for shape, weight in enumerate(self.popularity):
+                table += [shape] * (weight * (self.preference if shape in self.preferred(place) else 1))
+            tables.append(table)
+        return tables
 
     @cached_property
     def popular(self) -> tuple[int, ...]:
-        """The three most frequent shapes over all places."""
+        """Return the three most frequent shapes over all places."""
         counts = [
             sum(table.count(shape) / len(table) for table in self.shape_tables) for shape in range(len(self.shapes))
         ]

@@ -1,4 +1,4 @@
-"""Scenes: what a image shows, as small integers, and how they are drawn at random."""
+"""Scenes, the contents of images as small integers, and how they are drawn at random."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ def _content(domain: str, place: int, objects: tuple[tuple[int, ...], ...]) -> b
 
 
 class Object(NamedTuple):
-    """One object: indices into its domain's words. `cell` counts the quadrants row by row."""
+    """An object, given by indices into the tuples of its domain; cells are the quadrants, row by row."""
 
     cell: int
     shape: int
@@ -31,9 +31,18 @@ class Object(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a image shows: a place and one to four objects in different cells, sorted by cell.
+    """The content of an image: a place and one to four objects in different cells.
 
-    `key` names this occurrence: it decides the pixel jitter and the wording of captions, not the content.
+    Attributes
+    ----------
+    domain : str
+        Name of the domain.
+    place : int
+        Index of the place.
+    objects : tuple of Object
+        The objects, sorted by cell.
+    key : int
+        Identifies this instance of the content: determines pixel jitter and the wording of captions.
     """
 
     domain: str
@@ -42,22 +51,28 @@ class Scene:
     key: int
 
     def content(self) -> bytes:
-        """Everything the image shows but its jitter; the splits are disjoint in it."""
+        """Encode everything the image shows except its jitter; splits share no content."""
         return _content(self.domain, self.place, self.objects)
 
     def only(self, *, shape: int | None = None, colour: int | None = None) -> Object | None:
-        """The one object with this shape or colour; None if there is none or more than one."""
-        found = [
+        """Return the object with a shape or colour, or None if there is no such object or more than one.
+
+        Parameters
+        ----------
+        shape, colour : int, optional
+            Required shape and colour. Default: any.
+        """
+        matches = [
             thing
             for thing in self.objects
             if (shape is None or thing.shape == shape) and (colour is None or thing.colour == colour)
         ]
-        return found[0] if len(found) == 1 else None
+        return matches[0] if len(matches) == 1 else None
 
 
 @dataclass
 class Draft:
-    """A scene before its objects have cells and sizes: shapes and colours in step."""
+    """A scene whose objects have no cells and sizes yet; `shapes` and `colours` have one entry per object."""
 
     place: int
     shapes: list[int] = field(default_factory=list)
@@ -65,9 +80,25 @@ class Draft:
 
 
 def draft(draws: Draws, domain: Domain, odd_share: float, count: int, place: int | None = None) -> Draft:
-    """Draw a place (unless it is given) and shapes and colours of `count` objects.
+    """Draw place, shapes and colours of a scene.
 
-    With probability `odd_share`, scenes of three or four objects have one colour (or one shape) in all objects but one.
+    Parameters
+    ----------
+    draws : Draws
+        Source of randomness.
+    domain : Domain
+        Domain of the scene.
+    odd_share : float
+        Probability that all but one of three or four objects have the same colour (or shape).
+    count : int
+        Number of objects.
+    place : int, optional
+        Index of the place. Default: drawn at random.
+
+    Returns
+    -------
+    Draft
+        The draft.
     """
     if place is None:
         place = draws.pick(len(domain.places))
@@ -92,11 +123,35 @@ def draw_scene(
     edit: Callable[[Draft, Draws], Draft] | None = None,
     accept: Callable[[Scene], bool] | None = None,
 ) -> Scene:
-    """Draw the scene at `address` whose content falls into `bucket` of `buckets`.
+    """Draw a scene that meets a condition and belongs to a bucket of content fingerprints.
 
-    `edit` moves the draft towards what `accept` demands of the scene; cells and sizes, then whole drafts, are drawn
-    again, the number of objects staying, until the scene is accepted and falls into the bucket. Raises RevisionError
-    if that never happens.
+    Cells and sizes are drawn again, and then whole drafts, with the same number of objects, until a scene is accepted
+    and its content is in the bucket.
+
+    Parameters
+    ----------
+    address : tuple of int or str
+        Address of the random draws.
+    domain_name : str
+        Name of the domain.
+    bucket, buckets : int
+        Required fingerprint of the content, modulo the number of buckets.
+    odd_share : float
+        See `draft`.
+    edit : callable, optional
+        Changes a draft so that `accept` becomes likely.
+    accept : callable, optional
+        Condition on the scene.
+
+    Returns
+    -------
+    Scene
+        The first scene that meets the condition.
+
+    Raises
+    ------
+    RevisionError
+        If no scene is accepted after `DRAFTS` drafts.
     """
     domain = DOMAINS[domain_name]
     draws = Draws(*address)
@@ -113,4 +168,4 @@ def draw_scene(
                 scene = Scene(domain_name, plan.place, tuple(Object(*thing) for thing in objects), key)
                 if accept is None or accept(scene):
                     return scene
-    raise RevisionError(f"scene {address}: no scene fits after {DRAFTS} drafts; loosen the question's condition")
+    raise RevisionError(f"scene {address}: no scene meets the condition after {DRAFTS} drafts; relax the condition")

@@ -1,7 +1,7 @@
 """Questions with known answers in the paper's three groups: general, reasoning, hallucination.
 
-A question's words are drawn first and its right answer second, each answer of a question equally often; the scene is
-then made to fit. So the answers of every question text are balanced, and the question alone tells nothing.
+The text of a question is drawn first, then its correct answer, each possible answer equally often, and then a scene
+that fits. The answers of every question text are therefore balanced, and the text alone gives no information.
 """
 
 from collections import Counter
@@ -20,7 +20,17 @@ YES_NO = ("yes", "no")
 
 @dataclass(frozen=True)
 class Question:
-    """A question about a scene, its suite and the only right answer."""
+    """A question about a scene.
+
+    Attributes
+    ----------
+    scene : Scene
+        The scene.
+    suite : str
+        Name of its suite.
+    question, answer : str
+        The question and its only correct answer.
+    """
 
     scene: Scene
     suite: str
@@ -32,8 +42,20 @@ class Question:
 class Suite:
     """A family of questions.
 
-    `arguments` draws what is asked, `text` words it, `answers` lists the possible answers (always `choices` many),
-    `edit` moves a draft towards an answer, `truth` reads the answer off a scene (None: the question does not apply).
+    Attributes
+    ----------
+    name, group : str
+        Name of the suite and its group.
+    choices : int
+        Number of possible answers.
+    arguments : callable
+        Draws the arguments of a question, such as the indices of shapes.
+    text, answers : callable
+        Return the question and its possible answers for given arguments.
+    edit : callable
+        Changes a draft so that a given answer becomes correct.
+    truth : callable
+        Returns the correct answer for a scene, or None if the question does not apply.
     """
 
     name: str
@@ -46,8 +68,8 @@ class Suite:
     truth: Callable[[Scene, Arguments], str | None]
 
 
-def _put(plan: Draft, draws: Draws, wanted: list[tuple[int | None, int | None]]) -> None:
-    """Give the first objects the wanted (shape, colour); None keeps what was drawn. Adds objects if need be."""
+def _set_first(plan: Draft, draws: Draws, wanted: list[tuple[int | None, int | None]]) -> None:
+    """Set shape and colour of the first objects, adding objects if necessary; None keeps a drawn value."""
     table = GENERAL.shape_tables[plan.place]
     while len(plan.shapes) < len(wanted):
         plan.shapes.append(table[draws.pick(len(table))])
@@ -57,10 +79,10 @@ def _put(plan: Draft, draws: Draws, wanted: list[tuple[int | None, int | None]])
         plan.colours[index] = plan.colours[index] if colour is None else colour
 
 
-def _keep_out(values: list[int], start: int, banned: tuple[int, ...], table: list[int], draws: Draws) -> None:
-    """Draw the values from `start` on again until none is banned."""
+def _exclude(values: list[int], start: int, excluded: tuple[int, ...], table: list[int], draws: Draws) -> None:
+    """Redraw the values from `start` on until none is excluded."""
     for index in range(start, len(values)):
-        while values[index] in banned:
+        while values[index] in excluded:
             values[index] = table[draws.pick(len(table))]
 
 
@@ -69,125 +91,128 @@ def _two_shapes(draws: Draws) -> Arguments:
     return first, (first + 1 + draws.pick(len(SHAPES) - 1)) % len(SHAPES)
 
 
-def _edit_colour(plan: Draft, draws: Draws, asked: Arguments, answer: str) -> Draft:
-    _put(plan, draws, [(asked[0], COLOURS.index(answer))])
-    _keep_out(plan.shapes, 1, asked, GENERAL.shape_tables[plan.place], draws)
+def _edit_colour(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    _set_first(plan, draws, [(arguments[0], COLOURS.index(answer))])
+    _exclude(plan.shapes, 1, arguments, GENERAL.shape_tables[plan.place], draws)
     return plan
 
 
-def _edit_shape(plan: Draft, draws: Draws, asked: Arguments, answer: str) -> Draft:
-    _put(plan, draws, [(SHAPES.index(answer), asked[0])])
-    _keep_out(plan.colours, 1, asked, list(range(len(COLOURS))), draws)
+def _edit_shape(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    _set_first(plan, draws, [(SHAPES.index(answer), arguments[0])])
+    _exclude(plan.colours, 1, arguments, list(range(len(COLOURS))), draws)
     return plan
 
 
-def _edit_count(plan: Draft, draws: Draws, asked: Arguments, answer: str) -> Draft:
+def _edit_count(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
     count = NUMBERS.index(answer) + 1
-    _put(plan, draws, [(None, None)] * count)
+    _set_first(plan, draws, [(None, None)] * count)
     del plan.shapes[count:], plan.colours[count:]
     return plan
 
 
-def _edit_place(plan: Draft, draws: Draws, asked: Arguments, answer: str) -> Draft:
+def _edit_place(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
     return draft(draws, GENERAL, 0.0, len(plan.shapes), PLACES.index(answer))
 
 
-def _edit_pair(plan: Draft, draws: Draws, asked: Arguments, answer: str) -> Draft:
-    pair = asked[:2]
-    _put(plan, draws, [(pair[0], None), (pair[1], None)])
-    _keep_out(plan.shapes, 2, pair, GENERAL.shape_tables[plan.place], draws)
+def _edit_pair(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    pair = arguments[:2]
+    _set_first(plan, draws, [(pair[0], None), (pair[1], None)])
+    _exclude(plan.shapes, 2, pair, GENERAL.shape_tables[plan.place], draws)
     return plan
 
 
-def _edit_odd(plan: Draft, draws: Draws, asked: Arguments, answer: str) -> Draft:
-    _put(plan, draws, [(None, None)] * 3)
-    values, words = (plan.colours, COLOURS) if asked[0] else (plan.shapes, SHAPES)
-    odd = words.index(answer)
-    common = (odd + 1 + draws.pick(len(words) - 1)) % len(words)
+def _edit_odd(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    _set_first(plan, draws, [(None, None)] * 3)
+    values, names = (plan.colours, COLOURS) if arguments[0] else (plan.shapes, SHAPES)
+    odd = names.index(answer)
+    common = (odd + 1 + draws.pick(len(names) - 1)) % len(names)
     values[:] = [odd] + [common] * (len(values) - 1)
     return plan
 
 
-def _edit_existence(plan: Draft, draws: Draws, asked: Arguments, answer: str) -> Draft:
+def _edit_existence(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
     if answer == "yes":
-        _put(plan, draws, [(asked[0], None)])
+        _set_first(plan, draws, [(arguments[0], None)])
     else:
-        _keep_out(plan.shapes, 0, asked, GENERAL.shape_tables[plan.place], draws)
+        _exclude(plan.shapes, 0, arguments, GENERAL.shape_tables[plan.place], draws)
     return plan
 
 
-def _edit_suggested(plan: Draft, draws: Draws, asked: Arguments, answer: str) -> Draft:
-    """Move to a place that prefers the shape asked for, then decide whether it is there."""
-    places = [place for place in range(len(PLACES)) if asked[0] in GENERAL.preferred(place)]
+def _edit_suggested(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    """Move the scene to a place that prefers the shape in question, then add or remove the shape."""
+    places = [place for place in range(len(PLACES)) if arguments[0] in GENERAL.preferred(place)]
     plan = draft(draws, GENERAL, 0.0, len(plan.shapes), places[draws.pick(len(places))])
-    return _edit_existence(plan, draws, asked, answer)
+    return _edit_existence(plan, draws, arguments, answer)
 
 
-def _larger(scene: Scene, asked: Arguments) -> str | None:
-    first, second = (scene.only(shape=shape) for shape in asked)
+def _larger(scene: Scene, arguments: Arguments) -> str | None:
+    first, second = (scene.only(shape=shape) for shape in arguments)
     if first is None or second is None or first.size == second.size:
         return None
-    return SHAPES[(first if first.size > second.size else second).shape]
+    larger = first if first.size > second.size else second
+    return SHAPES[larger.shape]
 
 
 def _relation(scene: Scene, first: int, second: int, vertical: bool) -> str | None:
-    one, other = scene.only(shape=first), scene.only(shape=second)
-    relation = None if one is None or other is None else relation_between(one, other, vertical)
+    first_object, second_object = scene.only(shape=first), scene.only(shape=second)
+    if first_object is None or second_object is None:
+        return None
+    relation = relation_between(first_object, second_object, vertical)
     return None if relation is None else RELATIONS[relation]
 
 
-def _false_relation(scene: Scene, asked: Arguments) -> str | None:
-    found = _relation(scene, asked[0], asked[1], asked[2] > 1)
-    return None if found is None else YES_NO[found != RELATIONS[asked[2]]]
+def _false_relation(scene: Scene, arguments: Arguments) -> str | None:
+    relation = _relation(scene, arguments[0], arguments[1], arguments[2] > 1)
+    return None if relation is None else YES_NO[relation != RELATIONS[arguments[2]]]
 
 
-def _odd(scene: Scene, asked: Arguments) -> str | None:
-    words = COLOURS if asked[0] else SHAPES
-    counts = Counter(thing.colour if asked[0] else thing.shape for thing in scene.objects).most_common()
+def _odd(scene: Scene, arguments: Arguments) -> str | None:
+    names = COLOURS if arguments[0] else SHAPES
+    counts = Counter(thing.colour if arguments[0] else thing.shape for thing in scene.objects).most_common()
     if len(scene.objects) < 3 or len(counts) != 2 or counts[1][1] != 1:
         return None
-    return words[counts[1][0]]
+    return names[counts[1][0]]
 
 
-def _only_colour(scene: Scene, asked: Arguments) -> str | None:
-    thing = scene.only(shape=asked[0])
+def _only_colour(scene: Scene, arguments: Arguments) -> str | None:
+    thing = scene.only(shape=arguments[0])
     return None if thing is None else COLOURS[thing.colour]
 
 
-def _only_shape(scene: Scene, asked: Arguments) -> str | None:
-    thing = scene.only(colour=asked[0])
+def _only_shape(scene: Scene, arguments: Arguments) -> str | None:
+    thing = scene.only(colour=arguments[0])
     return None if thing is None else SHAPES[thing.shape]
 
 
-def _exists(scene: Scene, asked: Arguments) -> str:
-    return YES_NO[all(thing.shape != asked[0] for thing in scene.objects)]
+def _exists(scene: Scene, arguments: Arguments) -> str:
+    return YES_NO[all(thing.shape != arguments[0] for thing in scene.objects)]
 
 
-def _exists_adversarial(scene: Scene, asked: Arguments) -> str | None:
-    return _exists(scene, asked) if asked[0] in GENERAL.preferred(scene.place) else None
+def _exists_adversarial(scene: Scene, arguments: Arguments) -> str | None:
+    return _exists(scene, arguments) if arguments[0] in GENERAL.preferred(scene.place) else None
 
 
 ALL_SHAPES = tuple(range(len(SHAPES)))
 AXES = (("left of", "right of"), ("above", "below"))
 
 
-def _nothing(draws: Draws) -> Arguments:
+def _no_arguments(draws: Draws) -> Arguments:
     return ()
 
 
 def _one_of(values: tuple[int, ...]) -> Callable[[Draws], Arguments]:
-    """Draws one of the values, each equally often."""
+    """Draw one of the values, each equally often."""
     return lambda draws: (values[draws.pick(len(values))],)
 
 
 def _two_shapes_and(count: int) -> Callable[[Draws], Arguments]:
-    """Draws two different shapes and a number below `count`."""
+    """Draw two different shapes and an integer below `count`."""
     return lambda draws: (*_two_shapes(draws), draws.pick(count))
 
 
-def _always(answers: tuple[str, ...]) -> Callable[[Arguments], tuple[str, ...]]:
-    """The same answers for whatever is asked."""
-    return lambda asked: answers
+def _fixed_answers(answers: tuple[str, ...]) -> Callable[[Arguments], tuple[str, ...]]:
+    """Give the same possible answers for all arguments."""
+    return lambda arguments: answers
 
 
 def _existence(
@@ -196,21 +221,21 @@ def _existence(
     edit: Callable[[Draft, Draws, Arguments, str], Draft] = _edit_existence,
     truth: Callable[[Scene, Arguments], str | None] = _exists,
 ) -> Suite:
-    """POPE's question; `shapes` are asked for, `edit` and `truth` may demand that the scene suggests the shape."""
+    """Create a suite of POPE's question about one of `shapes`; `edit` and `truth` may restrict the scenes."""
     return Suite(
         name=f"existence_{kind}",
         group="hallucination",
         choices=2,
         arguments=_one_of(shapes),
-        text=lambda asked: f"is there a {SHAPES[asked[0]]} ?",
-        answers=_always(YES_NO),
+        text=lambda arguments: f"is there a {SHAPES[arguments[0]]} ?",
+        answers=_fixed_answers(YES_NO),
         edit=edit,
         truth=truth,
     )
 
 
-def _ask_relation(asked: Arguments) -> str:
-    first, second, axis = asked
+def _ask_relation(arguments: Arguments) -> str:
+    first, second, axis = arguments
     return f"is the {SHAPES[first]} {AXES[axis][0]} or {AXES[axis][1]} the {SHAPES[second]} ?"
 
 
@@ -220,8 +245,8 @@ _SUITES = (
         group="general",
         choices=len(COLOURS),
         arguments=_one_of(ALL_SHAPES),
-        text=lambda asked: f"what colour is the {SHAPES[asked[0]]} ?",
-        answers=_always(COLOURS),
+        text=lambda arguments: f"what colour is the {SHAPES[arguments[0]]} ?",
+        answers=_fixed_answers(COLOURS),
         edit=_edit_colour,
         truth=_only_colour,
     ),
@@ -230,8 +255,8 @@ _SUITES = (
         group="general",
         choices=len(SHAPES),
         arguments=_one_of(tuple(range(len(COLOURS)))),
-        text=lambda asked: f"which shape is {COLOURS[asked[0]]} ?",
-        answers=_always(SHAPES),
+        text=lambda arguments: f"which shape is {COLOURS[arguments[0]]} ?",
+        answers=_fixed_answers(SHAPES),
         edit=_edit_shape,
         truth=_only_shape,
     ),
@@ -239,29 +264,29 @@ _SUITES = (
         name="count",
         group="general",
         choices=len(NUMBERS),
-        arguments=_nothing,
-        text=lambda asked: "how many shapes are there ?",
-        answers=_always(NUMBERS),
+        arguments=_no_arguments,
+        text=lambda arguments: "how many shapes are there ?",
+        answers=_fixed_answers(NUMBERS),
         edit=_edit_count,
-        truth=lambda scene, asked: NUMBERS[len(scene.objects) - 1],
+        truth=lambda scene, arguments: NUMBERS[len(scene.objects) - 1],
     ),
     Suite(
         name="place",
         group="general",
         choices=len(PLACES),
-        arguments=_nothing,
-        text=lambda asked: "which place is this ?",
-        answers=_always(PLACES),
+        arguments=_no_arguments,
+        text=lambda arguments: "which place is this ?",
+        answers=_fixed_answers(PLACES),
         edit=_edit_place,
-        truth=lambda scene, asked: PLACES[scene.place],
+        truth=lambda scene, arguments: PLACES[scene.place],
     ),
     Suite(
         name="comparison",
         group="reasoning",
         choices=2,
         arguments=_two_shapes,
-        text=lambda asked: f"which is larger the {SHAPES[asked[0]]} or the {SHAPES[asked[1]]} ?",
-        answers=lambda asked: (SHAPES[asked[0]], SHAPES[asked[1]]),
+        text=lambda arguments: f"which is larger the {SHAPES[arguments[0]]} or the {SHAPES[arguments[1]]} ?",
+        answers=lambda arguments: (SHAPES[arguments[0]], SHAPES[arguments[1]]),
         edit=_edit_pair,
         truth=_larger,
     ),
@@ -271,17 +296,17 @@ _SUITES = (
         choices=2,
         arguments=_two_shapes_and(len(AXES)),
         text=_ask_relation,
-        answers=lambda asked: AXES[asked[2]],
+        answers=lambda arguments: AXES[arguments[2]],
         edit=_edit_pair,
-        truth=lambda scene, asked: _relation(scene, asked[0], asked[1], vertical=bool(asked[2])),
+        truth=lambda scene, arguments: _relation(scene, arguments[0], arguments[1], vertical=bool(arguments[2])),
     ),
     Suite(
         name="odd_one_out",
         group="reasoning",
         choices=len(COLOURS),
         arguments=_one_of((0, 1)),
-        text=lambda asked: f"which {('shape', 'colour')[asked[0]]} is the odd one out ?",
-        answers=lambda asked: (SHAPES, COLOURS)[asked[0]],
+        text=lambda arguments: f"which {('shape', 'colour')[arguments[0]]} is the odd one out ?",
+        answers=lambda arguments: (SHAPES, COLOURS)[arguments[0]],
         edit=_edit_odd,
         truth=_odd,
     ),
@@ -293,8 +318,8 @@ _SUITES = (
         group="hallucination",
         choices=2,
         arguments=_two_shapes_and(len(RELATIONS)),
-        text=lambda asked: f"is the {SHAPES[asked[0]]} {RELATIONS[asked[2]]} the {SHAPES[asked[1]]} ?",
-        answers=_always(YES_NO),
+        text=lambda arguments: f"is the {SHAPES[arguments[0]]} {RELATIONS[arguments[2]]} the {SHAPES[arguments[1]]} ?",
+        answers=_fixed_answers(YES_NO),
         edit=_edit_pair,
         truth=_false_relation,
     ),

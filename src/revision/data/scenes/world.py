@@ -1,6 +1,6 @@
-"""The built-in world: scenes, images, captions and questions, all addressable by (seed, split, index)."""
+"""The built-in world: scenes, images, captions and questions, each a function of (seed, split, index)."""
 
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,20 @@ KINDS = ("short", "long", "full")
 
 
 def mentions_of(settings: WorldSettings, kind: str) -> Mentions:
-    """The mention probabilities of captions of this kind."""
+    """Return the mention probabilities of a kind of caption.
+
+    Parameters
+    ----------
+    settings : WorldSettings
+        Probabilities of short and long captions.
+    kind : {"short", "long", "full"}
+        Kind of caption; full captions mention everything.
+
+    Returns
+    -------
+    Mentions
+        The probabilities.
+    """
     if kind == "full":
         return Mentions(1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0)
     names = ("objects", "colour", "size", "cell", "relation", "place", "count")
@@ -27,25 +40,52 @@ def mentions_of(settings: WorldSettings, kind: str) -> Mentions:
     return Mentions(**chances, phrases=settings.long_phrases if kind == "long" else 0)
 
 
-def _known(what: str, name: str, existing: Any) -> str:
-    if name not in existing:
-        raise ConfigError(f"unknown {what} {name!r}; there are {', '.join(existing)}")
+def _existing(what: str, name: str, names: Collection[str]) -> str:
+    """Return `name`. Raises ConfigError if it is not among `names`."""
+    if name not in names:
+        raise ConfigError(f"unknown {what} {name!r}; use one of {', '.join(names)}")
     return name
 
 
 class World:
-    """Scenes with images and texts. Stateless: the same settings and index give the same result in every process.
+    """A generator of scenes with images and texts. It is stateless: results depend on settings and index alone.
 
-    The splits never share a scene's content (place, objects, sizes, cells): each owns one bucket of fingerprints.
+    Scenes of different splits never have the same content (place, objects, sizes, cells), as each split has its own
+    bucket of content fingerprints.
+
+    Parameters
+    ----------
+    settings : WorldSettings, optional
+        Seed, image size and mention probabilities. Default: `WorldSettings()`.
     """
 
     def __init__(self, settings: WorldSettings | None = None) -> None:
         self.settings = settings or WorldSettings()
 
     def scenes(self, split: str, start: int, count: int, domain: str = "general") -> list[Scene]:
-        """Scenes `start` to `start + count` of a split. Raises ConfigError for an unknown split or domain."""
-        bucket = SPLITS.index(_known("split", split, SPLITS))
-        _known("domain", domain, DOMAINS)
+        """Draw consecutive scenes of a split.
+
+        Parameters
+        ----------
+        split : str
+            One of `SPLITS`.
+        start, count : int
+            Index of the first scene and number of scenes.
+        domain : {"general", "scan"}
+            Domain of the scenes.
+
+        Returns
+        -------
+        list of Scene
+            The scenes.
+
+        Raises
+        ------
+        ConfigError
+            If split or domain is unknown.
+        """
+        bucket = SPLITS.index(_existing("split", split, SPLITS))
+        _existing("domain", domain, DOMAINS)
         seed, odd_share = self.settings.seed, self.settings.odd_share
         return [
             draw_scene((seed, "scene", domain, split, index), domain, bucket, len(SPLITS), odd_share)
@@ -53,37 +93,95 @@ class World:
         ]
 
     def image(self, scene: Scene) -> Image.Image:
-        """The scene's image, RGB, image_size x image_size."""
+        """Draw a scene as an RGB image of `image_size` x `image_size` pixels."""
         return draw(scene, self.settings.image_size)
 
     def images(self, scenes: list[Scene]) -> np.ndarray:
-        """The scenes' images: uint8 [n, s, s, 3]."""
+        """Draw n scenes as an array of shape (n, s, s, 3), uint8."""
         return draw_all(scenes, self.settings.image_size)
 
     def captions(self, scenes: list[Scene], kind: str = "short", variant: int = 0) -> list[str]:
-        """One caption for each scene; another `variant` mentions other parts in other words."""
-        mentions = mentions_of(self.settings, _known("caption kind", kind, KINDS))
+        """Write one caption per scene.
+
+        Parameters
+        ----------
+        scenes : list of Scene
+            The scenes.
+        kind : {"short", "long", "full"}
+            Kind of caption. Short and long captions mention only part of a scene.
+        variant : int
+            Index of the caption among those of a scene, which differ in content and wording.
+
+        Returns
+        -------
+        list of str
+            The captions.
+
+        Raises
+        ------
+        ConfigError
+            If the kind is unknown.
+        """
+        mentions = mentions_of(self.settings, _existing("caption kind", kind, KINDS))
         return [caption(scene, mentions, Draws(kind, variant, scene.key, scene.content().hex())) for scene in scenes]
 
     def suites(self) -> list[str]:
-        """Names of the evaluation suites."""
+        """List the names of the evaluation suites."""
         return list(SUITES)
 
     def suite_group(self, name: str) -> str:
-        """The suite's group: general, reasoning or hallucination."""
-        return SUITES[_known("suite", name, SUITES)].group
+        """Return the group of a suite: general, reasoning or hallucination."""
+        return SUITES[_existing("suite", name, SUITES)].group
 
     def chance(self, name: str) -> float:
-        """Accuracy of a guess that knows the question and its possible answers but not the image."""
-        return 1 / SUITES[_known("suite", name, SUITES)].choices
+        """Return the accuracy of guessing among the possible answers of a question, without the image."""
+        return 1 / SUITES[_existing("suite", name, SUITES)].choices
 
     def suite(self, name: str, count: int, split: str = "evaluation") -> list[Question]:
-        """The first `count` questions of a suite; balanced exactly if `count` is a multiple of 1 / chance(name)."""
-        suite = SUITES[_known("suite", name, SUITES)]
+        """Return the first questions of a suite.
+
+        Parameters
+        ----------
+        name : str
+            Name of the suite.
+        count : int
+            Number of questions. Answers are exactly balanced if it is a multiple of 1 / chance(name).
+        split : str
+            One of `SPLITS`.
+
+        Returns
+        -------
+        list of Question
+            The questions.
+
+        Raises
+        ------
+        ConfigError
+            If suite or split is unknown.
+        """
+        suite = SUITES[_existing("suite", name, SUITES)]
         return [self._question(suite, split, index) for index in range(count)]
 
     def instructions(self, split: str, start: int, count: int) -> list[Question]:
-        """Questions `start` to `start + count` of a split, the suites in turn."""
+        """Return consecutive questions of a split, which cycle through the suites.
+
+        Parameters
+        ----------
+        split : str
+            One of `SPLITS`.
+        start, count : int
+            Index of the first question and number of questions.
+
+        Returns
+        -------
+        list of Question
+            The questions.
+
+        Raises
+        ------
+        ConfigError
+            If the split is unknown.
+        """
         names = self.suites()
         return [
             self._question(SUITES[names[index % len(names)]], split, index // len(names))
@@ -91,38 +189,52 @@ class World:
         ]
 
     def reading(self, split: str, start: int, count: int) -> list[tuple[str, str, str]]:
-        """Reading comprehension from text alone: (full description, question, answer)."""
+        """Return text-only reading comprehension examples for the questions of `instructions`.
+
+        Parameters
+        ----------
+        split : str
+            One of `SPLITS`.
+        start, count : int
+            Index of the first example and number of examples.
+
+        Returns
+        -------
+        list of (str, str, str)
+            Full caption, question and answer.
+        """
         questions = self.instructions(split, start, count)
         texts = self.captions([question.scene for question in questions], "full")
         return [(text, question.question, question.answer) for text, question in zip(texts, questions, strict=True)]
 
     def vocabulary(self) -> list[str]:
-        """Every word of every text of the world, sorted."""
+        """List every word that occurs in texts of the world, sorted."""
         words = {"a", "at", "the", "and", "in", "with", ".", "?", *NUMBERS}
         for domain in DOMAINS.values():
             groups = ("nouns", "places", "shapes", "colours", "sizes", "cells", "relations", "phrases")
             for text in (text for group in groups for text in getattr(domain, group)):
                 words.update(text.split())
         for suite in SUITES.values():
+            # Questions add only a few words to those of the lexicon, so that 64 draws per suite contain all of them.
             for block in range(64):
-                asked = suite.arguments(Draws("vocabulary", block))
-                words.update(suite.text(asked).split(), *(answer.split() for answer in suite.answers(asked)))
+                arguments = suite.arguments(Draws("vocabulary", block))
+                words.update(suite.text(arguments).split(), *(answer.split() for answer in suite.answers(arguments)))
         return sorted(words)
 
     def _question(self, suite: Suite, split: str, index: int) -> Question:
-        """Question `index`: a run of `choices` indices asks the same, with each answer once, in an order of its own."""
-        bucket = SPLITS.index(_known("split", split, SPLITS))
+        """Return a question. A block of `choices` indices has one text, with every answer once, in random order."""
+        bucket = SPLITS.index(_existing("split", split, SPLITS))
         block, turn = divmod(index, suite.choices)
         draws = Draws(self.settings.seed, "question", suite.name, split, block)
-        asked = suite.arguments(draws)
-        answer = draws.shuffled(suite.answers(asked))[turn]
+        arguments = suite.arguments(draws)
+        answer = draws.shuffled(suite.answers(arguments))[turn]
         scene = draw_scene(
             (self.settings.seed, "asked", suite.name, split, index),
             "general",
             bucket,
             len(SPLITS),
             self.settings.odd_share,
-            edit=lambda plan, more: suite.edit(plan, more, asked, answer),
-            accept=lambda scene: suite.truth(scene, asked) == answer,
+            edit=lambda draft, draws: suite.edit(draft, draws, arguments, answer),
+            accept=lambda scene: suite.truth(scene, arguments) == answer,
         )
-        return Question(scene, suite.name, suite.text(asked), answer)
+        return Question(scene, suite.name, suite.text(arguments), answer)

@@ -1,1 +1,1 @@
-"""Templates of the lmms-eval tasks and the functions that they name."""
+"""Templates of lmms-eval tasks and the functions that they refer to."""

@@ -1,1 +1,1 @@
-"""Where the language model comes from: trained here, an installed package, or the hub."""
+"""Sources of the language model: trained from scratch, an installed package, or the Hugging Face hub."""

@@ -1,4 +1,4 @@
-"""A language model of the Hugging Face hub, or of a local folder, where the workflow expects one."""
+"""A language model of the Hugging Face hub or of a local folder, linked to where the workflow expects it."""
 
 from pathlib import Path
 
@@ -8,12 +8,25 @@ from revision.io.manifest import versions
 
 
 def link_language_model(model: str, revision: str | None, out: str | Path) -> None:
-    """Make `out` a language model's folder: `llm` is a link to the weights (the hub's cache or a folder), not a copy.
+    """Write a language model's folder, whose `llm` is a link to the weights and not a copy.
 
-    Raises DataError if the weights can't be had: no such folder, offline and not cached, a licence gate.
+    Parameters
+    ----------
+    model : str
+        Id on the hub, or a local folder.
+    revision : str or None
+        Commit on the hub; None for the newest.
+    out : str or Path
+        Folder to write, atomically.
+
+    Raises
+    ------
+    DataError
+        If the weights are not available: the folder does not exist, the hub is offline and they are not cached, or
+        the licence has not been accepted.
     """
-    found = snapshot("language model", model, model, revision)
+    weights = snapshot("language model", model, model, revision)
     with atomic_folder(out) as temporary:
-        (temporary / "llm").symlink_to(found.folder.resolve(), target_is_directory=True)
-        about = {"stage": "language", "model": model, "revision": found.revision, "versions": versions()}
+        (temporary / "llm").symlink_to(weights.folder.resolve(), target_is_directory=True)
+        about = {"stage": "language", "model": model, "revision": weights.revision, "versions": versions()}
         write_json(temporary / "manifest.json", about)

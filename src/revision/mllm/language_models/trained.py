@@ -1,4 +1,4 @@
-"""A small Llama-architecture LLM, trained from scratch on text of the world: it knows no images."""
+"""A small LLM of the Llama architecture, to be trained from scratch on text about generated scenes."""
 
 import torch
 from tokenizers import Tokenizer
@@ -13,9 +13,9 @@ SPECIAL = ("<unk>", "<bos>", "<eos>")
 
 
 def word_tokenizer(vocabulary: list[str]) -> PreTrainedTokenizerFast:
-    """Word-level tokenizer over `vocabulary` and the words of the prompt format."""
+    """Create a word-level tokenizer of `vocabulary` and the words of the prompt format."""
     words = sorted(set(vocabulary) | set(question_prompt("").split()))
-    tokens = {token: number for number, token in enumerate([*SPECIAL, *words])}
+    tokens = {token: index for index, token in enumerate([*SPECIAL, *words])}
     tokenizer = Tokenizer(WordLevel(tokens, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(
@@ -24,7 +24,21 @@ def word_tokenizer(vocabulary: list[str]) -> PreTrainedTokenizerFast:
 
 
 def new_llm(settings: LanguageModelSettings, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """Llama with random weights drawn from `seed`."""
+    """Create a Llama with random weights.
+
+    Parameters
+    ----------
+    settings : LanguageModelSettings
+        Hidden size, layers, heads and longest sequence.
+    tokenizer : PreTrainedTokenizerFast
+        Sets the vocabulary and the special tokens.
+    seed : int
+        Seed of the weights.
+
+    Returns
+    -------
+    LlamaForCausalLM
+    """
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=settings.hidden_size,
