@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+HANGS = 3600  # seconds after which a run of seconds counts as one that hangs
 PARTS = ("Snakefile", "workflow", "config", "analysis")
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 REVISION = (sys.executable, "-c", "from revision.cli import main; main()")

@@ -1,12 +1,13 @@
 """`revision reproduce` on a toy workflow: what it prints, how it stops and resumes, and that nothing stale is left."""
 
+import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import contextmanager
 
 import pytest
-from workflow_copy import ENVIRONMENT, REVISION, revision
+from workflow_copy import ENVIRONMENT, HANGS, REVISION, revision
 
 from revision.cli.reproduce import check_targets
 from revision.errors import ConfigError
@@ -68,22 +69,24 @@ def made(folder):
     return " ".join((folder / WORK / "c.txt").read_text().split())
 
 
-@pytest.fixture
+@contextmanager
 def waiting(toy):
-    """A run whose second job works until there is a file `go`."""
-    before(toy, "b", "touch there; until test -e go; do sleep 0.1; done")
+    """A run whose second job works until somebody writes to the pipe `go`."""
+    for pipe in ("there", "go"):
+        (toy / pipe).unlink(missing_ok=True)
+        os.mkfifo(toy / pipe)
+    before(toy, "b", "echo > there; cat go")
     process = subprocess.Popen(
         [*REVISION, "reproduce", "--scale", "toy", "--cores", "1"],
         cwd=toy, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (toy / "there").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    before(toy, "b", "")
-    yield process
-    process.kill()
-    process.communicate()
+    try:
+        (toy / "there").read_text()  # waits for the job
+        before(toy, "b", "")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_run_ends_with_the_place_of_the_report_and_its_repeat_does_nothing(toy):
@@ -130,37 +133,39 @@ def test_what_snakemake_refuses_is_passed_on(toy):
     assert "Missing input files for rule one" in done.stderr and "nowhere.csv" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("path", "content", "expected"), [("setting", "new", "one new"), ("config/input", "new\n", "new first")]
-)
-def test_a_failed_second_run_leaves_nothing_stale(toy, path, content, expected):
+def test_a_failed_second_run_leaves_nothing_stale(toy):
     assert run(toy).returncode == 0
-    (toy / path).write_text(content)
-    before(toy, "a", "echo no luck; exit 7")
-    failed = run(toy)
-    assert failed.returncode == 1 and "no luck" in failed.stdout and "Traceback" not in failed.stderr
-    assert failed.stderr == "error: the run stopped; fix the error above, then repeat the command to resume\n"
-    before(toy, "a", "")
-    assert "\nc            1\n" in run(toy, "-n").stdout
-    assert run(toy).returncode == 0 and made(toy) == expected
+    for path, content, expected in (("setting", "new", "one new"), ("config/input", "other\n", "other new")):
+        (toy / path).write_text(content)
+        before(toy, "a", "echo no luck; exit 7")
+        failed = run(toy)
+        assert failed.returncode == 1 and "no luck" in failed.stdout and "Traceback" not in failed.stderr
+        assert failed.stderr == "error: the run stopped; fix the error above, then repeat the command to resume\n"
+        before(toy, "a", "")
+        assert "\nc            1\n" in run(toy, "-n").stdout
+        assert run(toy).returncode == 0 and made(toy) == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_an_interrupt_is_no_failure_and_the_same_command_resumes(toy, waiting, number):
-    waiting.send_signal(number)
-    said, _ = waiting.communicate(timeout=60)
-    assert waiting.returncode == 130 and said.endswith("\nInterrupted. Repeat the command to resume.\n")
-    assert "Error" not in said
+def test_an_interrupt_is_no_failure_and_the_same_command_resumes(toy):
+    for number in (signal.SIGINT, signal.SIGHUP):
+        with waiting(toy) as process:
+            process.send_signal(number)
+            said, _ = process.communicate(timeout=HANGS)
+        assert process.returncode == 130 and said.endswith("\nInterrupted. Repeat the command to resume.\n")
+        assert "Error" not in said
     assert run(toy).returncode == 0 and made(toy) == "one first"
 
 
-def test_sigterm_ends_the_run_after_the_jobs_that_work(toy, waiting):
-    waiting.terminate()
-    time.sleep(1)
-    assert waiting.poll() is None
-    (toy / "go").touch()
-    said, _ = waiting.communicate(timeout=60)
-    assert waiting.returncode == 1 and (toy / WORK / "b.txt").exists() and not (toy / WORK / "c.txt").exists(), said
+def test_sigterm_ends_the_run_after_the_jobs_that_work(toy):
+    with waiting(toy) as process:
+        process.terminate()
+        said = ""
+        while "Will exit after finishing currently running jobs" not in said:
+            said += process.stdout.readline() or pytest.fail(said)
+        assert process.poll() is None
+        (toy / "go").write_text("")
+        said += process.communicate(timeout=HANGS)[0]
+    assert process.returncode == 1 and (toy / WORK / "b.txt").exists() and not (toy / WORK / "c.txt").exists(), said
 
 
 def test_a_killed_run_names_the_lock_and_resumes_to_the_same_bytes(toy):
