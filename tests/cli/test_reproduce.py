@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from workflow_copy import ENVIRONMENT, HANGS, REVISION, revision
+from workflow_copy import HANGS, kill, revision, start_reproduce
 
 from revision.cli.reproduce import check_targets
 from revision.errors import ConfigError
@@ -76,17 +76,13 @@ def waiting(toy):
         (toy / pipe).unlink(missing_ok=True)
         os.mkfifo(toy / pipe)
     before(toy, "b", "echo > there; cat go")
-    process = subprocess.Popen(
-        [*REVISION, "reproduce", "--scale", "toy", "--cores", "1"],
-        cwd=toy, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    process = start_reproduce(toy, "--scale", "toy", "--cores", "1")
     try:
         (toy / "there").read_text()  # waits for the job
         before(toy, "b", "")
         yield process
     finally:
-        process.kill()
-        process.communicate()
+        kill(process)
 
 
 def test_a_run_ends_with_the_place_of_the_report_and_its_repeat_does_nothing(toy):

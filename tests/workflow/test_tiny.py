@@ -1,26 +1,21 @@
 """The whole graph at the smallest scale, as a user runs it: a report at the end, after a kill too; nonsense refused."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from browser import CHROMIUM, browser
-from workflow_copy import ENVIRONMENT, REVISION, copy_checkout, snakemake
+from workflow_copy import copy_checkout, kill, reproduce, snakemake, start_reproduce
 
 from revision.embeddings import open_embeddings
 from revision.embeddings.moments import load_moments, moments
 
 pytestmark = pytest.mark.slow
-REPRODUCE = (*REVISION, "reproduce", "--scale", "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -31,21 +26,16 @@ def checkout(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(checkout):
     """The folder after a run that was killed in its middle and then finished by the same command."""
-    first = subprocess.Popen(REPRODUCE, cwd=checkout, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE)
+    first = start_reproduce(checkout, "--scale", "tiny")
     try:
         said = ""
         while "rule pretrain:" not in said:
             said += first.stdout.readline() or pytest.fail(f"the first run did not come to Stage 1\n{said[-3000:]}")
     finally:
-        with suppress(FileNotFoundError, ProcessLookupError):
-            for leader in Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split():
-                os.killpg(int(leader), signal.SIGKILL)  # Snakemake and its jobs
-        first.kill()
-        first.communicate()
+        kill(first)
     assert not list(checkout.glob("results/tiny/work/stage2/*/*/manifest.json"))
     snakemake(checkout, "--unlock")
-    done = subprocess.run(REPRODUCE, cwd=checkout, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    done = reproduce(checkout, "--scale", "tiny")
     assert str(checkout / "results/tiny/report.html") in done.stdout
     return checkout / "results/tiny"
 
