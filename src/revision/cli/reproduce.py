@@ -51,9 +51,12 @@ def reproduce_command(
     wanted = ["--", *(targets or ())]
     started = time.monotonic()
     try:
-        if targets:
-            check_targets(targets, known_targets(snakemake))
-        if stale := stale_sources(snakemake, wanted):
+        try:
+            stale = stale_sources(snakemake, wanted)
+        except RevisionError:
+            check_targets(targets or (), known_targets(snakemake))
+            raise
+        if stale:
             snakemake += ["--forcerun", *stale]
         if dry_run:
             plan = output_of([*snakemake, "--dry-run", "--quiet", "host", "rules", *wanted])
