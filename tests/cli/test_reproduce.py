@@ -1,6 +1,7 @@
 """`revision reproduce` on a toy workflow: what it prints, how it stops and resumes, and that nothing stale is left."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -69,6 +70,17 @@ def made(folder):
     return " ".join((folder / WORK / "c.txt").read_text().split())
 
 
+def wait_for_writer(pipe, process):
+    """Wait until a job writes to the pipe; fail if the run ends before."""
+    descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while not select.select([descriptor], [], [], 0.2)[0] or not os.read(descriptor, 1):
+            if process.poll() is not None:
+                pytest.fail(process.stdout.read())
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def waiting(toy):
     """A run whose second job works until somebody writes to the pipe `go`."""
@@ -78,7 +90,7 @@ def waiting(toy):
     before(toy, "b", "echo > there; cat go")
     process = start_reproduce(toy, "--scale", "toy", "--cores", "1")
     try:
-        (toy / "there").read_text()  # waits for the job
+        wait_for_writer(toy / "there", process)
         before(toy, "b", "")
         yield process
     finally:
@@ -125,7 +137,7 @@ def test_paths_are_left_to_snakemake_and_nothing_close_is_no_guess():
 def test_what_snakemake_refuses_is_passed_on(toy):
     (toy / "Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
     done = run(toy)
-    assert done.returncode == 1 and "error: Snakemake refuses:" in done.stderr
+    assert done.returncode == 1 and "error: Snakemake failed:" in done.stderr
     assert "Missing input files for rule one" in done.stderr and "nowhere.csv" in done.stderr
 
 

@@ -37,8 +37,8 @@ def reproduce_command(
 
       revision reproduce --list
     """
-    if not Path("workflow/Snakefile").is_file():
-        raise ConfigError(f"{Path.cwd()}: no workflow/Snakefile here; change to the folder of the checkout")
+    if not Path("Snakefile").is_file():
+        raise ConfigError(f"{Path.cwd()}: no Snakefile here; change to the folder of the checkout")
     from revision.config import scale_file
 
     scale_file("config", scale)
