@@ -435,6 +435,8 @@ def test_a_partial_correlation_holds_a_column_fixed(tmp_path):
         (-2, 0, {}, 0.05),
         (1, 2, {}, 2 * stats.norm.sf(3 * stats.norm.ppf(0.975))),
         (-1, 1, {"between": [-1, 1.5]}, 0.05),
+        (0, 0, {}, 1.0),
+        (1, 1, {}, 0.0),
     ],
 )
 def test_the_p_value_agrees_with_the_interval(tmp_path, low, high, bounds, expected):

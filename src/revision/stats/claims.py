@@ -293,7 +293,10 @@ def p_value(claim: Claim, outcome: Outcome) -> float:
         return np.nan
     bound = min(criterion.bounds, key=lambda side: abs(effect.value - side))
     half = effect.value - effect.low if bound < effect.value else effect.high - effect.value
-    return float(2 * stats.norm.sf(NORMAL * abs(effect.value - bound) / half)) if half > 0 else np.nan
+    distance = abs(effect.value - bound)
+    if half == 0:
+        return 0.0 if distance else 1.0
+    return float(2 * stats.norm.sf(NORMAL * distance / half))
 
 
 def verdict_table(
