@@ -21,8 +21,8 @@ from revision.config import read_yaml
 from revision.data.scenes import World
 from revision.io.files import digest, write_text
 from revision.io.manifest import versions
-from revision.stats.claims import VERDICTS
 from revision.stats.intervals import over_seeds
+from revision.stats.multiplicity import count_verdicts, first_versions, multiplicity
 from revision.stats.published import audit, read_published
 
 REFERENCE = "revision"
@@ -179,7 +179,7 @@ def main() -> None:
     first = pd.read_csv(options.table_1)
     losses = loss_rows(pd.read_csv(options.losses))
     claims = pd.read_csv(options.claims)
-    verdicts = claims.verdict.value_counts()
+    families = count_verdicts(claims)
     checked = audit(read_published(options.published))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -191,7 +191,10 @@ def main() -> None:
         seeds=config["seeds"],
         answers=answers(pd.read_csv(options.gap), accuracy_rows(first, "stage2"), losses),
         claims=claims.replace({np.nan: None}).to_dict("records"),
-        counts={verdict: verdicts[verdict] for verdict in VERDICTS if verdict in verdicts},
+        first_versions=len(first_versions(claims)),
+        families=families.to_dict("index"),
+        counts=families.sum().to_dict(),
+        multiplicity=multiplicity(claims),
         tables=[table_of(path) for path in options.tables],
         stage1=accuracy_rows(first, "stage1"),
         losses=losses,

@@ -3,12 +3,13 @@
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from style import name_of, number
 
 from revision.io.files import write_text
-from revision.stats.claims import VERDICTS
+from revision.stats.multiplicity import count_verdicts, first_versions, multiplicity
 
 HEAD = """# Status
 
@@ -21,9 +22,16 @@ for the paper's.
 | supported | for every criterion, the 95% interval of the effect is within the bounds |
 | contradicted | for at least one criterion, the interval is outside the bounds |
 | inconclusive | for at least one criterion, the interval includes a bound, and none is contradicted |
+| smaller than published | contradicted or inconclusive, and the interval is below the effect that the paper prints |
+| not testable here | a positive control of the claim is not met in this run |
 | not run | a figure or table was not made, or the claim needs the scale `paper` |
 
 An effect that was measured only once has no interval; its criterion states a margin instead.
+
+Positive controls: Paired has to be better than No Align for claims on alignment, and better than Blind for other claims
+on training. Where a control or the published effect changes a verdict, the verdict by the claim's own criteria is in
+brackets. Second versions of badly posed tests are listed after the first versions and not counted. *Exploratory*:
+written after this run was seen, so that only a later run decides it.
 """
 
 
@@ -34,15 +42,44 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def effect(row: Any) -> str:
+    """The effect of a claim with its interval, and the paper's effect."""
+    ours = number(row.effect)
+    if row.low < row.high:
+        ours += f" [{number(row.low)}, {number(row.high)}]"
+    if pd.isna(row.published):
+        return ours
+    return f"{ours}; paper {row.published:.2f}" + (" (above the interval)" if row.high < row.published else "")
+
+
+def verdict(row: Any) -> str:
+    """The verdict, with that by the claim's own criteria if it differs."""
+    alone = row.verdict_without_control
+    return row.verdict if row.verdict == alone else f"{row.verdict} ({alone})"
+
+
 def verdicts(claims: pd.DataFrame) -> str:
-    """The number of claims with each verdict, and the table of claims."""
-    counts = claims.verdict.value_counts()
-    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts)
-    rows = []
-    for row in claims.itertuples():
-        interval = "" if pd.isna(row.low) or row.low == row.high else f" [{number(row.low)}, {number(row.high)}]"
-        rows.append([row.statement, row.place, row.verdict, number(row.effect) + interval])
-    return f"{len(claims)} claims: {summary}.\n\n" + table(["claim", "in the paper", "verdict", "effect [95%]"], rows)
+    """The number of claims with each verdict by family, the effect of multiplicity, and the tables of claims."""
+    first, counts = first_versions(claims), count_verdicts(claims)
+    summary = ", ".join(f"{count} {name}" for name, count in counts.sum().items())
+    families = table(["claims about", *counts], [[name, *map(str, row)] for name, *row in counts.itertuples()])
+    tests = "".join(f"- {sentence}\n" for sentence in multiplicity(claims))
+    rows = [[row.statement, row.place, verdict(row), effect(row)] for row in first.itertuples()]
+    parts = f"{len(first)} claims: {summary}.\n\n{families}\n{tests}\n"
+    parts += table(["claim", "in the paper", "verdict", "effect [95%]"], rows)
+    second = claims.drop(first.index)
+    if len(second):
+        rows = [
+            [
+                row.statement,
+                f"`{row.second_version_of}`: {row.replaced_because}",
+                verdict(row) + (", exploratory" if row.exploratory else ""),
+                effect(row),
+            ]
+            for row in second.itertuples()
+        ]
+        parts += "\n### Second versions\n\n" + table(["claim", "second version of", "verdict", "effect [95%]"], rows)
+    return parts
 
 
 def accuracies(folder: Path) -> str:

@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("workflow", "config", "analysis")
+HANGS = 3600  # seconds after which a run of seconds counts as one that hangs
+PARTS = ("Snakefile", "workflow", "config", "analysis")
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 REVISION = (sys.executable, "-c", "from revision.cli import main; main()")
 
@@ -42,3 +45,25 @@ def reproduce(folder: Path, *words: str, check: bool = True) -> subprocess.Compl
     if check and done.returncode:
         raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
     return done
+
+
+def start_reproduce(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start `revision reproduce` in `folder` as from a terminal: what runs in the background ignores some signals."""
+
+    def listen() -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        [*REVISION, "reproduce", *words],
+        cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=listen,
+    )  # fmt: skip
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a `revision reproduce` with its Snakemake and their jobs."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for leader in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.killpg(int(leader), signal.SIGKILL)
+    process.kill()
+    process.communicate()

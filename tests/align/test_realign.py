@@ -58,7 +58,7 @@ def test_identity_only_normalises(sets):
 
 
 @given(seed=st.integers(0, 2**32 - 1), d=st.integers(2, 30), n=st.integers(3, 60), pull=st.floats(0.1, 3.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_affine_step_matches_mean_and_trace(seed, d, n, pull):
     rng = np.random.default_rng(seed)
     y = unit(rng.standard_normal((n, d)) + pull * rng.standard_normal(d))

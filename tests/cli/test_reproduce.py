@@ -1,12 +1,14 @@
-"""`revision reproduce` on a toy workflow: its output, interruption and resumption, and stale results."""
+"""`revision reproduce` on a toy workflow: what it prints, how it stops and resumes, and that nothing stale is left."""
 
+import os
+import select
 import signal
 import subprocess
 import sys
-import time
+from contextlib import contextmanager
 
 import pytest
-from workflow_copy import ENVIRONMENT, REVISION, revision
+from workflow_copy import HANGS, kill, revision, start_reproduce
 
 from revision.cli.reproduce import check_targets
 from revision.errors import ConfigError
@@ -44,20 +46,19 @@ rule c:
 
 @pytest.fixture
 def toy(tmp_path):
-    """Three jobs in a row; the first two first run shell commands that a test may set."""
+    """Three jobs in a row; each of the first two runs a piece of shell that a test may plant."""
     (tmp_path / "config/scales").mkdir(parents=True)
     (tmp_path / "config/scales/toy.yaml").write_text("scale: toy")
     (tmp_path / "config/input").write_text("one\n")
     (tmp_path / "setting").write_text("first")
-    (tmp_path / "workflow").mkdir()
-    (tmp_path / "workflow/Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
     before(tmp_path, "a", "")
     before(tmp_path, "b", "")
     return tmp_path
 
 
 def before(folder, name, commands):
-    """Set the commands that job `name` runs first; the colon keeps bash from replacing itself by the last of them."""
+    """What the job `name` does before its work; the colon, since bash may replace itself by a file's last program."""
     (folder / f"before-{name}").write_text(f"{commands}\n:\n")
 
 
@@ -65,37 +66,46 @@ def run(folder, *words):
     return revision(folder, "reproduce", "--scale", "toy", "--cores", "1", *words)
 
 
-def result(folder):
+def made(folder):
     return " ".join((folder / WORK / "c.txt").read_text().split())
 
 
-@pytest.fixture
+def wait_for_writer(pipe, process):
+    """Wait until a job writes to the pipe; fail if the run ends before."""
+    descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while not select.select([descriptor], [], [], 0.2)[0] or not os.read(descriptor, 1):
+            if process.poll() is not None:
+                pytest.fail(process.stdout.read())
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def waiting(toy):
-    """A run whose second job waits for a file `go`."""
-    before(toy, "b", "touch there; until test -e go; do sleep 0.1; done")
-    process = subprocess.Popen(
-        [*REVISION, "reproduce", "--scale", "toy", "--cores", "1"],
-        cwd=toy, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (toy / "there").exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    before(toy, "b", "")
-    yield process
-    process.kill()
-    process.communicate()
+    """A run whose second job works until somebody writes to the pipe `go`."""
+    for pipe in ("there", "go"):
+        (toy / pipe).unlink(missing_ok=True)
+        os.mkfifo(toy / pipe)
+    before(toy, "b", "echo > there; cat go")
+    process = start_reproduce(toy, "--scale", "toy", "--cores", "1")
+    try:
+        wait_for_writer(toy / "there", process)
+        before(toy, "b", "")
+        yield process
+    finally:
+        kill(process)
 
 
-def test_run_prints_the_path_of_the_report_and_its_repeat_does_nothing(toy):
+def test_a_run_ends_with_the_place_of_the_report_and_its_repeat_does_nothing(toy):
     first = run(toy)
-    assert first.returncode == 0 and result(toy) == "one first"
+    assert first.returncode == 0 and made(toy) == "one first"
     assert f"the report is {toy}/results/toy/report.html" in first.stdout and "4 of 4 steps" in first.stdout
     again = run(toy)
     assert again.returncode == 0 and "Nothing to be done" in again.stdout
 
 
-def test_dry_run_prints_jobs_with_reasons_and_makes_nothing(toy):
+def test_a_dry_run_counts_the_jobs_says_why_and_makes_nothing(toy):
     done = run(toy, "-n")
     assert done.returncode == 0 and done.stdout.count("Job stats") == 1
     assert "output files have to be generated:\n        a, b, c" in done.stdout and not (toy / WORK).exists()
@@ -108,60 +118,62 @@ def test_targets_are_listed_and_one_is_made(toy):
     assert (toy / WORK / "a.txt").exists() and not (toy / WORK / "b.txt").exists()
 
 
-def test_unknown_names_are_reported_in_one_line(toy, tmp_path_factory):
+def test_what_does_not_exist_is_named_in_one_line(toy, tmp_path_factory):
     target = run(toy, "al")
     assert target.returncode == 1 and target.stdout == "" and len(target.stderr.splitlines()) == 1
     assert "target 'al' does not exist; did you mean all" in target.stderr
     scale = revision(toy, "reproduce", "--scale", "huge")
     assert scale.returncode == 1 and "'huge' does not exist; the scales are toy" in scale.stderr
     elsewhere = revision(tmp_path_factory.mktemp("empty"), "reproduce")
-    assert elsewhere.returncode == 1 and "no workflow/Snakefile here" in elsewhere.stderr
+    assert elsewhere.returncode == 1 and "no Snakefile here" in elsewhere.stderr
 
 
-def test_paths_are_left_to_snakemake_and_distant_names_get_no_suggestion():
+def test_paths_are_left_to_snakemake_and_nothing_close_is_no_guess():
     check_targets(["figure_3", "results/tiny/a.csv"], {"figure_3": ""})
     with pytest.raises(ConfigError, match="'x' does not exist; `revision reproduce --list`"):
         check_targets(["x"], {"figure_3": ""})
 
 
-def test_errors_of_snakemake_are_passed_on(toy):
-    (toy / "workflow/Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
+def test_what_snakemake_refuses_is_passed_on(toy):
+    (toy / "Snakefile").write_text('rule one:\n    input: "nowhere.csv"\n')
     done = run(toy)
     assert done.returncode == 1 and "error: Snakemake failed:" in done.stderr
     assert "Missing input files for rule one" in done.stderr and "nowhere.csv" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("path", "content", "expected"), [("setting", "new", "one new"), ("config/input", "new\n", "new first")]
-)
-def test_a_failed_second_run_leaves_nothing_stale(toy, path, content, expected):
+def test_a_failed_second_run_leaves_nothing_stale(toy):
     assert run(toy).returncode == 0
-    (toy / path).write_text(content)
-    before(toy, "a", "echo no luck; exit 7")
-    failed = run(toy)
-    assert failed.returncode == 1 and "no luck" in failed.stdout and "Traceback" not in failed.stderr
-    assert failed.stderr == "error: the run stopped; fix the error above, then repeat the command to resume\n"
-    before(toy, "a", "")
-    assert "\nc            1\n" in run(toy, "-n").stdout
-    assert run(toy).returncode == 0 and result(toy) == expected
+    for path, content, expected in (("setting", "new", "one new"), ("config/input", "other\n", "other new")):
+        (toy / path).write_text(content)
+        before(toy, "a", "echo no luck; exit 7")
+        failed = run(toy)
+        assert failed.returncode == 1 and "no luck" in failed.stdout and "Traceback" not in failed.stderr
+        assert failed.stderr == "error: the run stopped; fix the error above, then repeat the command to resume\n"
+        before(toy, "a", "")
+        assert "\nc            1\n" in run(toy, "-n").stdout
+        assert run(toy).returncode == 0 and made(toy) == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_interrupt_is_not_reported_as_failure_and_the_same_command_resumes(toy, waiting, number):
-    waiting.send_signal(number)
-    output, _ = waiting.communicate(timeout=60)
-    assert waiting.returncode == 130 and output.endswith("\nInterrupted. Repeat the command to resume.\n")
-    assert "Error" not in output
-    assert run(toy).returncode == 0 and result(toy) == "one first"
+def test_an_interrupt_is_no_failure_and_the_same_command_resumes(toy):
+    for number in (signal.SIGINT, signal.SIGHUP):
+        with waiting(toy) as process:
+            process.send_signal(number)
+            said, _ = process.communicate(timeout=HANGS)
+        assert process.returncode == 130 and said.endswith("\nInterrupted. Repeat the command to resume.\n")
+        assert "Error" not in said
+    assert run(toy).returncode == 0 and made(toy) == "one first"
 
 
-def test_sigterm_ends_the_run_after_the_running_jobs(toy, waiting):
-    waiting.terminate()
-    time.sleep(1)
-    assert waiting.poll() is None
-    (toy / "go").touch()
-    output, _ = waiting.communicate(timeout=60)
-    assert waiting.returncode == 1 and (toy / WORK / "b.txt").exists() and not (toy / WORK / "c.txt").exists(), output
+def test_sigterm_ends_the_run_after_the_jobs_that_work(toy):
+    with waiting(toy) as process:
+        process.terminate()
+        said = ""
+        while "Will exit after finishing currently running jobs" not in said:
+            said += process.stdout.readline() or pytest.fail(said)
+        assert process.poll() is None
+        (toy / "go").write_text("")
+        said += process.communicate(timeout=HANGS)[0]
+    assert process.returncode == 1 and (toy / WORK / "b.txt").exists() and not (toy / WORK / "c.txt").exists(), said
 
 
 def test_a_killed_run_names_the_lock_and_resumes_to_the_same_bytes(toy):
@@ -174,4 +186,4 @@ def test_a_killed_run_names_the_lock_and_resumes_to_the_same_bytes(toy):
     locked = run(toy)
     assert locked.returncode == 1 and "cannot be locked" in locked.stdout and "scale=toy" in locked.stderr
     subprocess.run([sys.executable, "-m", "snakemake", "--unlock", "--config", "scale=toy"], cwd=toy, check=True)
-    assert run(toy).returncode == 0 and result(toy) == "one new"
+    assert run(toy).returncode == 0 and made(toy) == "one new"

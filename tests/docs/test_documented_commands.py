@@ -137,7 +137,7 @@ def run(folder, line):
         "HF_HUB_OFFLINE": "1",
     }
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", line], cwd=folder, env=environment, capture_output=True,
-                          text=True, timeout=600)  # fmt: skip
+                          text=True)  # fmt: skip
     assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
@@ -179,17 +179,25 @@ def test_the_status_page_lists_verdicts_and_accuracies(tmp_path, monkeypatch):
     folder = tmp_path / "laptop/tables"
     folder.mkdir(parents=True)
     (folder / "claims.csv").write_text(
-        "id,statement,place,verdict,effect,low,high\na,It holds.,figure 3,supported,0.5,0.4,0.6\n"
-        "b,Not yet.,table 8,not run,,,\n"
+        "id,statement,place,family,verdict,effect,low,high,verdict_without_control,published,p,second_version_of,"
+        "replaced_because,exploratory\n"
+        "a,It holds.,figure 3,geometry,supported,0.5,0.4,0.6,supported,,,,,False\n"
+        "b,Not yet.,table 8,training,not run,,,,not run,2.17,,,,False\n"
+        "c,No control.,table 1,training,not testable here,0.5,-1,2,inconclusive,2.66,0.5,,,False\n"
+        "d,Anew.,figure 3,geometry,contradicted,0.9,0.8,1,contradicted,,,a,In sample.,True\n"
     )
     (folder / "table_1.csv").write_text(
         "stage,suite,group,method,value,low,high,published_average\nstage2,average,all,revision,61.23,60,62,49.75\n"
     )
     output = page(tmp_path)
     for line in (
-        "2 claims: 1 supported, 1 not run.",
+        "3 claims: 1 supported, 1 not testable here, 1 not run.",
+        "| training | 0 | 1 | 1 |",
+        "- Training: 1 tests. With a p-value: 1, of which 0 decided by the criteria alone and 0 after Holm's",
+        "| No control. | table 1 | not testable here (inconclusive) | 0.5 [-1, 2]; paper 2.66 (above the interval) |",
+        "| Anew. | `a`: In sample. | contradicted, exploratory | 0.9 [0.8, 1] |",
         "| It holds. | figure 3 | supported | 0.5 [0.4, 0.6] |",
-        "| Not yet. | table 8 | not run | – |",
+        "| Not yet. | table 8 | not run | –; paper 2.17 |",
         "| table 1 | ReVision | 61.2 [60.0, 62.0] | 49.75 |",
     ):
         assert line in output

@@ -44,7 +44,7 @@ def pairs(seed: int, count: int = 400, d: int = 12) -> tuple[np.ndarray, np.ndar
 
 
 @given(shapes)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_decomposition_is_exact_and_orthogonal_in_any_frame(shape):
     d, r, seed = shape
     images, texts = pairs(seed, 20, d)
@@ -57,7 +57,7 @@ def test_the_decomposition_is_exact_and_orthogonal_in_any_frame(shape):
 
 
 @given(shapes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_gradients_inside_the_present_subspace_leak_at_most_sin_theta(shape):
     d, r, seed = shape
     generator = np.random.default_rng(seed)
@@ -73,7 +73,7 @@ def test_gradients_inside_the_present_subspace_leak_at_most_sin_theta(shape):
 
 
 @given(shapes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_bound_of_appendix_c_holds_for_any_gradients_subspace_and_coupling(shape):
     d, r, seed = shape
     generator = np.random.default_rng(seed)

@@ -29,7 +29,7 @@ def chain(rows, scales, shifts):
     input_type=st.sampled_from(["float16", "float32", "float64"]),
     output_type=st.sampled_from(["float16", "float32", "float64"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_rows_and_sums_equal_extended_precision(seed, n, d, steps, length, input_type, output_type):
     rng = np.random.default_rng(seed)
     rows = (length * (0.1 + rng.random((n, d)))).astype(input_type)

@@ -21,7 +21,7 @@ def same(left: Moments, right: Moments) -> None:
 
 
 @given(seed=seeds, sizes=st.tuples(counts, counts, counts), offset=st.floats(-50, 50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_merge_is_associative_commutative_and_equals_the_whole(seed, sizes, offset):
     rng = np.random.default_rng(seed)
     parts = [rng.standard_normal((size, 5)) + offset * rng.standard_normal(5) for size in sizes]
@@ -36,7 +36,7 @@ def test_merge_is_associative_commutative_and_equals_the_whole(seed, sizes, offs
 
 
 @given(seed=seeds, n=st.integers(1, 200), d=st.integers(1, 40), block=st.integers(1, 70), threads=st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_streamed_moments_equal_numpy(seed, n, d, block, threads):
     rows = np.random.default_rng(seed).standard_normal((n, d)) + 3.0
     raw = moments(rows, threads=threads, block_rows=block)
@@ -91,7 +91,7 @@ def drift(mean, covariance):
 
 
 @given(seed=seeds, d=st.integers(2, 8))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_phantom_drift_is_that_of_theorem_b14_to_second_order(seed, d):
     rng = np.random.default_rng(seed)
     mean = rng.standard_normal(d)

@@ -1,14 +1,12 @@
-"""Two processes (gloo) give the result of one: with micro-batches, with sharded weights, and after a kill."""
+"""Two real processes (gloo) train what one does: with parts of a batch, with sharded weights, and after a kill."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import multiprocessing
+from workflow_copy import HANGS
 
 from revision.embeddings import write_embeddings
 from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
@@ -29,14 +28,14 @@ from revision.training.processes import local_parts
 
 ROWS, WORDS = 90, ["red", "blue", "green", "white", "small", "what", "colour", "?"]
 LOOP = LoopSettings(epochs=1, batch_size=10, learning_rate=0.01, validate_every=3, checkpoint_every=2)
-# Sums are in another order, and AdamW divides small gradients by their own size, which amplifies differences.
+# Sums in another order; AdamW divides small gradients by their own size, which makes differences grow.
 CLOSE = {"rtol": 2e-3, "atol": 2e-5}
-BOUND = 300  # seconds, far more than any of these runs takes
+LAUNCHED = LOOP.model_copy(update={"epochs": 6, "batch_size": 6, "checkpoint_every": 5, "validate_every": 30})
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Captions of one to four words, so that means over tokens and over rows differ, and an untrained LLM."""
+    """Captions of one to four words, so that a mean over tokens is no mean over rows; an untrained LLM."""
     folder = tmp_path_factory.mktemp("world")
     generator = np.random.default_rng(0)
     rows = generator.standard_normal((ROWS, 8)).astype(np.float32)
@@ -53,32 +52,34 @@ def world(tmp_path_factory):
     return folder
 
 
-def stages(world, out, loop):
-    """Train Stage 1 and, from its checkpoint, Stage 2."""
+def stage1(world, out, loop):
     held = (world / "e", world / "t.parquet")
-    train_stage1(
-        world / "llm", world / "e", world / "t.parquet", "short", held, loop, rows=None, seed=0, out=out / "s1"
-    )
+    train_stage1(world / "llm", world / "e", world / "t.parquet", "short", held, loop, rows=None, seed=0, out=out)
+
+
+def stages(world, out, loop):
+    """Stage 1 and, from its checkpoint, Stage 2."""
+    stage1(world, out / "s1", loop)
+    held = (world / "e", world / "t.parquet")
     train_stage2(out / "s1", world / "e", world / "t.parquet", held, loop, share=1.0, seed=0, out=out / "s2")
 
 
-def process(rank, port, world, out, sharded):
-    """Run one of two processes as a launcher would."""
+def process(rank, port, world, out):
+    """One of two processes, as a launcher starts them; it does all that takes two, since its start takes longest."""
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
-    if sharded:
-        fake_fsdp()
-        stages(world, out / "sharded", LOOP)
-        resume_sharded(world, out)
-    else:
-        stages(world, out / "two", LOOP)
-        stages(world, out / "parts", LOOP.model_copy(update={"micro_batch_size": 2}))
+    stages(world, out / "two", LOOP)
+    stages(world, out / "parts", LOOP.model_copy(update={"micro_batch_size": 2}))
+    stage1(world, out / "undisturbed", LAUNCHED)
+    fake_fsdp()
+    stages(world, out / "sharded", LOOP)
+    resume_sharded(world, out)
     torch.distributed.destroy_process_group()
 
 
 def fake_fsdp():
-    """Make accelerate use FSDP2 on the CPU, which works but is only offered on accelerators."""
+    """Let accelerate use FSDP2 on the CPU: it knows how to, but offers FSDP on accelerators only."""
     from accelerate import Accelerator, PartialState
     from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
@@ -104,14 +105,14 @@ class Killed(Exception):
 
 
 def resume_sharded(world, out):
-    """Kill Stage 2 after its second stored state and start it again."""
+    """Stage 2 that dies after its second state and is started again."""
     from revision.mllm import loop
 
-    real, calls = loop.local_parts, []
+    real, seen = loop.local_parts, []
 
-    def share_until_killed(*arguments):
-        calls.append(1)
-        if len(calls) == 6:
+    def dying(*arguments):
+        seen.append(1)
+        if len(seen) == 6:
             raise Killed
         return real(*arguments)
 
@@ -120,7 +121,7 @@ def resume_sharded(world, out):
         start = out / "sharded/s1"
         train_stage2(start, world / "e", world / "t.parquet", held, LOOP, share=1.0, seed=0, out=out / "again/s2")
 
-    loop.local_parts = share_until_killed
+    loop.local_parts = dying
     with contextlib.suppress(Killed):
         run()
     loop.local_parts = real
@@ -128,11 +129,16 @@ def resume_sharded(world, out):
     run()
 
 
-def two(world, out, sharded):
+@pytest.fixture(scope="module")
+def two(world, tmp_path_factory):
+    """What two processes have trained."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(process, (port, world, out, sharded), nprocs=2)
+    folder = tmp_path_factory.mktemp("two")
+    multiprocessing.spawn(process, (port, world, folder), nprocs=2)
+    assert not list(folder.rglob("*.state*"))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -141,43 +147,38 @@ def alone(world):
     return world / "one"
 
 
-def assert_same(actual, expected, **close):
+def assert_same(found, expected, **close):
     for stage in ("s1", "s2"):
-        histories = [pd.read_csv(folder / stage / "history.csv") for folder in (actual, expected)]
+        histories = [pd.read_csv(folder / stage / "history.csv") for folder in (found, expected)]
         assert histories[0].step.tolist() == histories[1].step.tolist() == [3, 6, 9]
         for column in ("loss", "validation_loss", "learning_rate"):
             np.testing.assert_allclose(histories[0][column], histories[1][column], rtol=1e-5)
         for name in ("projector.safetensors", "llm/model.safetensors"):
-            weights = [load_file(folder / stage / name) for folder in (actual, expected)]
+            weights = [load_file(folder / stage / name) for folder in (found, expected)]
             assert weights[0].keys() == weights[1].keys()
             for key, value in weights[1].items():
                 torch.testing.assert_close(weights[0][key], value, **close)
 
 
 @pytest.mark.slow
-def test_two_processes_match_one_with_and_without_micro_batches(world, alone, tmp_path):
-    two(world, tmp_path, sharded=False)
-    assert_same(tmp_path / "two", alone, **CLOSE)
-    assert_same(tmp_path / "parts", alone, **CLOSE)
-    assert not list(tmp_path.rglob("*.state*"))
+@pytest.mark.parametrize("name", ["two", "parts", "sharded"])
+def test_two_processes_train_what_one_does(name, two, alone):
+    assert_same(two / name, alone, **CLOSE)
 
 
 @pytest.mark.slow
-def test_sharded_weights_match_one_process_and_resume(world, alone, tmp_path):
-    two(world, tmp_path, sharded=True)
-    assert_same(tmp_path / "sharded", alone, **CLOSE)
+def test_sharded_weights_resume_to_the_same_bytes(two):
     for name in ("projector.safetensors", "llm/model.safetensors", "history.csv"):
-        assert (tmp_path / "again/s2" / name).read_bytes() == (tmp_path / "sharded/s2" / name).read_bytes()
-    assert not list(tmp_path.rglob("*.state*"))
+        assert (two / "again/s2" / name).read_bytes() == (two / "sharded/s2" / name).read_bytes()
 
 
-def test_micro_batches_change_neither_loss_nor_weights(world, alone, tmp_path):
+def test_parts_of_a_batch_change_neither_loss_nor_weights(world, alone, tmp_path):
     stages(world, tmp_path / "parts", LOOP.model_copy(update={"micro_batch_size": 3}))
     assert_same(tmp_path / "parts", alone, **CLOSE)
 
 
 @pytest.mark.parametrize(("size", "micro"), [(1, None), (2, None), (3, 2), (4, 1), (16, 4)])
-def test_every_row_is_in_one_part_and_weights_sum_to_1(size, micro):
+def test_every_row_is_taken_once_and_weights_add_up(size, micro):
     batch, targets = np.array([7, 3, 9, 1, 5, 8, 2]), np.arange(1, 11)
     parts = [local_parts(batch, targets, micro, rank, size) for rank in range(size)]
     assert len({len(of_rank) for of_rank in parts}) == 1
@@ -187,56 +188,55 @@ def test_every_row_is_in_one_part_and_weights_sum_to_1(size, micro):
     assert all(len(part.rows) <= (micro or len(batch)) for of_rank in parts for part in of_rank)
 
 
-@pytest.fixture(scope="module")
-def launched(world):
-    """A function that starts `revision pretrain` on two processes, and the result of an undisturbed run."""
-    settings = {"epochs": 6, "batch_size": 6, "learning_rate": 0.01, "checkpoint_every": 5, "validate_every": 30}
-    (world / "loop.json").write_text(json.dumps(settings))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
-    held = ["--validation-embeddings", world / "e", "--validation-captions", world / "t.parquet"]
-    command = [*launcher, sys.executable, "-c", "from revision.cli import main; main()", "pretrain", "--llm",
-               world / "llm", "--embeddings", world / "e", "--captions", world / "t.parquet", *held, "--config",
-               world / "loop.json", "--out"]  # fmt: skip
+# `revision`, which kills one of its two processes (KILL=one) or all with their launcher, at a step that keeps a state.
+PROGRAM = """
+import os, signal
+from pathlib import Path
+from revision.cli import main
+from revision.mllm.checkpoint import StateFiles
+store, rank, launcher = StateFiles.store, os.environ["RANK"], os.getppid()
 
-    def start(out):
-        log = out.with_suffix(".log").open("wb")
-        return subprocess.Popen([*map(str, command), str(out)], start_new_session=True, stderr=log)
+def store_and_kill(self, progress):
+    store(self, progress)
+    kill = os.environ.get("KILL")
+    if kill == "one" and rank == "1" and progress.step == 10:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kill == "all" and rank == "0" and progress.step == 20:
+        children = map(int, Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split())
+        for process in (launcher, *sorted(children, key=os.getpid().__eq__)):
+            os.kill(process, signal.SIGKILL)
 
-    assert start(world / "whole").wait(BOUND) == 0
-    return start, world / "whole"
-
-
-def second_process(launcher):
-    """Process id of rank 1 of a launcher."""
-    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
-    return next(int(child) for child in children if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes())
+StateFiles.store = store_and_kill
+main()
+"""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", ["all", "one of two"])
-def test_a_killed_launch_resumes_and_gives_the_same_files(killed, launched, tmp_path):
-    start, whole = launched
-    folder, state = tmp_path / "killed", tmp_path / "killed.state.pt"
-    first = start(folder)
-    while not state.exists():
-        assert first.poll() is None, "the run ended without a state"
-        time.sleep(0.01)
-    if killed == "all":
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
-    else:
-        os.kill(second_process(first), signal.SIGKILL)
-        assert first.wait(BOUND) == 1, "the remaining process waits for the killed one"
-        log = folder.with_suffix(".log").read_text()
-        assert "Signal 9 (SIGKILL) received" in log and "rank      : 1" in log, log[-2000:]
-    kept = torch.load(state, weights_only=True)["step"]
-    assert 0 < kept < 90 and not folder.exists()
-    assert start(folder).wait(BOUND) == 0
+def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(world, two, tmp_path):
+    folder, state, log = tmp_path / "killed", tmp_path / "killed.state.pt", tmp_path / "log"
+    (tmp_path / "loop.json").write_text(LAUNCHED.model_dump_json())
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    held = ["--validation-embeddings", world / "e", "--validation-captions", world / "t.parquet"]
+    command = [*launcher, sys.executable, "-c", PROGRAM, "pretrain", "--llm", world / "llm", "--embeddings",
+               world / "e", "--captions", world / "t.parquet", *held, "--config", tmp_path / "loop.json", "--out",
+               folder]  # fmt: skip
+
+    def launch(kill):
+        with log.open("wb") as said:
+            return subprocess.run(command, env=os.environ | {"KILL": kill}, stderr=said, timeout=HANGS).returncode
+
+    assert launch("one") == 1, "the process that is left waits for the dead one"
+    said = log.read_text()
+    assert "Signal 9 (SIGKILL) received" in said and "rank      : 1" in said, said[-2000:]
+    assert torch.load(state, weights_only=True)["step"] in (5, 10) and not folder.exists()
+    assert launch("all") == -signal.SIGKILL
+    assert torch.load(state, weights_only=True)["step"] == 20 and not folder.exists()
+    assert launch("") == 0
     for name in ("projector.safetensors", "history.csv", "manifest.json"):
-        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+        assert (folder / name).read_bytes() == (two / "undisturbed" / name).read_bytes()
 
 
-def test_accelerate_reads_our_configurations(monkeypatch):
+def test_configurations_of_accelerate_are_what_accelerate_reads(monkeypatch):
     from accelerate.commands.config.config_args import load_config_from_file
     from accelerate.utils import FullyShardedDataParallelPlugin
 
@@ -255,17 +255,17 @@ def test_accelerate_reads_our_configurations(monkeypatch):
 
 
 @pytest.mark.slow
-def test_launchers_precede_the_commands(tmp_path):
-    """The rules of both stages start the launchers of the configuration."""
+def test_launchers_stand_before_the_commands(tmp_path):
+    """The rules of both stages start what the configuration names."""
     root = Path(__file__).parents[2]
-    for part in ("workflow", "config"):
-        shutil.copytree(root / part, tmp_path / part)
-    settings = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
+    for part in ("Snakefile", "workflow", "config"):
+        (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tmp_path / part)
+    words = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
     target = "results/tiny/work/stage2/revision/seed0"
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *settings],
+        [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *words],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
-    output = done.stdout + done.stderr
-    assert "torchrun --nproc-per-node 8 --no-python revision pretrain" in output, output[-2000:]
-    assert "accelerate launch revision finetune" in output
+    said = done.stdout + done.stderr
+    assert "torchrun --nproc-per-node 8 --no-python revision pretrain" in said, said[-2000:]
+    assert "accelerate launch revision finetune" in said

@@ -10,6 +10,7 @@ import pytest
 from revision.config import load
 from revision.dynamics.summary import summarise
 from revision.stats.claims import read_claims
+from revision.stats.published import read_published
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/analysis"))
@@ -17,10 +18,12 @@ CONFIG = load(ROOT / "config")
 CRITERIA = [
     pytest.param(criterion, id=f"{claim.id}-{number}")
     for claim in read_claims(ROOT / "config/claims.yaml")
-    for number, criterion in enumerate(claim.criteria)
+    for number, criterion in enumerate([*claim.criteria, *claim.requires])
 ]
+PUBLISHED = [claim for claim in read_claims(ROOT / "config/claims.yaml") if claim.published]
 SUMMARY = set(re.findall(r'"(\w+)": ', inspect.getsource(summarise)))
 COLUMNS = {
+    "figures/figure_1.csv": "seed step metric value",
     "figures/figure_1_summary.csv": "metric value low high seeds",
     "tables/pairs.csv": "stage first second group difference low high dz",
     "tables/stage1_caption_loss.csv": "method seed caption_loss",
@@ -54,7 +57,7 @@ def sides(criterion):
 def test_a_claim_reads_what_the_workflow_makes(criterion):
     assert criterion.source in made()
     known = columns()[criterion.source]
-    named = (getattr(criterion, name, "") for name in ("metric", "to_metric", "x", "over"))
+    named = (getattr(criterion, name, "") for name in ("metric", "to_metric", "x", "given", "over"))
     assert {column for side in sides(criterion) for column in side} | {name for name in named if name} <= known
 
 
@@ -63,8 +66,37 @@ def test_a_claim_names_variants_and_aligners_that_exist(criterion):
     trained = CONFIG.trained
     methods = {side["method"] for side in sides(criterion) if "method" in side}
     assert methods <= {*trained, *CONFIG.aligners, "image"}
-    if criterion.kind == "better":
-        assert set(criterion.rows) <= set(trained)
+    if criterion.kind in ("better", "larger_gain"):
+        assert {*criterion.rows, *getattr(criterion, "than", ())} <= set(trained)
         assert criterion.group in ("all", "general", "reasoning", "hallucination")
     if criterion.source == "figures/figure_1_summary.csv":
         assert criterion.where["metric"] in SUMMARY
+
+
+@pytest.mark.parametrize("claim", PUBLISHED, ids=lambda claim: claim.id)
+def test_a_published_effect_is_that_of_the_claims_own_variants(claim):
+    names = CONFIG.tables[claim.published.table.replace("table", "table_")].published
+    assert tuple(names[row] for row in claim.criteria[0].rows) == claim.published.rows
+    assert claim.published_effect(read_published(ROOT / "config/published.yaml")) > 0
+
+
+def test_claims_that_compare_trained_variants_have_a_positive_control():
+    compares = {"better", "larger_gain"}
+    for claim in read_claims(ROOT / "config/claims.yaml"):
+        losses = claim.criteria[0].source == "tables/stage1_caption_loss.csv"
+        if losses or compares & {criterion.kind for criterion in claim.criteria}:
+            groups = {getattr(criterion, "group", "all") for criterion in claim.criteria}
+            assert claim.requires, claim.id
+            assert groups <= {getattr(control, "group", "all") for control in claim.requires}, claim.id
+            # Paired is on the better side of every control.
+            for control in claim.requires:
+                assert (control.rows[0] if control.kind == "better" else control.of["method"]) == "paired"
+
+
+def test_second_versions_are_exploratory_until_a_new_run():
+    claims = {claim.id: claim for claim in read_claims(ROOT / "config/claims.yaml")}
+    second = [claim for claim in claims.values() if claim.second_version_of]
+    assert len(claims) - len(second) == 84 and len(second) == 12
+    for claim in second:
+        first = claims[claim.second_version_of]
+        assert not first.second_version_of and claim.place == first.place and claim.reason and claim.exploratory

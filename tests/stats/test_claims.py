@@ -9,22 +9,15 @@ import pytest
 from scipy import stats
 
 from revision.errors import ConfigError
-from revision.stats.claims import (
-    CONTRADICTED,
-    INCONCLUSIVE,
-    NOT_RUN,
-    SUPPORTED,
-    Claim,
-    Tables,
-    decide,
-    judge,
-    read_claims,
-    verdict_table,
-)
+from revision.stats.claims import NOT_RUN, NOT_TESTABLE, SMALLER, Claim, judge, p_value, read_claims, verdict_table
+from revision.stats.criteria import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Tables, decide
 from revision.stats.intervals import Interval
+from revision.stats.multiplicity import count_verdicts, multiplicity
+from revision.stats.published import read_published
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = ROOT / "config/claims.yaml"
+PUBLISHED = ROOT / "config/published.yaml"
 
 
 def planted(folder, frame, name="tables/planted.csv"):
@@ -34,9 +27,18 @@ def planted(folder, frame, name="tables/planted.csv"):
     return name
 
 
-def claim(*criteria, scales=()):
+def claim(*criteria, **settings):
     entries = [{"quantity": "q"} | criterion for criterion in criteria]
-    return Claim(id="c", statement="s", place="p", criteria=entries, scales=scales)
+    return Claim(**{"id": "c", "statement": "s", "place": "p", "criteria": entries} | settings)
+
+
+def pairs(folder, *rows):
+    """Plant tables/pairs.csv with (first, second, low, high) after Stage 2, over all suites."""
+    frame = [
+        {"stage": "stage2", "first": a, "second": b, "group": "all", "difference": (x + y) / 2, "low": x, "high": y}
+        for a, b, x, y in rows
+    ]
+    return folder / planted(folder, frame, "tables/pairs.csv")
 
 
 def tables(folder):
@@ -192,6 +194,10 @@ def test_not_run_has_a_reason(tmp_path):
         ),
         ("{kind: better, rows: [a]}", r"criteria\.0\.better\.rows\.1: Field required"),
         ("{kind: better, rows: [a, b], upside: 0}", "upside: Extra inputs are not permitted"),
+        (
+            "{kind: better, rows: [a, b]}], requires: [{kind: better, rows: [a]}",
+            "requires.0.better.rows.1: Field required",
+        ),
     ],
 )
 def test_a_malformed_claim_reports_its_id_and_key(tmp_path, entry, message):
@@ -264,7 +270,7 @@ FIGURE_1 = {
 
 def test_the_criteria_of_figure_1_are_those_written_before_the_results():
     claims = [claim for claim in read_claims(CLAIMS) if claim.place.startswith("figure 1")]
-    criteria = [criterion for claim in claims for criterion in claim.criteria]
+    criteria = [criterion for claim in claims if not claim.second_version_of for criterion in claim.criteria]
     criteria = [criterion for criterion in criteria if criterion.source == "figures/figure_1_summary.csv"]
     sides = {
         criterion.where["metric"]: ("below", criterion.below) if criterion.above is None else ("above", criterion.above)
@@ -276,10 +282,11 @@ def test_the_criteria_of_figure_1_are_those_written_before_the_results():
 @pytest.mark.parametrize("scale", ["laptop", "pretrained"])
 def test_the_committed_verdicts_follow_from_the_committed_tables(scale):
     results = ROOT / "reference" / scale
-    columns = ["id", "verdict", "effect", "low", "high"]
-    committed = pd.read_csv(results / "tables/claims.csv")[columns]
+    committed = pd.read_csv(results / "tables/claims.csv")
     sources = [*results.glob("figures/*.csv"), *results.glob("tables/*.csv")]
-    pd.testing.assert_frame_equal(verdict_table(read_claims(CLAIMS), sources, scale)[columns], committed)
+    columns = ["id", "verdict", "effect", "low", "high", "verdict_without_control", "published", "p", "exploratory"]
+    judged = verdict_table(read_claims(CLAIMS), sources, scale, published=read_published(PUBLISHED))
+    pd.testing.assert_frame_equal(judged[columns], committed[columns])
 
 
 def test_only_declared_sources_are_read(tmp_path):
@@ -309,3 +316,165 @@ def test_what_a_table_lacks_is_the_reason_that_nothing_was_judged(tmp_path):
     ):
         outcome = judged(tmp_path, source=source, above=0, **criterion)
         assert (outcome.verdict, outcome.reason) == (NOT_RUN, f"{source}: {reason}")
+
+
+CONTROL = {"kind": "better", "rows": ["paired", "no_align"]}
+
+
+@pytest.mark.parametrize("name", ["supported", "inconclusive", "contradicted"])
+@pytest.mark.parametrize(("low", "high", "holds"), [(0.2, 1, True), (-0.5, 1, False), (-1, -0.2, False)])
+def test_a_claim_is_decided_only_where_its_positive_control_holds(tmp_path, name, low, high, holds):
+    ends = {"supported": (1, 2), "inconclusive": (-1, 2), "contradicted": (-2, -1)}[name]
+    path = pairs(tmp_path, ("revision", "c3", *ends), ("paired", "no_align", low, high))
+    controlled = claim({"kind": "better", "rows": ["revision", "c3"]}, requires=[CONTROL])
+    row = verdict_table([controlled], [path], "laptop", str.upper).iloc[0]
+    assert row.verdict_without_control == name and row.verdict == (name if holds else NOT_TESTABLE)
+    assert (row.effect, row.low, row.high) == (sum(ends) / 2, *ends)
+    measured = (
+        f"PAIRED minus NO_ALIGN, accuracy after Stage 2, points: above 0; measured: {(low + high) / 2:.3g} [{low:g}, "
+    )
+    assert row.reason == "" if holds else measured in row.reason
+
+
+def test_a_missing_control_is_not_met_and_a_claim_that_was_not_run_stays_so(tmp_path):
+    path = pairs(tmp_path, ("revision", "c3", 1, 2))
+    claims = [claim({"kind": "better", "rows": rows}, requires=[CONTROL]) for rows in (("revision", "c3"), ("x", "y"))]
+    table = verdict_table(claims, [path], "laptop")
+    assert table.verdict.tolist() == [NOT_TESTABLE, NOT_RUN]
+    assert "measured: tables/pairs.csv: no row with first paired" in table.reason[0]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(-1, 2, SMALLER), (-2, -1, SMALLER), (-1, 2.7, INCONCLUSIVE), (0.5, 2, SUPPORTED)],
+)
+def test_an_interval_below_the_published_effect_is_smaller_than_published(tmp_path, low, high, verdict):
+    path = pairs(tmp_path, ("revision", "no_align", low, high), ("paired", "no_align", -1, 1))
+    printed = {"table": "table1", "rows": ["ReVision", "No Align"]}
+    plain = claim({"kind": "better", "rows": ["revision", "no_align"]}, published=printed)
+    blocked = plain.model_copy(update={"requires": claim(CONTROL).criteria})
+    table = verdict_table([plain, blocked], [path], "laptop", published=read_published(PUBLISHED))
+    assert table.verdict.tolist() == [verdict, NOT_TESTABLE] and table.published.tolist() == pytest.approx([2.66] * 2)
+    below = "the interval is below the published effect, +2.66"
+    assert [below in reason for reason in table.reason] == [verdict == SMALLER] * 2
+    assert verdict_table([plain], [path], "laptop").verdict[0] != SMALLER
+
+
+def test_the_published_effect_of_a_group_is_the_mean_over_its_benchmarks():
+    published = read_published(PUBLISHED)
+    printed = {"table": "table1", "rows": ["ReVision", "No Align"]}
+    general = claim({"kind": "better", "rows": ["a", "b"], "group": "general"}, published=printed)
+    expected = np.mean([79.65 - 73.63, 36.13 - 35.73, 76.71 - 75.23, 47.97 - 43.53])
+    assert general.published_effect(published) == pytest.approx(expected)
+    for table, rows in (("table9", ["ReVision", "No Align"]), ("table1", ["ReVision", "Nobody"])):
+        absent = claim({"kind": "better", "rows": ["a", "b"]}, published={"table": table, "rows": rows})
+        with pytest.raises(ConfigError, match=f"published effect {table}, {rows[0]} minus {rows[1]}, all: no"):
+            absent.published_effect(published)
+
+
+def test_a_second_version_names_an_existing_claim_and_a_reason(tmp_path):
+    path = tmp_path / "claims.yaml"
+    first, second = "- {id: a, ", "- {id: b, second_version_of: %s, %s"
+    rest = "statement: s, place: p, criteria: [{kind: better, rows: [x, y]}]}\n"
+    path.write_text(first + rest + second % ("a", "reason: badly posed, exploratory: true, ") + rest)
+    table = verdict_table(read_claims(path), [pairs(tmp_path, ("x", "y", 1, 2))], "laptop")
+    assert table.verdict.tolist() == [SUPPORTED] * 2 and table.second_version_of.tolist() == ["", "a"]
+    assert table.exploratory.tolist() == [False, True] and table.replaced_because[1] == "badly posed"
+    assert count_verdicts(table).to_numpy().sum() == 1
+    path.write_text(first + rest + second % ("c", "reason: r, ") + rest)
+    with pytest.raises(ConfigError, match="claim b: second_version_of: no claim c"):
+        read_claims(path)
+    path.write_text(first + rest + second % ("a", "") + rest)
+    with pytest.raises(ConfigError, match="takes second_version_of, the id of the first, and a reason"):
+        read_claims(path)
+
+
+def test_the_interval_of_a_difference_of_differences_is_that_of_paired_draws(tmp_path):
+    rng = np.random.default_rng(0)
+    draws = rng.multivariate_normal([5, 1, 2, 4], np.full((4, 4), 0.6) + 0.4 * np.diag([1.0, 2, 3, 4]), 200_000).T
+    names = "abcd"
+    rows = []
+    for first in range(4):
+        for second in range(4):
+            if first != second:
+                change = draws[first] - draws[second]
+                half = 1.959964 * change.std()
+                rows.append((names[first], names[second], change.mean() - half, change.mean() + half))
+    pairs(tmp_path, *rows)
+    for than, other in ((["c", "d"], draws[2] - draws[3]), (["c", "a"], draws[2] - draws[0])):
+        effect = judged(tmp_path, kind="larger_gain", rows=["a", "b"], than=than).effect
+        gain = draws[0] - draws[1] - other
+        half = 1.959964 * gain.std()
+        assert (effect.value, effect.low, effect.high) == pytest.approx(
+            (gain.mean(), gain.mean() - half, gain.mean() + half)
+        )
+
+
+def test_a_partial_correlation_holds_a_column_fixed(tmp_path):
+    rng = np.random.default_rng(2)
+    fixed, x = rng.standard_normal((2, 500))
+    y = 3 * fixed + 0.3 * x + rng.standard_normal(500)
+    x = x - 2 * fixed
+    source = planted(tmp_path, {"x": x, "y": y, "fixed": fixed})
+    about = {"kind": "correlation", "source": source, "metric": "y", "x": "x", "above": 0}
+    assert judged(tmp_path, **about).verdict == CONTRADICTED
+    outcome = judged(tmp_path, **about, given="fixed")
+    r = np.corrcoef([x, y, fixed])
+    expected = (r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
+    assert outcome.verdict == SUPPORTED and outcome.effect.value == pytest.approx(expected)
+    half = stats.norm.ppf(0.975) / np.sqrt(500 - 4)
+    ends = np.tanh(np.arctanh(expected) + np.array([-half, half]))
+    assert (outcome.effect.low, outcome.effect.high) == pytest.approx(tuple(ends))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bounds", "expected"),
+    [
+        (0, 2, {}, 0.05),
+        (-1, 1, {}, 1.0),
+        (-2, 0, {}, 0.05),
+        (1, 2, {}, 2 * stats.norm.sf(3 * stats.norm.ppf(0.975))),
+        (-1, 1, {"between": [-1, 1.5]}, 0.05),
+        (0, 0, {}, 1.0),
+        (1, 1, {}, 0.0),
+    ],
+)
+def test_the_p_value_agrees_with_the_interval(tmp_path, low, high, bounds, expected):
+    pairs(tmp_path, ("a", "b", low, high))
+    one = claim({"kind": "better", "rows": ["a", "b"]} | bounds)
+    assert p_value(one, judge(one, tables(tmp_path), "laptop")) == pytest.approx(expected)
+
+
+def test_multiplicity_is_stated_by_family(tmp_path):
+    source = planted(
+        tmp_path, {"m": ["once", "sampled"], "x": [2, 2], "low": [np.nan, 1], "high": [np.nan, 3]}, "figures/f.csv"
+    )
+    prices = planted(tmp_path, {"x": [1.0]}, "figures/costs.csv")
+    # The second pair has z = 2.2 and p = 0.028; Holm's method doubles it, as the second smallest of three.
+    z = stats.norm.ppf(0.975)
+    path = pairs(tmp_path, ("a", "b", 4 - z, 4 + z), ("a", "c", 2.2 - z, 2.2 + z), ("a", "d", -z, z))
+    criteria = [
+        *(
+            {"kind": "value", "source": source, "metric": "x", "where": {"m": m}, "above": 0}
+            for m in ("once", "sampled")
+        ),
+        {"kind": "better", "rows": ["a", "b"]},
+        {"kind": "better", "rows": ["a", "c"]},
+        {"kind": "better", "rows": ["a", "d"]},
+        {"kind": "better", "rows": ["a", "x"]},
+        {"kind": "value", "source": prices, "metric": "x", "above": 0, "exact": True},
+    ]
+    claims = [claim(criterion, id=f"c{number}") for number, criterion in enumerate(criteria)]
+    table = verdict_table(claims, [tmp_path / source, tmp_path / prices, path], "laptop")
+    assert multiplicity(table) == [
+        "Geometry: 2 tests. With an interval only: 1; at 5%, 0.1 of these would be decided by chance if every true"
+        " effect were on its bound. Measured once, with a margin of unknown error rate: 1.",
+        "Training: 3 tests. With a p-value: 3, of which 2 decided by the criteria alone and 1 after Holm's correction"
+        " (not c3).",
+        "Arithmetic: 1 tests. Exact, without sampling error: 1.",
+    ]
+    assert count_verdicts(table).to_dict("index") == {
+        "geometry": {SUPPORTED: 1, INCONCLUSIVE: 1, NOT_RUN: 0},
+        "training": {SUPPORTED: 2, INCONCLUSIVE: 1, NOT_RUN: 1},
+        "arithmetic": {SUPPORTED: 1, INCONCLUSIVE: 0, NOT_RUN: 0},
+    }

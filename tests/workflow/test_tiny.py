@@ -1,66 +1,41 @@
 """The whole graph at the smallest scale, as a user runs it: a report at the end, after a kill too; nonsense refused."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from browser import CHROMIUM, browser
+from workflow_copy import copy_checkout, kill, reproduce, snakemake, start_reproduce
 
-ROOT = Path(__file__).parents[2]
-PARTS = ("workflow", "config", "analysis")
+from revision.embeddings import open_embeddings
+from revision.embeddings.moments import load_moments, moments
+
 pytestmark = pytest.mark.slow
-
-
-def snakemake(folder, *words, cores=2, check=True):
-    """Run snakemake in `folder`; the finished process with its output."""
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--config", "scale=tiny", *words]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    if check and done.returncode:
-        raise AssertionError(done.stdout[-3000:] + done.stderr[-6000:])
-    return done
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of what the workflow reads, so that a test leaves nothing behind."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for part in PARTS:
-        shutil.copytree(ROOT / part, folder / part)
-    return folder
+    return copy_checkout(tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture(scope="module")
 def finished(checkout):
     """The folder after a run that was killed in its middle and then finished by the same command."""
-    command = [sys.executable, "-c", "from revision.cli import main; main()", "reproduce", "--scale", "tiny"]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    first = subprocess.Popen(
-        command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 1200  # on a busy machine; half a minute on a free one
+    first = start_reproduce(checkout, "--scale", "tiny")
     try:
-        while not list(checkout.glob("results/tiny/work/stage1/*/seed0/manifest.json")):
-            assert first.poll() is None and time.monotonic() < deadline, "the first run made no Stage-1 checkpoint"
-            time.sleep(0.2)
+        said = ""
+        while not re.search("rule (pretrain|finetune):", said):
+            said += first.stdout.readline() or pytest.fail(f"the first run came to no stage\n{said[-3000:]}")
     finally:
-        with suppress(FileNotFoundError, ProcessLookupError):
-            for leader in Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split():
-                os.killpg(int(leader), signal.SIGKILL)  # Snakemake and its jobs
-        first.kill()
-        first.wait()
+        kill(first)
+    assert not (checkout / "results/tiny/report.html").exists()
     snakemake(checkout, "--unlock")
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    done = reproduce(checkout, "--scale", "tiny")
     assert str(checkout / "results/tiny/report.html") in done.stdout
     return checkout / "results/tiny"
 
@@ -186,3 +161,20 @@ def test_unknown_configuration_is_named(checkout, words, said):
 def test_manifests_say_what_made_them(finished):
     for path in (finished / "work").glob("*/manifest.json"):
         assert json.loads(path.read_text(encoding="utf-8"))["versions"]["revision"]
+
+
+def test_embedding_by_three_jobs_a_set_gives_what_one_gives(finished, tmp_path):
+    one, three = finished / "work", copy_checkout(tmp_path) / "results/tiny/work"
+    for part in ("config", "data", "encoder"):
+        shutil.copytree(one / part, three / part)
+    snakemake(tmp_path, "embed={shards: 3}", "--", "results/tiny/work/aligned/realign_text_short")
+    for name, parts in (("text_short", 2), ("reference_image", 1)):  # so few rows leave the others empty
+        alone, merged = (open_embeddings(work / "embeddings" / name) for work in (one, three))
+        assert merged.array().tobytes() == alone.array().tobytes() and merged.ids() == alone.ids()
+        assert merged.about == alone.about and len(merged.shards) == parts
+        merged.verify()
+        known, whole = load_moments(three / f"moments/{name}.npz", merged), moments(alone, unit=True, covariance=True)
+        np.testing.assert_allclose(known.mean, whole.mean, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(known.covariance, whole.covariance, rtol=0, atol=1e-12)
+    aligned = [open_embeddings(work / "aligned/realign_text_short").array() for work in (one, three)]
+    np.testing.assert_allclose(aligned[1], aligned[0], rtol=0, atol=1e-7)

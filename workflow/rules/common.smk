@@ -162,7 +162,8 @@ def claim_sources(wildcards):
     further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
     made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
     claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
-    read = [criterion.get("source", "tables/pairs.csv") for claim in claims for criterion in claim["criteria"]]
+    criteria = [one for claim in claims for one in [*claim["criteria"], *claim.get("requires", [])]]
+    read = [criterion.get("source", "tables/pairs.csv") for criterion in criteria]
     return [path for path in dict.fromkeys(f"{RESULTS}/{source}" for source in read) if path in made]
 
 

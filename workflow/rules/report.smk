@@ -12,6 +12,7 @@ rule claims:
     """A verdict for each claim."""
     input:
         claims="config/claims.yaml",
+        published="config/published.yaml",
         sources=claim_sources,
     output:
         table=f"{RESULTS}/tables/claims.csv",
@@ -22,8 +23,8 @@ rule claims:
     params:
         scale=CONFIG.scale,
     shell:
-        "python analysis/claims.py --sources {input.sources} --claims {input.claims} --scale {params.scale}"
-        " --out {output} > {log} 2>&1"
+        "python analysis/claims.py --sources {input.sources} --claims {input.claims} --published {input.published}"
+        " --scale {params.scale} --out {output} > {log} 2>&1"
 
 
 rule report:

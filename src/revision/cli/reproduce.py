@@ -37,8 +37,8 @@ def reproduce_command(
 
       revision reproduce --list
     """
-    if not Path("workflow/Snakefile").is_file():
-        raise ConfigError(f"{Path.cwd()}: no workflow/Snakefile here; change to the folder of the checkout")
+    if not Path("Snakefile").is_file():
+        raise ConfigError(f"{Path.cwd()}: no Snakefile here; change to the folder of the checkout")
     from revision.config import scale_file
 
     scale_file("config", scale)
@@ -51,9 +51,12 @@ def reproduce_command(
     wanted = ["--", *(targets or ())]
     started = time.monotonic()
     try:
-        if targets:
-            check_targets(targets, known_targets(snakemake))
-        if stale := stale_sources(snakemake, wanted):
+        try:
+            stale = stale_sources(snakemake, wanted)
+        except RevisionError:
+            check_targets(targets or (), known_targets(snakemake))
+            raise
+        if stale:
             snakemake += ["--forcerun", *stale]
         if dry_run:
             plan = output_of([*snakemake, "--dry-run", "--quiet", "host", "rules", *wanted])

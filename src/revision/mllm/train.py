@@ -1,5 +1,6 @@
 """Language training and the two stages of ReVision (Section 5, Appendix H), each from tables to a checkpoint."""
 
+import csv
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from accelerate.utils import reduce
 
@@ -203,8 +203,10 @@ def run(
     team = join()
     if team.is_main_process:
         model.save(out, llm_folder, weights)
-        with atomic_file(out / "history.csv") as temporary:
-            pd.DataFrame(history).to_csv(temporary, index=False)
+        with atomic_file(out / "history.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows(history)
         about["loop"] = {name: value for name, value in loop.record().items() if value is not None}
         write_json(out / "manifest.json", about | {"versions": versions()})
     team.wait_for_everyone()  # no process may exit before the checkpoint is complete

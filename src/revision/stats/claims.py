@@ -1,16 +1,14 @@
 """Claims of the paper as data: a statement, its section, criteria on the result tables, and the verdict.
 
-A criterion holds if the whole 95% interval of its effect is within the bounds that the claim predicts. It fails if the
-whole interval is outside, and is inconclusive otherwise. A value that was measured once has no interval; its criterion
-states a margin instead, by which the value must clear the threshold. Criteria are written before the run that decides
-them.
+Criteria (`revision.stats.criteria`) are written before the run that decides them. A claim may require positive
+controls, criteria that the same run must meet before the claim is decided, and may name the effect that the paper
+prints. A badly posed claim is kept, and a second version is written beside it.
 """
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -19,283 +17,76 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from scipy import stats
 
 from revision.errors import ConfigError
-from revision.stats.intervals import LEVEL, Interval, over_seeds
+from revision.stats.criteria import (
+    CONTRADICTED,
+    INCONCLUSIVE,
+    NORMAL,
+    SUPPORTED,
+    AbsentError,
+    Better,
+    Correlation,
+    Criterion,
+    Difference,
+    LargerGain,
+    Ratio,
+    Slope,
+    Tables,
+    Value,
+    decide,
+)
+from revision.stats.intervals import Interval
 
-SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN = "supported", "contradicted", "inconclusive", "not run"
-VERDICTS = (SUPPORTED, CONTRADICTED, INCONCLUSIVE, NOT_RUN)
-STAGES = {"stage1": "Stage 1", "stage2": "Stage 2"}
+SMALLER, NOT_TESTABLE, NOT_RUN = "smaller than published", "not testable here", "not run"
+VERDICTS = (SUPPORTED, CONTRADICTED, SMALLER, INCONCLUSIVE, NOT_TESTABLE, NOT_RUN)
+GEOMETRY, TRAINING, ARITHMETIC = "geometry", "training", "arithmetic"
 
-Where = Mapping[str, Any]
-
-
-class _Absent(Exception):
-    """A source, row or column that this run does not have."""
-
-
-class Tables:
-    """Result tables by source name, each read on first use.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        CSV files that may be read. The name of a source is its file name with its folder, such as
-        ``figures/figure_3.csv``.
-
-    Raises
-    ------
-    ConfigError
-        If two paths have the same source name.
-    """
-
-    def __init__(self, paths: Sequence[str | Path]) -> None:
-        self._tables: dict[str, pd.DataFrame] = {}
-        self._paths: dict[str, Path] = {}
-        for path in map(Path, paths):
-            source = f"{path.parent.name}/{path.name}"
-            if source in self._paths:
-                raise ConfigError(f"{path}: {self._paths[source]} is also named {source}; give one of the two")
-            self._paths[source] = path
-
-    def __getitem__(self, source: str) -> pd.DataFrame:
-        if source not in self._paths:
-            raise _Absent(f"{source} was not made")
-        if source not in self._tables:
-            self._tables[source] = pd.read_csv(self._paths[source])
-        return self._tables[source]
+AnyCriterion = Annotated[
+    Better | LargerGain | Value | Difference | Ratio | Correlation | Slope, Field(discriminator="kind")
+]
 
 
-class Criterion(BaseModel):
-    """A condition on one result table: its effect must be `above`, `below` or `between` given bounds.
+class Published(BaseModel):
+    """A printed effect: the difference between the averages of two rows of one of the paper's tables, in points.
 
     Attributes
     ----------
-    source : str
-        Name of the table, such as ``figures/figure_3.csv``.
-    quantity : str
-        Description of the effect.
-    above, below : float, optional
-        Exclusive bound of the effect. Exactly one of `above`, `below` and `between` is given.
-    between : tuple of float, optional
-        Exclusive lower and upper bound.
-    margin : float, optional
-        Half-width of the interval to assume for a value measured once.
+    table : str
+        Key of the table in config/published.yaml.
+    rows : tuple of str
+        Names of the two rows.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str
-    quantity: str
-    above: float | None = None
-    below: float | None = None
-    between: tuple[float, float] | None = None
-    margin: float | None = None
+    table: str
+    rows: tuple[str, str]
 
-    @model_validator(mode="after")
-    def _check_bounds(self) -> "Criterion":
-        if sum(side is not None for side in (self.above, self.below, self.between)) != 1:
-            raise ValueError("give exactly one of above, below and between")
-        return self
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The open interval in which the effect must lie."""
-        if self.between is not None:
-            return self.between
-        return (-np.inf, self.below) if self.below is not None else (self.above or 0.0, np.inf)
-
-    @abstractmethod
-    def measure(self, table: pd.DataFrame) -> Interval:
-        """Return the effect in the source table; its ends are NaN if it was measured once.
+    def effect(self, published: Mapping[str, Any], group: str = "all") -> float:
+        """Return the first row's average minus the second's, over all benchmarks or those of a group.
 
         Parameters
         ----------
-        table : pandas.DataFrame
-            The table `source`.
+        published : mapping
+            The contents of config/published.yaml.
+        group : str
+            Group of benchmarks; "all" for the printed averages.
 
         Raises
         ------
-        _Absent
-            If the table lacks a row or column.
+        ConfigError
+            If a table, row or group is not there.
         """
-
-    def subject(self, name_of: Callable[[str], str]) -> str:
-        """Return a description of the quantity; `name_of` maps the key of a variant to its name."""
-        return self.quantity
-
-    def effect(self, tables: Tables) -> Interval:
-        """Return the effect with its interval; raise _Absent with the source's name if the tables lack it."""
-        table = tables[self.source]
         try:
-            return self.measure(table)
-        except _Absent as absent:
-            raise _Absent(f"{self.source}: {absent}") from None
-
-    def describe(self, name_of: Callable[[str], str] = str) -> str:
-        """Return the criterion as a sentence; `name_of` maps the key of a variant to its name."""
-        low, high = self.bounds
-        if self.between is not None:
-            side = f"between {low:g} and {high:g}"
-        else:
-            side = f"below {high:g}" if self.below is not None else f"above {low:g}"
-        return f"{self.subject(name_of)}: {side}" + (f", by a margin of {self.margin:g}" if self.margin else "")
-
-
-class Better(Criterion):
-    """Paired difference in accuracy of two variants; by default the first must be more accurate.
-
-    Attributes
-    ----------
-    rows : tuple of str
-        Keys of the two variants.
-    stage : {"stage1", "stage2"}
-        Training stage after which accuracy is measured.
-    group : str
-        Group of suites over which accuracy is averaged; "all" for all suites.
-    """
-
-    kind: Literal["better"]
-    source: str = "tables/pairs.csv"
-    quantity: str = ""
-    rows: tuple[str, str]
-    stage: Literal["stage1", "stage2"] = "stage2"
-    group: str = "all"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _above_zero(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return values if {"above", "below", "between"} & set(values) else values | {"above": 0.0}
-
-    def measure(self, table: pd.DataFrame) -> Interval:
-        first, second = self.rows
-        where = {"stage": self.stage, "first": first, "second": second, "group": self.group}
-        return _single(_select(table, where), "difference", exact=False)
-
-    def subject(self, name_of: Callable[[str], str]) -> str:
-        first, second = map(name_of, self.rows)
-        suites = "" if self.group == "all" else f" on {self.group} suites"
-        return f"{first} minus {second}, accuracy{suites} after {STAGES[self.stage]}, points"
-
-
-class Value(Criterion):
-    """One value of a table, or the mean over replicates.
-
-    Attributes
-    ----------
-    metric : str
-        Column of the value.
-    where : mapping
-        Values that columns of the selected rows have.
-    over : str
-        Column that identifies replicates, such as "seed"; empty for a single value.
-    exact : bool
-        The value is computed without sampling error; its interval has zero width.
-    """
-
-    kind: Literal["value"]
-    metric: str
-    where: Where = {}
-    over: str = ""
-    exact: bool = False
-
-    def measure(self, table: pd.DataFrame) -> Interval:
-        rows = _select(table, self.where)
-        if self.over:
-            return over_seeds(_replicates(rows, self.metric, self.over).to_numpy())
-        return _single(rows, self.metric, self.exact)
-
-
-class _Comparison(Criterion):
-    """Comparison of two sides of a table: column `metric` of the rows `of` against `to_metric` of the rows `to`.
-
-    Attributes
-    ----------
-    metric, to_metric : str
-        Columns of the two sides; `to_metric` defaults to `metric`.
-    where : mapping
-        Values that columns have in the rows of both sides.
-    of, to : mapping
-        Values that select the rows of either side.
-    over : str
-        Column that identifies replicates, which are paired; empty for a single value on each side.
-    exact : bool
-        The values are computed without sampling error; the interval has zero width.
-    """
-
-    metric: str
-    to_metric: str = ""
-    where: Where = {}
-    of: Where = {}
-    to: Where = {}
-    over: str = ""
-    exact: bool = False
-
-    def measure(self, table: pd.DataFrame) -> Interval:
-        rows = _select(table, self.where)
-        sides = (_select(rows, self.of), self.metric), (_select(rows, self.to), self.to_metric or self.metric)
-        if not self.over:
-            value = self.compare(*(np.array([_single(side, metric, True).value]) for side, metric in sides)).value
-            return Interval(value, value, value) if self.exact else Interval(value, np.nan, np.nan)
-        first, second = (_replicates(side, metric, self.over) for side, metric in sides)
-        both = first.index.intersection(second.index)
-        if both.empty:
-            raise _Absent(f"no {self.over} is on both sides")
-        return self.compare(first[both].to_numpy(), second[both].to_numpy())
-
-    @abstractmethod
-    def compare(self, first: np.ndarray, second: np.ndarray) -> Interval:
-        """Return the effect of paired replicates, ndarrays of shape (n,)."""
-
-
-class Difference(_Comparison):
-    """Mean of the difference of two paired sides."""
-
-    kind: Literal["difference"]
-
-    def compare(self, first: np.ndarray, second: np.ndarray) -> Interval:
-        return over_seeds(first - second)
-
-
-class Ratio(_Comparison):
-    """Geometric mean of the ratio of two paired sides."""
-
-    kind: Literal["ratio"]
-
-    def compare(self, first: np.ndarray, second: np.ndarray) -> Interval:
-        # exp(log(a / b)) differs from a / b in the last digit, so one pair skips the logarithm.
-        if len(first) == 1:
-            return Interval(float(first[0] / second[0]), np.nan, np.nan)
-        logs = over_seeds(np.log(first / second))
-        return Interval(*(float(np.exp(value)) for value in (logs.value, logs.low, logs.high)))
-
-
-class Correlation(Criterion):
-    """Pearson correlation of columns `metric` and `x` in the rows `where`, with Fisher's interval."""
-
-    kind: Literal["correlation"]
-    metric: str
-    x: str
-    where: Where = {}
-
-    def measure(self, table: pd.DataFrame) -> Interval:
-        x, y = _points(_select(table, self.where), self.x, self.metric)
-        correlation = stats.pearsonr(x, y)
-        ends = correlation.confidence_interval(LEVEL)
-        return Interval(float(correlation.statistic), float(ends.low), float(ends.high))
-
-
-class Slope(Criterion):
-    """Slope of log `metric` on log `x` in the rows `where`, the exponent of a power law, with Student's interval."""
-
-    kind: Literal["slope"]
-    metric: str
-    x: str
-    where: Where = {}
-
-    def measure(self, table: pd.DataFrame) -> Interval:
-        x, y = _points(_select(table, self.where), self.x, self.metric)
-        line = stats.linregress(np.log(x), np.log(y))
-        half = float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 2) * line.stderr)
-        return Interval(float(line.slope), float(line.slope) - half, float(line.slope) + half)
+            first, second = (published["tables"][self.table]["rows"][row] for row in self.rows)
+            if group == "all":
+                return float(first["avg"] - second["avg"])
+            columns = [published["benchmarks"].index(name) for name in published["benchmark_groups"][group]]
+        except KeyError as error:
+            raise ConfigError(
+                f"published effect {self.table}, {' minus '.join(self.rows)}, {group}: no {error} in the published"
+                " numbers; give a table, rows and group of config/published.yaml"
+            ) from error
+        return float(np.mean([first["scores"][column] - second["scores"][column] for column in columns]))
 
 
 class Claim(BaseModel):
@@ -313,6 +104,14 @@ class Claim(BaseModel):
         Conditions that must all hold.
     scales : tuple of str
         Scales at which the claim can be judged; empty for all.
+    requires : tuple of Criterion
+        Positive controls that must hold in the same run for the claim to be decided.
+    published : Published, optional
+        The printed effect that a claim of kind `better` is compared with.
+    second_version_of, reason : str
+        Id of the badly posed claim that this one is written beside, and what was wrong with it.
+    exploratory : bool
+        The claim was written after a run that its tables include, so only a new run decides it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -320,11 +119,35 @@ class Claim(BaseModel):
     id: str
     statement: str
     place: str
-    criteria: Annotated[
-        tuple[Annotated[Better | Value | Difference | Ratio | Correlation | Slope, Field(discriminator="kind")], ...],
-        Field(min_length=1),
-    ]
+    criteria: Annotated[tuple[AnyCriterion, ...], Field(min_length=1)]
     scales: tuple[str, ...] = ()
+    requires: tuple[AnyCriterion, ...] = ()
+    published: Published | None = None
+    second_version_of: str = ""
+    reason: str = ""
+    exploratory: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> "Claim":
+        if bool(self.second_version_of) != bool(self.reason):
+            raise ValueError("a second version takes second_version_of, the id of the first, and a reason")
+        if self.published and not (len(self.criteria) == 1 and isinstance(self.criteria[0], Better)):
+            raise ValueError("a published effect takes one criterion of kind better")
+        return self
+
+    @property
+    def family(self) -> str:
+        """What the claim is about: geometry (with dynamics and costs of the operator), training or arithmetic."""
+        source = self.criteria[0].source
+        if source == "figures/costs.csv":
+            return ARITHMETIC
+        return TRAINING if source.startswith("tables/") else GEOMETRY
+
+    def published_effect(self, published: Mapping[str, Any]) -> float:
+        """Return the effect that the paper prints, from the contents of config/published.yaml; NaN for none."""
+        if self.published is None:
+            return np.nan
+        return self.published.effect(published, getattr(self.criteria[0], "group", "all"))
 
 
 @dataclass(frozen=True)
@@ -366,6 +189,9 @@ def read_claims(path: str | Path) -> list[Claim]:
         name = entries[number].get("id", number) if isinstance(number, int) and entries else path.name
         raise ConfigError(f"{path}: claim {name}: {'.'.join(map(str, keys))}: {first['msg']}") from error
     ids = [claim.id for claim in claims]
+    for claim in claims:
+        if claim.second_version_of and claim.second_version_of not in ids:
+            raise ConfigError(f"{path}: claim {claim.id}: second_version_of: no claim {claim.second_version_of}")
     repeated = sorted({id_ for id_ in ids if ids.count(id_) > 1})
     if repeated:
         raise ConfigError(f"{path}: more than one claim has the id {', '.join(repeated)}; ids must be unique")
@@ -373,7 +199,7 @@ def read_claims(path: str | Path) -> list[Claim]:
 
 
 def judge(claim: Claim, tables: Tables, scale: str) -> Outcome:
-    """Judge a claim on the result tables of a run.
+    """Judge a claim on the result tables of a run by its own criteria, whether or not its positive controls hold.
 
     The verdict is "not run" if a criterion cannot be evaluated, else "contradicted" if one is contradicted, else
     "inconclusive" if one is inconclusive, else "supported".
@@ -399,8 +225,86 @@ def judge(claim: Claim, tables: Tables, scale: str) -> Outcome:
     return min(outcomes, key=lambda outcome: order.index(outcome.verdict))
 
 
+def judge_with_controls(
+    claim: Claim,
+    outcome: Outcome,
+    tables: Tables,
+    published: float = np.nan,
+    name_of: Callable[[str], str] = str,
+) -> Outcome:
+    """Revise the verdict on a claim by its positive controls and the published effect.
+
+    Parameters
+    ----------
+    claim : Claim
+        The claim.
+    outcome : Outcome
+        As returned by `judge`.
+    tables : Tables
+        Result tables of the run.
+    published : float
+        Positive effect that the paper prints; NaN for none.
+    name_of : callable
+        Maps the key of a variant to its name.
+
+    Returns
+    -------
+    Outcome
+        "not testable here" if a positive control is not supported, with the control's effect as the reason; else
+        "smaller than published" if the claim is contradicted or inconclusive and the interval is below the published
+        effect; else `outcome`. A claim that was not run stays so.
+    """
+    if outcome.verdict == NOT_RUN:
+        return outcome
+    smaller = (
+        outcome.verdict != SUPPORTED
+        and outcome.effect is not None
+        and outcome.effect.high < published
+        and published > 0
+    )
+    note = f"the interval is below the published effect, {published:+.2f}" if smaller else ""
+    for control in claim.requires:
+        held = _outcome(control, tables)
+        if held.verdict != SUPPORTED:
+            measured = _written(held.effect) if held.effect else held.reason
+            reason = f"positive control not met: {control.describe(name_of)}; measured: {measured}"
+            return replace(outcome, verdict=NOT_TESTABLE, reason=f"{reason}; {note}" if note else reason)
+    return replace(outcome, verdict=SMALLER, reason=f"{note}, in this test bed") if smaller else outcome
+
+
+def p_value(claim: Claim, outcome: Outcome) -> float:
+    """Two-sided p-value of the effect against the nearest bound, below 0.05 where the 95% interval excludes the bound.
+
+    Parameters
+    ----------
+    claim : Claim
+        The claim.
+    outcome : Outcome
+        As returned by `judge`.
+
+    Returns
+    -------
+    float
+        From the bootstrap interval, read as a normal one; NaN unless the only criterion compares accuracies. Other
+        intervals rest on a handful of replicates or on a margin.
+    """
+    criterion, effect = claim.criteria[0], outcome.effect
+    if effect is None or len(claim.criteria) > 1 or not isinstance(criterion, Better | LargerGain):
+        return np.nan
+    bound = min(criterion.bounds, key=lambda side: abs(effect.value - side))
+    half = effect.value - effect.low if bound < effect.value else effect.high - effect.value
+    distance = abs(effect.value - bound)
+    if half == 0:
+        return 0.0 if distance else 1.0
+    return float(2 * stats.norm.sf(NORMAL * distance / half))
+
+
 def verdict_table(
-    claims: Sequence[Claim], sources: Sequence[str | Path], scale: str, name_of: Callable[[str], str] = str
+    claims: Sequence[Claim],
+    sources: Sequence[str | Path],
+    scale: str,
+    name_of: Callable[[str], str] = str,
+    published: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Judge every claim on the result tables of a run.
 
@@ -415,106 +319,56 @@ def verdict_table(
         Scale of the run; claims that need another scale are not judged.
     name_of : callable
         Maps the key of a variant to the name that criteria display.
+    published : mapping, optional
+        The contents of config/published.yaml; without it no effect is compared with the paper's.
 
     Returns
     -------
     pandas.DataFrame
-        One row per claim: id, statement, place, criterion, verdict, effect, low, high, reason.
+        One row per claim: id, statement, place, family, criterion, verdict, effect, low, high, reason,
+        verdict_without_control (by the claim's criteria alone), control (what it requires), published, p,
+        second_version_of, replaced_because, exploratory.
     """
     rows, tables = [], Tables(sources)
     for claim in claims:
-        outcome = judge(claim, tables, scale)
+        alone = judge(claim, tables, scale)
+        printed = claim.published_effect(published) if published else np.nan
+        outcome = judge_with_controls(claim, alone, tables, printed, name_of)
         effect = outcome.effect or Interval(np.nan, np.nan, np.nan)
         rows.append(
             {
                 "id": claim.id,
                 "statement": claim.statement,
                 "place": claim.place,
+                "family": claim.family,
                 "criterion": "; ".join(criterion.describe(name_of) for criterion in claim.criteria),
                 "verdict": outcome.verdict,
                 "effect": effect.value,
                 "low": effect.low,
                 "high": effect.high,
                 "reason": outcome.reason,
+                "verdict_without_control": alone.verdict,
+                "control": "; ".join(control.describe(name_of) for control in claim.requires),
+                "published": printed,
+                "p": p_value(claim, alone),
+                "second_version_of": claim.second_version_of,
+                "replaced_because": claim.reason,
+                "exploratory": claim.exploratory,
             }
         )
     return pd.DataFrame(rows)
 
 
-def decide(effect: Interval, bounds: tuple[float, float], margin: float | None = None) -> str:
-    """Decide whether an effect is within bounds.
-
-    Parameters
-    ----------
-    effect : Interval
-        Estimate; NaN or infinite ends mean that it was measured once.
-    bounds : tuple of float
-        Exclusive lower and upper bound.
-    margin : float, optional
-        Half-width of the interval to assume for a value measured once; without it the verdict is inconclusive.
-
-    Returns
-    -------
-    str
-        "supported" if the whole interval is within the bounds, "contradicted" if it is wholly outside, else
-        "inconclusive".
-    """
-    low, high = effect.low, effect.high
-    if not np.isfinite([low, high]).all():
-        if margin is None or not np.isfinite(effect.value):
-            return INCONCLUSIVE
-        low, high = effect.value - margin, effect.value + margin
-    if bounds[0] < low and high < bounds[1]:
-        return SUPPORTED
-    return CONTRADICTED if high < bounds[0] or low > bounds[1] else INCONCLUSIVE
+def _written(effect: Interval) -> str:
+    ends = f" [{effect.low:.3g}, {effect.high:.3g}]" if effect.low < effect.high else ""
+    return f"{effect.value:.3g}{ends}"
 
 
 def _outcome(criterion: Criterion, tables: Tables) -> Outcome:
     try:
         effect = criterion.effect(tables)
-    except _Absent as absent:
+    except AbsentError as absent:
         return Outcome(NOT_RUN, reason=str(absent))
     measured_once = not np.isfinite([effect.low, effect.high]).all()
     verdict = decide(effect, criterion.bounds, criterion.margin)
     return Outcome(verdict, effect, "measured once: no interval" if measured_once else "")
-
-
-def _select(table: pd.DataFrame, where: Where) -> pd.DataFrame:
-    for column, wanted in where.items():
-        values = _column(table, column)
-        if isinstance(wanted, str) or not pd.api.types.is_numeric_dtype(values):
-            selected = values.astype(str) == str(wanted)
-        else:
-            selected = np.isclose(values, wanted)
-        table = table[selected]
-        if table.empty:
-            raise _Absent(f"no row with {column} {wanted}")
-    return table
-
-
-def _column(rows: pd.DataFrame, name: str) -> pd.Series:
-    if name not in rows:
-        raise _Absent(f"no column {name}")
-    return rows[name]
-
-
-def _replicates(rows: pd.DataFrame, metric: str, over: str) -> pd.Series:
-    return _column(rows, metric).groupby(_column(rows, over)).mean()
-
-
-def _single(rows: pd.DataFrame, metric: str, exact: bool) -> Interval:
-    """The only value of a column, with its interval from columns low and high, if any."""
-    values = _column(rows, metric).unique()
-    if len(values) != 1:
-        raise _Absent(f"{len(values)} different values of {metric} where the claim reads one")
-    value = float(values[0])
-    if exact:
-        return Interval(value, value, value)
-    row = rows.iloc[0]
-    return Interval(value, float(row.get("low", np.nan)), float(row.get("high", np.nan)))
-
-
-def _points(rows: pd.DataFrame, x: str, y: str) -> tuple[pd.Series, pd.Series]:
-    if len(rows) < 4:
-        raise _Absent(f"{len(rows)} rows; a correlation or slope with an interval takes 4")
-    return _column(rows, x), _column(rows, y)
