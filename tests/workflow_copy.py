@@ -10,7 +10,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HANGS = 3600  # seconds after which a run of seconds counts as one that hangs
-PARTS = ("Snakefile", "workflow", "config", "analysis")
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 REVISION = (sys.executable, "-c", "from revision.cli import main; main()")
 
@@ -18,7 +17,8 @@ REVISION = (sys.executable, "-c", "from revision.cli import main; main()")
 def copy_checkout(folder: Path) -> Path:
     """Copy the workflow to `folder`, so that a test leaves nothing behind."""
     folder.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
+    shutil.copy(ROOT / "Snakefile", folder)
+    for part in ("workflow", "config", "analysis"):
         shutil.copytree(ROOT / part, folder / part)
     return folder
 
