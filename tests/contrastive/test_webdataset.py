@@ -184,7 +184,7 @@ def test_two_processes_match_one(shards, uninterrupted, tmp_path):
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"a.png": b"x"}, "a lacks an image or a text \(it has .png\)"),
+        ({"a.png": b"x"}, r"a lacks an image or a text \(it has .png\)"),
         ({"a.png": b"x", "a.txt": b" "}, "the text is empty"),
         ({"a.png": b"x", "a.txt": b"\xff"}, "not UTF-8"),
         ({"a.png": b"x", "a.txt": b"red"}, "not a readable image"),
