@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HANGS = 3600  # seconds after which a run of seconds counts as one that hangs
+HANGS = 1200  # seconds after which a run of seconds counts as one that hangs
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 REVISION = (sys.executable, "-c", "from revision.cli import main; main()")
 

@@ -1,11 +1,11 @@
 """`revision reproduce` on a toy workflow: what it prints, how it stops and resumes, and that nothing stale is left."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 
 import pytest
 from workflow_copy import HANGS, kill, revision, start_reproduce
@@ -70,29 +70,29 @@ def made(folder):
     return " ".join((folder / WORK / "c.txt").read_text().split())
 
 
-def wait_for_writer(pipe, process):
-    """Wait until a job writes to the pipe; fail if the run ends before."""
-    descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        while not select.select([descriptor], [], [], 0.2)[0] or not os.read(descriptor, 1):
-            if process.poll() is not None:
-                pytest.fail(process.stdout.read())
-    finally:
-        os.close(descriptor)
+def write_end(pipe, process):
+    """Open the pipe as soon as a job reads from it; fail if the run ends before."""
+    while process.poll() is None:
+        with suppress(OSError):  # nobody reads yet
+            return os.fdopen(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK), "w")
+        time.sleep(0.05)
+    pytest.fail(process.stdout.read())
 
 
 @contextmanager
 def waiting(toy):
-    """A run whose second job works until somebody writes to the pipe `go`."""
-    for pipe in ("there", "go"):
-        (toy / pipe).unlink(missing_ok=True)
-        os.mkfifo(toy / pipe)
-    before(toy, "b", "echo > there; cat go")
+    """A run and the open end of a pipe; its second job reads from the pipe until that end is closed.
+
+    The job is known to run once it reads: a signal that comes while bash starts a program can get lost.
+    """
+    (toy / "go").unlink(missing_ok=True)
+    os.mkfifo(toy / "go")
+    before(toy, "b", "cat go")
     process = start_reproduce(toy, "--scale", "toy", "--cores", "1")
     try:
-        wait_for_writer(toy / "there", process)
-        before(toy, "b", "")
-        yield process
+        with write_end(toy / "go", process) as go:
+            before(toy, "b", "")
+            yield process, go
     finally:
         kill(process)
 
@@ -156,7 +156,7 @@ def test_a_failed_second_run_leaves_nothing_stale(toy):
 
 def test_an_interrupt_is_no_failure_and_the_same_command_resumes(toy):
     for number in (signal.SIGINT, signal.SIGHUP):
-        with waiting(toy) as process:
+        with waiting(toy) as (process, _):
             process.send_signal(number)
             said, _ = process.communicate(timeout=HANGS)
         assert process.returncode == 130 and said.endswith("\nInterrupted. Repeat the command to resume.\n")
@@ -165,13 +165,13 @@ def test_an_interrupt_is_no_failure_and_the_same_command_resumes(toy):
 
 
 def test_sigterm_ends_the_run_after_the_jobs_that_work(toy):
-    with waiting(toy) as process:
+    with waiting(toy) as (process, go):
         process.terminate()
         said = ""
         while "Will exit after finishing currently running jobs" not in said:
             said += process.stdout.readline() or pytest.fail(said)
         assert process.poll() is None
-        (toy / "go").write_text("")
+        go.close()
         said += process.communicate(timeout=HANGS)[0]
     assert process.returncode == 1 and (toy / WORK / "b.txt").exists() and not (toy / WORK / "c.txt").exists(), said
 
