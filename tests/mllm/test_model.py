@@ -1,10 +1,13 @@
 """The multimodal LLM: position of the visual token, loss, decoding, and exact resumption of a killed training."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from revision.config.training import ProjectorSettings
 from revision.errors import DataError
 from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.loop import LoopSettings, run_loop
@@ -27,7 +30,7 @@ def test_loss_is_the_cross_entropy_of_the_target_after_the_visual_token(model):
     embedding = torch.nn.functional.normalize(torch.randn(1, 8, generator=torch.Generator().manual_seed(0)))
     ids, labels = examples.batch(np.array([0]))
     tokens = model.llm.get_input_embeddings()(ids)
-    visual = model.projector(embedding)[:, None]
+    visual = model.projector(embedding)
     logits = model.llm(inputs_embeds=torch.cat([tokens[:, :1], visual, tokens[:, 1:]], 1)).logits[0]
     target = ids[0, 5:]  # red square <eos>, after <bos> and four words of the prompt
     expected = cross_entropy(logits[5:8], target)
@@ -154,3 +157,26 @@ def test_eos_replaces_a_missing_bos_and_a_missing_eos_raises(model):
     model.tokenizer.eos_token = None
     with pytest.raises(DataError, match="no eos_token"):
         tokenise(model.tokenizer, [""], ["red"])
+
+
+@pytest.mark.parametrize(("tokens", "copies"), [(1, 3), (4, 1), (2, 2)])
+def test_several_visual_tokens(tmp_path: Path, tokens: int, copies: int) -> None:
+    tokenizer = word_tokenizer(["red", "green"])
+    llm = new_llm(LanguageModelSettings(hidden_size=16, layers=2, heads=2), tokenizer, seed=0)
+    model = ReVisionModel(llm, tokenizer, 8, projector=ProjectorSettings(tokens=tokens, copies=copies))
+    assert model.projector is not None and model.projector.length == tokens * copies
+    examples = tokenise(tokenizer, ["", "red"], ["red green", "green"])
+    ids, labels = examples.batch(np.arange(2))
+    visual = torch.randn(2, 8)
+    inputs = model.input_embeddings(ids, visual)
+    assert inputs.shape == (2, ids.shape[1] + tokens * copies, 16)
+    assert torch.equal(inputs[:, 1 : 1 + tokens * copies], model.projector(visual))
+    assert torch.equal(inputs[:, 1 : 1 + tokens], inputs[:, 1 + tokens * (copies - 1) : 1 + tokens * copies])
+    # The loss of transformers on the same sequence, with labels only at the targets.
+    skipped = torch.full((2, tokens * copies), -100)
+    whole = torch.cat([labels[:, :1], skipped, labels[:, 1:]], dim=1)
+    expected = llm(inputs_embeds=inputs, labels=whole).loss
+    torch.testing.assert_close(model(ids, labels, visual), expected)
+    model.save(tmp_path / "model")
+    again = ReVisionModel.load(tmp_path / "model")
+    torch.testing.assert_close(again(ids, labels, visual), expected)

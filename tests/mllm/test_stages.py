@@ -87,7 +87,7 @@ def test_training_in_bfloat16_is_close_to_float32(world):
         losses = [pd.read_csv(world / name / "history.csv").validation_loss.iloc[-1] for name in (whole, halved)]
         assert losses[0] != losses[1] and losses[1] == pytest.approx(losses[0], rel=0.02)
     weights = ReVisionModel.load(world / "half2").state_dict()
-    assert {value.dtype for value in weights.values()} == {torch.float32}
+    assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
 
 
 def test_weights_in_bfloat16_give_the_answers_of_float32(world):

@@ -1,8 +1,23 @@
-"""Budget and optimiser of language model training and of the two stages."""
+"""Projector, budget and optimiser of language model training and of the two stages."""
 
 from typing import Literal
 
 from revision.config.base import Count, Fraction, NonNegative, Positive, Settings
+
+
+class ProjectorSettings(Settings):
+    """Visual tokens that the projector makes of one embedding.
+
+    Attributes
+    ----------
+    tokens : int
+        Different visual tokens; the projector's second layer has this many outputs.
+    copies : int
+        How often these tokens are repeated. The authors' code repeats one token 576 times; the paper does not say so.
+    """
+
+    tokens: Count = 1
+    copies: Count = 1
 
 
 class LoopSettings(Settings):

@@ -1,4 +1,4 @@
-"""The multimodal LLM: a transformers causal LM with one visual token after `<bos>` (Section 5)."""
+"""The multimodal LLM: a transformers causal LM with visual tokens after `<bos>` (Section 5)."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from revision.config.training import ProjectorSettings
 from revision.errors import DataError
 from revision.io.files import atomic_folder, check_files, digest, write_checksums, write_json
 from revision.mllm.projector import Projector
@@ -33,6 +34,8 @@ class ReVisionModel(nn.Module):
         Its tokenizer.
     embedding_dim : int or None
         Dimension d of the encoder's embeddings; None for a text-only model without projector (Blind).
+    projector : ProjectorSettings, optional
+        Number of visual tokens; default: one.
     seed : int, default 0
         Seed of the projector's initial weights.
     """
@@ -40,7 +43,13 @@ class ReVisionModel(nn.Module):
     llm: Any  # transformers' classes are typed as bare modules
 
     def __init__(
-        self, llm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, embedding_dim: int | None, *, seed: int = 0
+        self,
+        llm: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        embedding_dim: int | None,
+        *,
+        projector: ProjectorSettings | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.llm = llm
@@ -50,7 +59,8 @@ class ReVisionModel(nn.Module):
         if embedding_dim is not None:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                self.projector = Projector(embedding_dim, self.llm.get_input_embeddings().embedding_dim)
+                hidden_size = self.llm.get_input_embeddings().embedding_dim
+                self.projector = Projector(embedding_dim, hidden_size, projector or ProjectorSettings())
 
     def input_embeddings(self, ids: Tensor, embeddings: Tensor | None) -> Tensor:
         """Embed tokens and insert the visual tokens.
@@ -64,8 +74,8 @@ class ReVisionModel(nn.Module):
 
         Returns
         -------
-        Tensor of shape (b, t + 1, h), or (b, t, h) without embeddings
-            Token embeddings, with the visual token at position 1.
+        Tensor of shape (b, t + v, h), or (b, t, h) without embeddings
+            Token embeddings, with the v visual tokens from position 1.
 
         Raises
         ------
@@ -79,7 +89,7 @@ class ReVisionModel(nn.Module):
             raise DataError(
                 "this model has no projector: it was trained blind and takes no embeddings; load one with a projector"
             )
-        visual = self.projector(embeddings).to(tokens.dtype).unsqueeze(1)
+        visual = self.projector(embeddings).to(tokens.dtype)
         return torch.cat([tokens[:, :1], visual, tokens[:, 1:]], dim=1)
 
     def forward(self, ids: Tensor, labels: Tensor, embeddings: Tensor | None) -> Tensor:
@@ -100,9 +110,8 @@ class ReVisionModel(nn.Module):
         """
         inputs = self.input_embeddings(ids, embeddings)
         hidden = self.llm.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        if embeddings is not None:
-            # Drop `<bos>`: position 0 becomes the visual token, which predicts the token at position 1 of `labels`.
-            hidden = hidden[:, 1:]
+        # Drop what precedes the last visual token: it predicts the token at position 1 of `labels`.
+        hidden = hidden[:, inputs.shape[1] - ids.shape[1] :]
         in_target = labels[:, 1:] != IGNORE
         # Only target positions are projected onto the vocabulary, which saves most of the memory of the logits.
         logits = self.llm.get_output_embeddings()(hidden[:, :-1][in_target])
@@ -228,7 +237,9 @@ class ReVisionModel(nn.Module):
             return cls(llm, tokenizer, None)
         try:
             state = load_file(weights)
-            model = cls(llm, tokenizer, state["layers.0.weight"].shape[1])
+            width, hidden_size = state["layers.2.weight"].shape
+            settings = ProjectorSettings(tokens=width // hidden_size, copies=int(state["copies"]))
+            model = cls(llm, tokenizer, state["layers.0.weight"].shape[1], projector=settings)
             assert model.projector is not None
             model.projector.load_state_dict(state)
             model.projector.to(model.llm.get_input_embeddings().weight.device)
