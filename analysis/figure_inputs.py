@@ -43,6 +43,6 @@ def sample(folder: Path, table: Path) -> Sample:
     rows share content only if they are exactly equal.
     """
     corpus = open_corpus(table, ("id",))
-    known = [name for name in ("content", "image") if name in corpus.schema_arrow.names]
-    column = next((name for name in known if pa.types.is_string(corpus.schema_arrow.field(name).type)), None)
+    texts = [field.name for field in corpus.schema_arrow if field.type in (pa.string(), pa.large_string())]
+    column = next((name for name in ("content", "image") if name in texts), None)
     return Sample(rows(folder), column and corpus.read(columns=[column])[column].to_numpy())
