@@ -64,7 +64,10 @@ SCRIPTS = {
         f" --published {PUBLISHED}",
     ),
     "figure_09_blockwise": (
-        {"figure_9a": "method rank eigenvalue condition_number", "figure_9b": "method k kept_percent"},
+        {
+            "figure_9a": "method rank eigenvalue condition_number",
+            "figure_9b": "method k kept_percent kept_distinct_percent distinct",
+        },
         {},
         f"--moved {{work}}/held_out/short --published {PUBLISHED}",
     ),

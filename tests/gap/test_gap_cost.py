@@ -7,7 +7,7 @@ import pytest
 
 from revision.align import make_aligner
 from revision.errors import DataError
-from revision.gap.cost import Cycled, exact_mean, mean_errors, operator_cost, single_precision_mean
+from revision.gap.cost import Cycled, exact_mean, mean_errors, operator_cost, pairwise_mean, single_precision_mean
 from revision.geometry.coupling import explained, ridge_coupling
 from revision.geometry.gap import centroid_gap, effective_rows, gap_noise
 
@@ -33,9 +33,22 @@ def test_single_precision_is_the_plain_loop(pairs):
     np.testing.assert_array_equal(single_precision_mean(Cycled(pairs[0], 3000)), total.astype(np.float64) / 3000)
 
 
+@pytest.mark.parametrize("count", [1, 3, 513, 3000])
+def test_pairwise_is_the_sum_of_both_halves(pairs, count):
+    def total(rows):
+        if len(rows) == 1:
+            return rows[0]
+        half = 1 << (len(rows) - 1).bit_length() - 1  # the largest power of two below the number of rows
+        return total(rows[:half]) + total(rows[half:])
+
+    expected = total(np.resize(pairs[0], (count, 24)).astype(np.float32)).astype(np.float64) / count
+    np.testing.assert_allclose(pairwise_mean(Cycled(pairs[0], count)), expected, rtol=0, atol=1e-8)
+
+
 def test_double_precision_stays_exact_where_single_does_not(pairs):
     errors = mean_errors(Cycled(pairs[0], 20_000))
-    assert errors["float64"] < 1e-14 < 1e-8 < errors["float32"]
+    assert errors["float64"] < 1e-14 < errors["float32 pairwise"] < errors["float32"] / 10
+    assert errors["float32"] > 1e-8
 
 
 def test_memory_does_not_grow_with_the_set(pairs):
