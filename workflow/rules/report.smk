@@ -38,12 +38,15 @@ rule records:
         checkpoints=RECORDED,
         config=settings_file("report", CONFIG),
     output:
-        folder=directory(f"{RESULTS}/records"),
+        answers=f"{RESULTS}/records/answers.parquet",
+        histories=f"{RESULTS}/records/histories.parquet",
+        config=f"{RESULTS}/records/config.yaml",
+        versions=f"{RESULTS}/records/versions.json",
     log:
         f"{WORK}/logs/records.log",
     shell:
         "python analysis/records.py --answers {input.answers} --captions --checkpoints {input.checkpoints}"
-        " --config {input.config} --out {output.folder} > {log} 2>&1"
+        " --config {input.config} --out $(dirname {output.answers}) > {log} 2>&1"
 
 
 rule report:
