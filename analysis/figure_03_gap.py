@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, read_aligners, rows
+from figure_inputs import CAPTIONS, arguments, read_aligners, sample
 from style import PAPER, colour_of, describe, name_of, number, run, save, save_table
 
 from revision.config import read_yaml
@@ -61,17 +61,18 @@ def main() -> None:
     options = arguments(
         __doc__,
         *("text_short", "text_long", "image", "probe_short", "probe_long", "probe_image", "probe_long_image"),
+        *("text_table", "text_long_table", "image_table", "probe_table", "probe_long_table"),
         *("moved_short", "moved_long", "aligners", "published"),
         methods={"nargs": "+"},
         seeds={"type": int, "nargs": "+"},
     )
     published = read_yaml(options.published)["figures"]["fig3"]
     aligners = read_aligners(options.aligners, options.methods)
-    (out,), images = options.out, rows(options.image)
-    short, long = rows(options.text_short), rows(options.text_long)
+    (out,), images = options.out, sample(options.image, options.image_table)
+    short, long = sample(options.text_short, options.text_table), sample(options.text_long, options.text_long_table)
     probes = {
-        "short": (rows(options.probe_short), rows(options.probe_image)),
-        "long": (rows(options.probe_long), rows(options.probe_long_image)),
+        "short": tuple(sample(one, options.probe_table) for one in (options.probe_short, options.probe_image)),
+        "long": tuple(sample(one, options.probe_long_table) for one in (options.probe_long, options.probe_long_image)),
     }
     moved = {"short": options.moved_short, "long": options.moved_long}
     table = pd.concat(

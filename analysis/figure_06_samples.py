@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from figure_inputs import arguments, read_aligners, rows
+from figure_inputs import arguments, read_aligners, sample
 from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.config import read_yaml
@@ -40,13 +40,17 @@ def draw(table: pd.DataFrame, plateau_at: int, path: Path) -> None:
 def main() -> None:
     """Measure, draw and describe."""
     options = arguments(
-        __doc__, "text", "image", "probe_text", "probe_image", "aligners", "published", methods={"nargs": "+"}
+        __doc__,
+        *("text", "image", "probe_text", "probe_image", "text_table", "image_table", "probe_table"),
+        *("aligners", "published"),
+        methods={"nargs": "+"},
     )
     (out,) = options.out
     published = read_yaml(options.published)["figures"]["fig6"]
     aligners = read_aligners(options.aligners, options.methods)
-    probe = rows(options.probe_text), rows(options.probe_image)
-    table = gap_by_size(aligners, rows(options.text), rows(options.image), probe, published["sizes"])
+    texts, images = sample(options.text, options.text_table), sample(options.image, options.image_table)
+    probe = tuple(sample(one, options.probe_table) for one in (options.probe_text, options.probe_image))
+    table = gap_by_size(aligners, texts, images, probe, published["sizes"])
     save_table(table, out)
     draw(table, published["plateau_at"], out)
     means = table[table.method == "realign"].groupby("samples").gap.mean()

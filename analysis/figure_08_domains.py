@@ -3,17 +3,18 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from figure_inputs import arguments, read_aligners, rows
+from figure_inputs import arguments, read_aligners, sample
 from matplotlib.ticker import NullFormatter
 from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.config import read_yaml
-from revision.gap.sampling import NOISE, gap_by_domain
+from revision.gap.sampling import NOISE, Sample, gap_by_domain
 from revision.stats.intervals import over_seeds
 
 DOMAINS = ("general", "scan")
+UNPAIRED = {"text": "text_table", "image": "image_table"}
+PROBE = {"probe_text": "probe_table", "probe_image": "probe_table"}
 
 
 def mean_gap(table: pd.DataFrame, method: str, statistics: str, applied: str) -> float:
@@ -55,22 +56,23 @@ def draw(table: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     """Measure, draw and describe."""
     prefixes = {"general": "", "scan": "scan_"}
-    files = [
-        f"{prefix}{name}" for prefix in prefixes.values() for name in ("text", "image", "probe_text", "probe_image")
-    ]
+    names = ("text", "image", "probe_text", "probe_image", "text_table", "image_table", "probe_table")
+    files = [f"{prefix}{name}" for prefix in prefixes.values() for name in names]
     options = arguments(
         __doc__, *files, "aligners", "published", methods={"nargs": "+"}, seeds={"type": int, "nargs": "+"}
     )
     (out,), aligners = options.out, read_aligners(options.aligners, options.methods)
 
-    def pairs(prefix: str) -> tuple[np.ndarray, np.ndarray]:
-        text, image = (rows(getattr(options, f"{prefix}{column}")) for column in ("text", "image"))
-        return text, image
+    def samples(prefix: str, sets: dict[str, str]) -> tuple[Sample, ...]:
+        return tuple(
+            sample(getattr(options, f"{prefix}{name}"), getattr(options, f"{prefix}{table}"))
+            for name, table in sets.items()
+        )
 
     table = gap_by_domain(
         aligners,
-        {domain: pairs(prefix) for domain, prefix in prefixes.items()},
-        {domain: pairs(f"{prefix}probe_") for domain, prefix in prefixes.items()},
+        {domain: samples(prefix, UNPAIRED) for domain, prefix in prefixes.items()},
+        {domain: samples(prefix, PROBE) for domain, prefix in prefixes.items()},
         options.seeds,
     )
     save_table(table, out)

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from revision.config import read
 from revision.config.variants import AlignerSections, AlignerSettings
+from revision.data.corpus import open_corpus
 from revision.embeddings import open_embeddings
+from revision.gap.sampling import Sample
 
 CAPTIONS = ("short", "long")
 
@@ -31,3 +34,15 @@ def read_aligners(path: Path, names: list[str]) -> dict[str, AlignerSettings]:
 def rows(folder: Path) -> np.ndarray:
     """The embeddings of a set, of shape (n, d)."""
     return np.asarray(open_embeddings(folder).array())
+
+
+def sample(folder: Path, table: Path) -> Sample:
+    """The embeddings of a set and what its rows show according to the corpus table that it was made from.
+
+    That is the column `content` of generated scenes, and the path of the image in published data sets. Without either,
+    rows share content only if they are exactly equal.
+    """
+    corpus = open_corpus(table, ("id",))
+    texts = [field.name for field in corpus.schema_arrow if field.type in (pa.string(), pa.large_string())]
+    column = next((name for name in ("content", "image") if name in texts), None)
+    return Sample(rows(folder), column and corpus.read(columns=[column])[column].to_numpy())

@@ -4,27 +4,22 @@ from pathlib import Path
 
 import pandas as pd
 from figure_inputs import arguments
+from records import histories
 from style import run, save_table
 
 
-def measure(folders: list[Path]) -> pd.DataFrame:
-    """One row per checkpoint <method>/seed<n>: method, seed, caption_loss at the end of Stage 1."""
-    return pd.DataFrame(
-        [
-            {
-                "method": folder.parent.name,
-                "seed": int(folder.name.removeprefix("seed")),
-                "caption_loss": pd.read_csv(folder / "history.csv").validation_loss.iloc[-1],
-            }
-            for folder in folders
-        ]
-    )
+def measure(curves: pd.DataFrame) -> pd.DataFrame:
+    """One row per checkpoint in `records.histories`: method, [encoder], seed, caption_loss at the end of Stage 1."""
+    replicate = [name for name in ("encoder", "seed") if name in curves]
+    last = curves.groupby(["variant", *replicate], sort=False).tail(1).reset_index(drop=True)
+    last = last.rename(columns={"variant": "method", "validation_loss": "caption_loss"})
+    return last[["method", *replicate, "caption_loss"]]
 
 
 def main() -> None:
     """Write the table."""
     options = arguments(__doc__, checkpoints={"type": Path, "nargs": "+", "help": "folders of Stage-1 checkpoints"})
-    save_table(measure(options.checkpoints), *options.out)
+    save_table(measure(histories(options.checkpoints)), *options.out)
 
 
 if __name__ == "__main__":

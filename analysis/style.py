@@ -64,7 +64,7 @@ NAMES = {
     "centred": "Centred, no noise",
     "bc_align": "BC Align",
     "gaussian_ot": "Gaussian OT",
-    "aniso_align": "AnisoAlign",
+    "aniso_align": "AnisoAlign (own closed form)",
     "procrustes": "Procrustes (pairs)",
     "ridge": "Ridge (pairs)",
     "revision": "ReVision",

@@ -1,7 +1,7 @@
 """A small working folder like that of the workflow."""
 
 import pytest
-from working_folder import SIZES, answers, embeddings, held_out
+from working_folder import SIZES, SPLITS, answers, embeddings, held_out
 
 from revision.data.corpus import write_corpus
 from revision.data.scenes import World
@@ -14,5 +14,6 @@ def work(tmp_path_factory):
     held_out(folder)
     answers(folder)
     (folder / "data").mkdir()
-    write_corpus(World(), "captions", "probe", SIZES["probe"], folder / "data/probe.parquet")
+    for table, split in SPLITS.items():
+        write_corpus(World(), "captions", split, SIZES[table], folder / f"data/{table}.parquet")
     return folder

@@ -14,6 +14,10 @@ PUBLISHED = "config/published.yaml"
 METHODS = " ".join(ALIGNERS)
 PROBE = {"text": "text_short", "image": "reference_image", "probe-text": "probe_short", "probe-image": "probe_image"}
 SCAN = {f"scan-{option}": f"scan_{name}" for option, name in PROBE.items()}
+TABLES = " ".join(
+    f"--{name}-table {{work}}/data/{table}.parquet"
+    for name, table in {"text": "text", "image": "reference", "probe": "probe"}.items()
+)
 PAIRS = {"short": "probe_short", "image": "probe_image", "long": "probe_long", "long-image": "probe_image"}
 
 # By script: its figures with the columns of their tables, the embedding sets that it reads, and its other options.
@@ -29,7 +33,8 @@ SCRIPTS = {
             "probe-image": "probe_image",
             "probe-long-image": "probe_image",
         },
-        "--moved-short {work}/held_out/short --moved-long {work}/held_out/long --aligners {work}/aligners.yaml"
+        f"{TABLES} --text-long-table {{work}}/data/text.parquet --probe-long-table {{work}}/data/probe.parquet"
+        " --moved-short {work}/held_out/short --moved-long {work}/held_out/long --aligners {work}/aligners.yaml"
         f" --methods {METHODS} --seeds 0 1 --published {PUBLISHED}",
     ),
     "figure_04_spectrum_angles": (
@@ -45,7 +50,7 @@ SCRIPTS = {
     "figure_06_samples": (
         {"figure_6": "method samples trial gap"},
         PROBE,
-        f"--aligners {{work}}/aligners.yaml --methods {METHODS} --published {PUBLISHED}",
+        f"{TABLES} --aligners {{work}}/aligners.yaml --methods {METHODS} --published {PUBLISHED}",
     ),
     "figure_07_cost": (
         {"figure_7a": "samples precision error", "figure_7b": "samples seconds peak_mb"},
@@ -55,10 +60,14 @@ SCRIPTS = {
     "figure_08_domains": (
         {"figure_8": "statistics applied_to samples seed method gap"},
         PROBE | SCAN,
-        f"--aligners {{work}}/aligners.yaml --methods {METHODS} --seeds 0 1 --published {PUBLISHED}",
+        f"{TABLES} {TABLES.replace('--', '--scan-')} --aligners {{work}}/aligners.yaml --methods {METHODS} --seeds 0 1"
+        f" --published {PUBLISHED}",
     ),
     "figure_09_blockwise": (
-        {"figure_9a": "method rank eigenvalue condition_number", "figure_9b": "method k kept_percent"},
+        {
+            "figure_9a": "method rank eigenvalue condition_number",
+            "figure_9b": "method k kept_percent kept_distinct_percent distinct",
+        },
         {},
         f"--moved {{work}}/held_out/short --published {PUBLISHED}",
     ),

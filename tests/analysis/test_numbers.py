@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 import report
 import style
+from figure_inputs import sample
 from jinja2 import UndefinedError
 from working_folder import ROOT
 
 from revision.config import load, read_yaml
+from revision.data.scenes import World
 from revision.stats.intervals import Interval
 
 
@@ -63,6 +65,17 @@ def test_numbers_are_formatted_for_readers(value, text):
 def test_plateau_is_the_first_size_near_the_last_gap():
     assert figure_06_samples.plateau([10, 100, 1000, 10_000], [5.0, 1.2, 1.05, 1.0]) == 1000
     assert figure_06_samples.plateau([10, 100], [1.0, 1.0]) == 10
+
+
+def test_contents_are_scenes_or_image_paths_or_unknown(work, tmp_path):
+    contents = [scene.content().hex() for scene in World().scenes("probe", 0, 160)]
+    probe = work / "embeddings/probe_short"
+    assert list(sample(probe, work / "data/probe.parquet").contents) == contents
+    table = pd.read_parquet(work / "data/probe.parquet").drop(columns="content")
+    table.to_parquet(tmp_path / "unknown.parquet")  # the images are in the table
+    assert sample(probe, tmp_path / "unknown.parquet").contents is None
+    table.assign(image="same.jpg").to_parquet(tmp_path / "paths.parquet")
+    assert set(sample(probe, tmp_path / "paths.parquet").contents) == {"same.jpg"}
 
 
 def test_costs_are_the_published_tokens_times_prices():

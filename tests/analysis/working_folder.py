@@ -15,6 +15,7 @@ from revision.gap.held_out import write_held_out
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"text": 240, "reference": 200, "probe": 160}
+SPLITS = {"text": "text", "reference": "paired", "probe": "probe"}
 DIM = 12
 CONFIG = yaml.safe_load((ROOT / "config/default.yaml").read_text())
 ALIGNERS = {name: values for name, values in CONFIG["aligners"].items() if values["method"] != "mean_shift"}

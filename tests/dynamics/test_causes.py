@@ -115,6 +115,10 @@ def test_metrics_of_held_out_pairs_against_numpy():
     difference = images - texts
     assert metrics["gap"] == pytest.approx(np.linalg.norm(images.mean(0) - texts.mean(0)), rel=1e-5)
     assert metrics["gap_noise"] == pytest.approx(np.sqrt(difference.var(axis=0).sum() / 60), rel=1e-5)
+    twice = pair_metrics(*(np.repeat(rows, 2, axis=0).astype(np.float32) for rows in (images, texts)))
+    assert twice["gap_noise"] == pytest.approx(metrics["gap_noise"], rel=1e-5)
+    halves = pair_metrics(images, texts, np.arange(60) // 30)
+    assert halves["gap_noise"] != pytest.approx(metrics["gap_noise"], rel=0.01)
     assert metrics["gap_share"] == pytest.approx(metrics["gap"] ** 2 / np.mean(np.sum(difference**2, axis=1)), rel=1e-5)
     scores = texts @ images.T
     hits = (scores.argmax(1) == np.arange(60)).mean() + (scores.argmax(0) == np.arange(60)).mean()

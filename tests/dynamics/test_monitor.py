@@ -12,7 +12,7 @@ from revision.contrastive.loop import Batches, DualEncoder, train
 from revision.data.scenes import World
 from revision.dynamics import GapMonitor, MonitorSettings, Probe, observe_training
 from revision.dynamics.run import timing
-from revision.dynamics.summary import summarise
+from revision.dynamics.summary import chance_angle, summarise
 from revision.encoders import EncoderSettings
 from revision.errors import ConfigError, DataError
 from revision.geometry.frame import Frame, fit_frame
@@ -104,6 +104,19 @@ def test_the_late_window_averages_covariances_taken_step_by_step(world, probe):
     assert [row["gamma_cosine"] for row in monitor.rows[3:]] == pytest.approx(turned)
     between = np.trace(np.cov(np.stack(gammas[3:]).T, bias=True)) / np.trace(np.mean(late, axis=0))
     assert summarise(monitor)["zeta_pooled_extra"] == pytest.approx(between)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 7, 108])
+def test_the_angle_by_chance_is_that_of_random_directions(dimension):
+    directions = np.random.default_rng(0).standard_normal((100_000, dimension))
+    cosines = np.abs(directions[:, 0]) / np.linalg.norm(directions, axis=1)
+    assert chance_angle(dimension) == pytest.approx(np.degrees(np.arccos(cosines.mean())), abs=0.2)
+
+
+def test_the_summary_compares_the_angle_of_gamma_with_chance(undisturbed):
+    summary = json.loads((undisturbed / "summary.json").read_text())
+    chance = chance_angle(summary["dimension"] - summary["rank"])
+    assert summary["gamma_angle_over_chance"] == pytest.approx(summary["gamma_angle"] - chance)
 
 
 def test_the_summary_has_the_metrics_of_the_claims(undisturbed):

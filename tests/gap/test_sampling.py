@@ -5,7 +5,7 @@ import pytest
 
 from revision.align import make_aligner
 from revision.config.variants import AlignerSettings
-from revision.gap.sampling import NOISE, TRIALS, gap_by_domain, gap_by_half, gap_by_size
+from revision.gap.sampling import NOISE, TRIALS, Sample, gap_by_domain, gap_by_half, gap_by_size
 
 SETTINGS = {name: AlignerSettings(method=name) for name in ("identity", "realign", "procrustes")}
 DIM = 8
@@ -16,7 +16,7 @@ def pair(count, seed, axis=0):
     random, offset = np.random.default_rng(seed), 0.5 * np.eye(DIM)[axis]
     content = random.standard_normal((count, DIM)) * 0.2
     both = (content + 0.05 * random.standard_normal((count, DIM)) + side for side in (-offset, offset))
-    return tuple((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32) for rows in both)
+    return tuple(Sample((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)) for rows in both)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def unpaired():
 
 
 def test_each_seed_has_its_half_and_pairs_are_left_out(unpaired):
-    realign = make_aligner("realign").fit(*unpaired)
+    realign = make_aligner("realign").fit(*(sample.rows for sample in unpaired))
     table = gap_by_half(SETTINGS, *unpaired, pair(200, 2), [0, 1], realign)
     assert set(table.method) == {"identity", "realign", NOISE}
     gaps = table.groupby(["method", "sample", "seed"]).gap.first()
@@ -36,6 +36,18 @@ def test_each_seed_has_its_half_and_pairs_are_left_out(unpaired):
     assert again.equals(table)
     noise = gaps[NOISE, "held-out", -1]
     assert noise / 4 < gaps["realign", "held-out"].mean() < 4 * noise
+
+
+def test_rows_of_the_same_content_raise_the_noise(unpaired):
+    def noise(*parts):
+        table = gap_by_size(SETTINGS, *parts[:2], parts[2:], [200])
+        return table[table.method == NOISE].gap.item()
+
+    plain = *unpaired, *pair(200, 2)
+    twice = [Sample(np.repeat(one.rows[: len(one) // 2], 2, axis=0)) for one in plain]
+    shuffled = [Sample(one.rows, np.arange(len(one)) // 2) for one in plain]
+    assert noise(*twice) > 1.15 * noise(*plain)
+    assert noise(*shuffled) == pytest.approx(noise(*plain), rel=0.1)  # rows of a content have nothing in common
 
 
 def test_sizes_beyond_the_rows_are_left_out_and_more_samples_leave_less(unpaired):

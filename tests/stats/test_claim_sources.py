@@ -96,7 +96,7 @@ def test_claims_that_compare_trained_variants_have_a_positive_control():
 def test_second_versions_are_exploratory_until_a_new_run():
     claims = {claim.id: claim for claim in read_claims(ROOT / "config/claims.yaml")}
     second = [claim for claim in claims.values() if claim.second_version_of]
-    assert len(claims) - len(second) == 84 and len(second) == 12
+    assert len(claims) - len(second) == 84 and len(second) == 13
     for claim in second:
         first = claims[claim.second_version_of]
         assert not first.second_version_of and claim.place == first.place and claim.reason and claim.exploratory

@@ -127,6 +127,16 @@ def test_scores_come_from_every_suite_method_and_seed(finished):
         assert 100 * mine.correct.mean() == pytest.approx(row.value)
 
 
+def test_the_tables_follow_from_the_records(finished, tmp_path):
+    checkout = finished.parents[1]
+    command = [sys.executable, "analysis/recompute.py", "--records", finished / "records"]
+    command += ["--published", "config/published.yaml", "--out", tmp_path]
+    subprocess.run(command, cwd=checkout, check=True)
+    again = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {"table_1.csv", "pairs.csv", "stage1_caption_loss.csv"} <= set(again)
+    assert again == {name: (finished / "tables" / name).read_bytes() for name in again}
+
+
 def test_nothing_is_left_to_do_and_a_dry_run_says_so(finished):
     said = snakemake(finished.parents[1], "-n")
     assert "Nothing to be done" in said.stdout + said.stderr

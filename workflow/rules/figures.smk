@@ -19,6 +19,11 @@ class Figure(NamedTuple):
 
 SHORT, LONG = f"{WORK}/held_out/short", f"{WORK}/held_out/long"
 PUBLISHED = "config/published.yaml"
+TABLE_OF = {
+    "text_table": corpus_of(CaptionSet("text", "short")),
+    "image_table": corpus_of(CaptionSet("reference", "image")),
+    "probe_table": corpus_of(CaptionSet("probe", "short")),
+}
 UNPAIRED = {"text": embeddings("text", "short"), "image": embeddings("reference", "image")}
 PROBE = {"probe_text": embeddings("probe", "short"), "probe_image": embeddings("probe", "image")}
 SCAN = {
@@ -26,6 +31,9 @@ SCAN = {
     "scan_image": embeddings("scan_reference", "image"),
     "scan_probe_text": embeddings("scan_probe", "short"),
     "scan_probe_image": embeddings("scan_probe", "image"),
+    "scan_text_table": corpus_of(CaptionSet("scan_text", "short")),
+    "scan_image_table": corpus_of(CaptionSet("scan_reference", "image")),
+    "scan_probe_table": corpus_of(CaptionSet("scan_probe", "short")),
 }
 PAIRS = {
     "short": embeddings("probe", "short"),
@@ -56,6 +64,9 @@ FIGURES = {
             "probe_long": PAIRS["long"],
             "probe_image": PAIRS["image"],
             "probe_long_image": PAIRS["long_image"],
+            **TABLE_OF,
+            "text_long_table": corpus_of(CaptionSet("text", "long")),
+            "probe_long_table": corpus_of(CaptionSet("probe", "long")),
             "moved_short": SHORT,
             "moved_long": LONG,
             "aligners": ALIGNERS,
@@ -77,7 +88,7 @@ FIGURES = {
     "figure_6": Figure(
         "The gap against the number of samples.",
         "figure_06_samples",
-        {**UNPAIRED, **PROBE, "aligners": ALIGNERS, "published": PUBLISHED},
+        {**UNPAIRED, **PROBE, **TABLE_OF, "aligners": ALIGNERS, "published": PUBLISHED},
         {"methods": SHOWN},
     ),
     "figure_7": Figure(
@@ -89,7 +100,7 @@ FIGURES = {
     "figure_8": Figure(
         "Aligners with statistics of another domain.",
         "figure_08_domains",
-        {**UNPAIRED, **PROBE, **SCAN, "aligners": ALIGNERS, "published": PUBLISHED},
+        {**UNPAIRED, **PROBE, **SCAN, **TABLE_OF, "aligners": ALIGNERS, "published": PUBLISHED},
         {"methods": SHOWN, "seeds": SEEDS},
     ),
     "figure_9": Figure(

@@ -27,6 +27,28 @@ rule claims:
         " --scale {params.scale} --out {output} > {log} 2>&1"
 
 
+# Every answer, scored caption and training curve, from which anyone can recompute the intervals.
+RECORDED = [folder for seed in SEEDS for folder in checkpoints(seed).values()]
+
+
+rule records:
+    """The raw records of the run, compressed."""
+    input:
+        answers=ANSWERS,
+        checkpoints=RECORDED,
+        config=settings_file("report", CONFIG),
+    output:
+        answers=f"{RESULTS}/records/answers.parquet",
+        histories=f"{RESULTS}/records/histories.parquet",
+        config=f"{RESULTS}/records/config.yaml",
+        versions=f"{RESULTS}/records/versions.json",
+    log:
+        f"{WORK}/logs/records.log",
+    shell:
+        "python analysis/records.py --answers {input.answers} --captions --checkpoints {input.checkpoints}"
+        " --config {input.config} --out $(dirname {output.answers}) > {log} 2>&1"
+
+
 rule report:
     """The report page."""
     input:

@@ -1,8 +1,9 @@
 """Corpus tables: Parquet files with one example per row, the interface between data sets and the rest of the harness.
 
-Columns by kind: captions (id, short, long, image), instructions (id, suite, question, answer, image) and reading
-(id, context, question, answer, short). `image` holds an encoded image or, in tables of published data sets
-(`revision.data.ingest`), an image path relative to the folder in the table's metadata.
+Columns by kind: captions (id, short, long, image, content), instructions (id, suite, question, answer, image) and
+reading (id, context, question, answer, short). `image` holds an encoded image or, in tables of published data sets
+(`revision.data.ingest`), an image path relative to the folder in the table's metadata. `content` is what a generated
+scene shows; rows with the same content are not independent.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ def _rows(world: World, kind: str, split: str, start: int, count: int, domain: s
             "short": world.captions(scenes, "short"),
             "long": world.captions(scenes, "long"),
             "image": [encode_image(world.image(scene)) for scene in scenes],
+            "content": [scene.content().hex() for scene in scenes],
         }
     if kind == "instructions":
         questions = world.instructions(split, start, count)

@@ -26,6 +26,7 @@ from revision.data.scenes import World
 from revision.dynamics.monitor import Probe
 from revision.encoders.scenes_encoder import DualEncoder
 from revision.errors import DataError
+from revision.geometry.gap import effective_rows
 from revision.geometry.neighbours import pair_cosine, retrieval
 from revision.io.files import atomic_file, write_json
 from revision.stats.intervals import over_seeds
@@ -106,7 +107,9 @@ class StartEndMonitor:
         if step == 0:
             self.start = pair_metrics(images, texts)["gap"]
         else:
-            self.end = pair_metrics(images, texts) | {"temperature": float(np.exp(-model.log_scale.item()))}
+            self.end = pair_metrics(images, texts, self.probe.contents) | {
+                "temperature": float(np.exp(-model.log_scale.item()))
+            }
 
     def state_dict(self) -> dict[str, Any]:
         """The gap before the first step."""
@@ -117,18 +120,20 @@ class StartEndMonitor:
         self.start = state["start"]
 
 
-def pair_metrics(images: np.ndarray, texts: np.ndarray) -> dict[str, float]:
+def pair_metrics(images: np.ndarray, texts: np.ndarray, contents: np.ndarray | None = None) -> dict[str, float]:
     """Compute the gap and retrieval of held-out pairs.
 
     Parameters
     ----------
     images, texts : ndarray of shape (n, d)
         Pairs, rows of unit length.
+    contents : ndarray of shape (n,), optional
+        What each pair shows, as for `revision.geometry.gap.effective_rows`.
 
     Returns
     -------
     dict of float
-        gap (distance of the centroids), gap_noise (gap of as many pairs with equal means), gap_share (squared gap over
+        gap (distance of the centroids), gap_noise (RMS gap of such pairs with equal means), gap_share (squared gap over
         the mean squared distance of pairs), pair_cosine, and recall_at_1 (mean of both directions).
     """
     difference = images.astype(np.float64) - texts
@@ -136,7 +141,7 @@ def pair_metrics(images: np.ndarray, texts: np.ndarray) -> dict[str, float]:
     recall = retrieval(images, texts, at=(1,))
     return {
         "gap": gap,
-        "gap_noise": float(np.sqrt(max(distance - gap**2, 0.0) / len(difference))),
+        "gap_noise": float(np.sqrt(max(distance - gap**2, 0.0) / effective_rows(difference, contents))),
         "gap_share": gap**2 / distance,
         "pair_cosine": float(pair_cosine(images, texts).mean()),
         "recall_at_1": (recall.text_to_image[1] + recall.image_to_text[1]) / 2,

@@ -30,16 +30,19 @@ class Probe:
         Images.
     captions : list of str
         Their captions.
+    contents : ndarray of shape (n,) or None
+        What each pair shows, as for `revision.geometry.gap.effective_rows`.
     """
 
     pixels: Array
     captions: list[str]
+    contents: Array | None = None
 
     @classmethod
     def of_world(cls, world: World, count: int) -> "Probe":
         """Return the first `count` scenes of split "probe" with short captions."""
         scenes = world.scenes(PROBE, 0, count)
-        return cls(world.images(scenes), world.captions(scenes))
+        return cls(world.images(scenes), world.captions(scenes), np.array([scene.content().hex() for scene in scenes]))
 
     def embed(self, model: Any) -> tuple[Array, Array]:
         """Embed images and captions with `model`, unit rows of shape (n, d) in float32."""

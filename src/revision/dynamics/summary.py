@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import gammaln
 
 from revision.dynamics.monitor import GapMonitor
 from revision.dynamics.observation import correlation, isotropic_eigenvalues, pooled_extra
@@ -27,6 +28,23 @@ def condition_ratio(values: Array, rows: int) -> float:
     """
     flat = np.array(isotropic_eigenvalues(rows, len(values)))
     return effective_condition_number(values) / effective_condition_number(flat)
+
+
+def chance_angle(dimension: int) -> float:
+    """Angle in degrees between a direction and a random line: that of the expected absolute cosine.
+
+    Parameters
+    ----------
+    dimension : int
+        Dimension q.
+
+    Returns
+    -------
+    float
+        arccos(Gamma(q / 2) / (sqrt(pi) Gamma((q + 1) / 2))), about arccos(sqrt(2 / (pi q))).
+    """
+    cosine = np.exp(gammaln(dimension / 2) - gammaln((dimension + 1) / 2)) / np.sqrt(np.pi)
+    return float(np.degrees(np.arccos(min(cosine, 1.0))))
 
 
 def summarise(monitor: GapMonitor) -> dict[str, float]:
@@ -99,6 +117,8 @@ def summarise(monitor: GapMonitor) -> dict[str, float]:
         "zeta_pooled_extra": float(np.trace(extra) / np.trace(zeta)),
         "gamma_angle": float(end.gamma_angle.mean()),
         "gamma_angle_min": float(end.gamma_angle.min()),
+        "gamma_angle_chance": chance_angle(rest),
+        "gamma_angle_over_chance": float(end.gamma_angle.mean()) - chance_angle(rest),
         "zeta_kappa": float(end.zeta_kappa.mean()),
         "zeta_kappa_chance": rest / float(np.sqrt(settings.probe)),
         "coupling_norm": float(end.coupling_norm.mean()),

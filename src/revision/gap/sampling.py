@@ -1,6 +1,7 @@
 """Dependence of the remaining gap on the sample that an aligner is fitted on: figures 3, 6 and 8."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,28 +10,59 @@ from revision.align import Aligner
 from revision.config.variants import AlignerSettings
 from revision.embeddings.rows import Array
 from revision.gap.held_out import configured
-from revision.geometry.gap import centroid_gap, gap_noise
+from revision.geometry.gap import centroid_gap, effective_rows, gap_noise
 
 Aligners = Mapping[str, AlignerSettings]
-Pairs = tuple[Array, Array]  # texts and images, of shape (n, d)
 NOISE = "sampling noise"
 TRIALS = 5
 
 
-def _fitted(settings: Aligners, texts: Array, images: Array) -> dict[str, Aligner]:
+@dataclass(frozen=True)
+class Sample:
+    """Embeddings and what they show.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n, d)
+        Rows of unit length.
+    contents : ndarray of shape (n,) or None
+        What each row shows, as for `effective_rows`. None: rows share content only if they are exactly equal.
+    """
+
+    rows: Array
+    contents: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: Array) -> "Sample":
+        """Return the rows at `index`."""
+        return Sample(self.rows[index], None if self.contents is None else self.contents[index])
+
+
+Pairs = tuple[Sample, ...]  # texts and images
+
+
+def _fitted(settings: Aligners, texts: Sample, images: Sample) -> dict[str, Aligner]:
     """Aligners that need no pairs, fitted."""
     aligners = {name: configured(setting) for name, setting in settings.items()}
-    return {name: aligner.fit(texts, images) for name, aligner in aligners.items() if not aligner.paired}
+    return {name: aligner.fit(texts.rows, images.rows) for name, aligner in aligners.items() if not aligner.paired}
 
 
-def _gap(aligner: Aligner, texts: Array, images: Array) -> float:
-    return centroid_gap(aligner.transform_target(images), aligner.transform(texts))
+def _gap(aligner: Aligner, texts: Sample, images: Sample) -> float:
+    return centroid_gap(aligner.transform_target(images.rows), aligner.transform(texts.rows))
+
+
+def _noise(aligner: Aligner, fitted: Pairs, probe: Pairs) -> float:
+    """The gap on `probe` due to sampling alone, after an aligner that was fitted on as many rows as `fitted`."""
+    texts, images = (effective_rows(sample.rows, sample.contents) for sample in fitted)
+    return gap_noise(probe[1].rows, aligner.transform(probe[0].rows), (images, texts), probe[1].contents)
 
 
 def gap_by_half(
     settings: Aligners,
-    texts: Array,
-    images: Array,
+    texts: Sample,
+    images: Sample,
     probe: Pairs,
     seeds: Sequence[int],
     realign: Aligner,
@@ -41,12 +73,12 @@ def gap_by_half(
     ----------
     settings : mapping of AlignerSettings
         Settings by name; aligners that need pairs are ignored.
-    texts, images : ndarray of shape (n, d) and (m, d)
-        Unpaired rows of unit length.
-    probe : tuple of ndarray of shape (p, d)
+    texts, images : Sample
+        Unpaired rows.
+    probe : tuple of Sample
         Held-out texts and images.
     seeds : sequence of int
-        Seeds of the random halves.
+        Seeds of the random halves; the sampling noise is that of the last.
     realign : Aligner
         ReAlign fitted on all rows, for the sampling noise.
 
@@ -58,15 +90,15 @@ def gap_by_half(
     rows = []
     for seed in seeds:
         generator = np.random.default_rng(seed)
-        half = tuple(part[generator.permutation(len(part))[: len(part) // 2]] for part in (texts, images))
+        half = tuple(part.take(generator.permutation(len(part))[: len(part) // 2]) for part in (texts, images))
         for name, aligner in _fitted(settings, *half).items():
             for sample, pairs in (("fitted", half), ("held-out", probe)):
                 rows.append({"method": name, "sample": sample, "seed": seed, "gap": _gap(aligner, *pairs)})
-    noise = gap_noise(probe[1], realign.transform(probe[0]), (len(images) // 2, len(texts) // 2))
+    noise = _noise(realign, half, probe)
     return pd.DataFrame([*rows, {"method": NOISE, "sample": "held-out", "seed": -1, "gap": noise}])
 
 
-def gap_by_size(settings: Aligners, texts: Array, images: Array, probe: Pairs, sizes: Sequence[int]) -> pd.DataFrame:
+def gap_by_size(settings: Aligners, texts: Sample, images: Sample, probe: Pairs, sizes: Sequence[int]) -> pd.DataFrame:
     """Measure the gap on held-out pairs by the number of rows that aligners are fitted on (figure 6).
 
     Each of TRIALS trials draws its rows without replacement.
@@ -87,12 +119,12 @@ def gap_by_size(settings: Aligners, texts: Array, images: Array, probe: Pairs, s
     for size in (size for size in sizes if size <= min(len(texts), len(images))):
         for trial in range(TRIALS):
             generator = np.random.default_rng((size, trial))
-            drawn = [part[generator.choice(len(part), size, replace=False)] for part in (texts, images)]
+            drawn = tuple(part.take(generator.choice(len(part), size, replace=False)) for part in (texts, images))
             for name, aligner in _fitted(settings, *drawn).items():
                 row = {"method": name, "samples": size, "trial": trial}
                 rows.append(row | {"gap": _gap(aligner, *probe)})
                 if name == "realign" and trial == 0:
-                    noise = gap_noise(probe[1], aligner.transform(probe[0]), (size, size))
+                    noise = _noise(aligner, drawn, probe)
                     rows.append(row | {"method": NOISE, "trial": -1, "gap": noise})
     return pd.DataFrame(rows)
 
@@ -109,7 +141,7 @@ def gap_by_domain(
     ----------
     settings : mapping of AlignerSettings
         Settings by name; aligners that need pairs are ignored.
-    unpaired, probes : mapping of tuple of ndarray
+    unpaired, probes : mapping of tuple of Sample
         Unpaired (texts, images) to fit on, and held-out pairs, by domain.
     seeds : sequence of int
         Seeds of the drawn rows. The same number is drawn of every domain: half of the smallest set.
@@ -124,12 +156,11 @@ def gap_by_domain(
     for seed in seeds:
         generator = np.random.default_rng(seed)
         for fitted, pairs in unpaired.items():
-            drawn = [part[generator.permutation(len(part))[:size]] for part in pairs]
+            drawn = tuple(part.take(generator.permutation(len(part))[:size]) for part in pairs)
             for name, aligner in _fitted(settings, *drawn).items():
-                for applied, (text, image) in probes.items():
+                for applied, probe in probes.items():
                     row = {"statistics": fitted, "applied_to": applied, "samples": size, "seed": seed}
-                    rows.append(row | {"method": name, "gap": _gap(aligner, text, image)})
+                    rows.append(row | {"method": name, "gap": _gap(aligner, *probe)})
                     if name == "realign" and fitted == applied:
-                        noise = gap_noise(image, aligner.transform(text), (size, size))
-                        rows.append(row | {"method": NOISE, "gap": noise})
+                        rows.append(row | {"method": NOISE, "gap": _noise(aligner, drawn, probe)})
     return pd.DataFrame(rows)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from xxhash import xxh3_64_intdigest
 
 from revision.embeddings.moments import Rows
 from revision.embeddings.rows import Array, measured, same_dimension, same_shape
+from revision.errors import DataError
 from revision.geometry.frame import Frame
 
 
@@ -31,7 +33,50 @@ def centroid_gap(image: Array | Rows, text: Array | Rows) -> float:
     return float(np.linalg.norm(measured(image, "image").mean - measured(text, "text").mean))
 
 
-def gap_noise(image: Array, text: Array, fitted: tuple[int, int]) -> float:
+def effective_rows(rows: Array, contents: Array | None = None) -> float:
+    """Number of independent rows whose mean would vary as much as the mean of these rows, of which some share content.
+
+    The trace T of the covariance over the variance of the mean, which is sum_k |S_k|^2 / n^2 with the sum S_k of the
+    centred rows of content k (a cluster-robust variance). It is n without repeated content and Kish's n^2 / sum_k c_k^2
+    if rows with the same content, of which content k has c_k, are equal.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Embeddings, or differences of pairs.
+    contents : ndarray of shape (n,), optional
+        What each row shows, such as the id of its image. By default rows share content only if they are exactly equal,
+        which misses other captions, or other photographs, of the same content.
+
+    Returns
+    -------
+    float
+        Effective number of rows. It is right where a new sample would bring new contents. Where all samples repeat the
+        same fixed set of contents, their means vary less, and it is too small.
+
+    Raises
+    ------
+    DataError
+        If there is not one content for each row, or all rows have the same.
+    """
+    moments = measured(rows, "rows")
+    if contents is None:
+        contents = np.array([xxh3_64_intdigest(row.tobytes()) for row in rows])
+    if len(contents) != len(rows):
+        raise DataError(f"contents: {len(contents)} for {len(rows)} rows; give one for each row")
+    _, label, counts = np.unique(contents, return_inverse=True, return_counts=True)
+    if len(counts) < 2:
+        raise DataError("contents: all rows have the same, so that the variance of their mean is unknown; add others")
+    repeated = counts[label] > 1
+    if not repeated.any():
+        return float(len(rows))
+    order = np.argsort(label[repeated], kind="stable")
+    centred = rows[repeated][order].astype(np.float64) - moments.mean
+    sums = np.add.reduceat(centred, np.flatnonzero(np.diff(label[repeated][order], prepend=-1)))
+    return float(len(rows) * moments.deviation / (moments.deviation - np.vdot(centred, centred) + np.vdot(sums, sums)))
+
+
+def gap_noise(image: Array, text: Array, fitted: tuple[float, float], contents: Array | None = None) -> float:
     """RMS gap due to sampling alone, after a map that moves the mean of texts to that of images.
 
     A gap measured on the same pairs is not distinguishable from zero below it.
@@ -40,21 +85,25 @@ def gap_noise(image: Array, text: Array, fitted: tuple[int, int]) -> float:
     ----------
     image, text : ndarray of shape (n, d)
         Held-out pairs, on which the gap is measured.
-    fitted : tuple of int
-        Numbers m_x, m_y of independent images and texts that the map was fitted on.
+    fitted : tuple of float
+        Numbers m_x, m_y of independent images and texts that the map was fitted on (`effective_rows`).
+    contents : ndarray of shape (n,), optional
+        What each pair shows, as for `effective_rows`.
 
     Returns
     -------
     float
-        sqrt(tr Cov(x - y) / n + T_x / m_x + T_y / m_y) with the traces T of both covariances.
+        sqrt(tr Cov(x - y) / m + T_x / m_x + T_y / m_y) with the traces T of both covariances and the effective number m
+        of pairs.
 
     Raises
     ------
     DataError
-        If the shapes differ.
+        If the shapes differ, or `contents` do not fit.
     """
-    count, _ = same_shape(image, text)
-    held_out = measured(np.asarray(image, dtype=np.float64) - text).trace / count
+    same_shape(image, text)
+    difference = np.asarray(image, dtype=np.float64) - text
+    held_out = measured(difference).trace / effective_rows(difference, contents)
     traces = measured(image).trace, measured(text).trace
     return float(np.sqrt(held_out + sum(trace / rows for trace, rows in zip(traces, fitted, strict=True))))
 
