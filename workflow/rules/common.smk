@@ -16,6 +16,7 @@ from revision.config.evaluation import (
     Checkpoint,
     EvaluationSections,
     PublishedSuites,
+    SceneSuites,
     TaskSections,
 )
 from revision.config.language_models import LanguageModelSections, TrainedModel
