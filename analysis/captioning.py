@@ -53,6 +53,7 @@ def draw(summary: pd.DataFrame, paired: str, path: Path) -> None:
             marks = values.loc[floor].value.reindex(methods)
             style = {"linestyle": "none", "color": "#555555", "markersize": 6, "label": FLOOR_NAMES[floor]}
             panel.plot(marks, range(len(methods)), marker, **style)
+        panel.plot([], [], "o", color="#555555", label="own image")
         if paired in methods:
             ceiling = values.loc[OWN, paired].value
             panel.axvline(ceiling, color=colour_of(paired), linestyle=":", label=f"ceiling: {name_of(paired)}")
@@ -62,7 +63,7 @@ def draw(summary: pd.DataFrame, paired: str, path: Path) -> None:
         panel.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(range(len(methods)), [name_of(method) for method in methods])
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7)
     save(figure, path)
 
 
