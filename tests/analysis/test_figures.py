@@ -86,6 +86,12 @@ SCRIPTS = {
         {},
         "--answers {work}/answers/seed0.parquet --tasks {work}/tasks --method stage2/revision",
     ),
+    "captioning": (
+        {"captioning": "method condition metric value lowest highest"},
+        {},
+        "--captions {work}/captions/seed0.parquet {work}/captions/seed1.parquet --paired paired"
+        " --table {work}/captioning.csv",
+    ),
     "figure_c_coupling": ({"coupling": "caption energy rank metric value pairs"}, PAIRS, ""),
     "figure_b14_drift": (
         {

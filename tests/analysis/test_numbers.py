@@ -2,6 +2,7 @@
 
 import json
 
+import captioning
 import figure_06_samples
 import figure_12_answers
 import figure_h4_costs
@@ -97,6 +98,28 @@ def test_samples_are_correct_and_wrong_and_from_many_suites():
     assert chosen.suite.nunique() == 8
     only_wrong = figure_12_answers.choose(pd.DataFrame(rows).assign(correct=0))
     assert only_wrong.correct.tolist() == [0] * 4
+
+
+def test_captioning_has_a_row_per_replicate_and_its_caption_names_the_highest_floor(work):
+    paths = sorted((work / "captions").glob("*.parquet"))
+    table = captioning.measure(pd.concat(map(pd.read_parquet, paths)))
+    assert not table.duplicated([*captioning.REPLICATE, "metric"]).any()
+    assert set(table.method + "/" + table.stage) == {
+        "revision/stage1", "paired/stage1", "revision/stage2", "blind/stage2",
+    }  # fmt: skip
+    cells = table.set_index(["metric", "stage", "method", "condition", "seed"]).value.sort_index()
+    assert cells["pair_f1", "stage1", "revision", "own", 0] == 1
+    # "red" has no object: undefined precision, and every such caption is counted.
+    assert np.isnan(cells["object_precision", "stage1", "revision", "mean", 0])
+    assert cells["without_object", "stage1", "revision", "mean", 0] == 1
+    findings = captioning.findings(table)
+    assert findings["above"] == len(findings["stage1"]) == 2 and findings["without"] == 0
+    assert [row["method"] for row in findings["stage2"]] == ["revision"]  # the text-only model has no own image
+    floors = cells["object_f1", "stage2", "revision"].groupby("condition").mean()
+    assert findings["stage2"][0]["floor"] == floors.drop("own").max() < findings["stage2"][0]["own"] == 1
+    numbers = {"stage1": [{"method": "revision", "own": 0.25, "floor": 0.5, "highest": "none"}], "above": 0}
+    caption = style.fill_template("captioning", findings | numbers | {"images": 4, "paired": "paired"})["caption"]
+    assert "0 of 1 methods" in caption and "after Stage 1 ReVision 0.25 (no visual token 0.50);" in caption
 
 
 def trade(steps, other):

@@ -11,6 +11,7 @@ from revision.config.variants import AlignerSettings
 from revision.data.corpus import encode_image
 from revision.data.scenes import World
 from revision.embeddings import open_embeddings, write_embeddings
+from revision.evaluation.captioning import VISUAL, caption_scores, cider, write_captions
 from revision.gap.held_out import write_held_out
 
 ROOT = Path(__file__).parents[2]
@@ -82,3 +83,22 @@ def answers(work):
             prediction = question.answer if index % 2 else "no idea"
             answered.append(about | {"question": name, "correct": index % 2, "prediction": prediction})
     pd.DataFrame(answered).to_parquet(work / "answers/seed0.parquet")
+
+
+def captions(work):
+    """Write captions of four scenes by two seeds: right from the own image, the same one from every floor."""
+    (work / "captions").mkdir()
+    world = World()
+    scenes = world.scenes("evaluation", 0, 4)
+    full, short = world.captions(scenes, "full"), world.captions(scenes, "short")
+    for seed in (0, 1):
+        rows = []
+        for method in ("stage1/revision", "stage1/paired", "stage2/revision", "stage2/blind"):
+            for condition in VISUAL if method != "stage2/blind" else ("none",):
+                texts = full if condition == "own" else ["a red star" if seed else "red"] * len(full)
+                scores = cider(texts, [[text] for text in short])
+                for index, (text, scene, score) in enumerate(zip(texts, full, scores, strict=True)):
+                    about = {"method": method, "encoder": 0, "seed": seed, "condition": condition}
+                    about |= {"image": f"captioning-{index:06d}", "prediction": text, "cider": float(score)}
+                    rows.append(about | caption_scores(text, scene))
+        write_captions(work / f"captions/seed{seed}.parquet", rows)

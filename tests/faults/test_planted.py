@@ -61,7 +61,7 @@ def whole(tmp_path_factory):
     ReVisionModel(llm, tokenizer, 8).save(folder / "model")
     write_tasks(world, folder / "tasks", 3)
     (folder / "loop.yaml").write_text("epochs: 1\nbatch_size: 8\nlearning_rate: 0.01\n")
-    (folder / "evaluate.yaml").write_text("checkpoints: [{method: m, seed: 0, folder: model}]")
+    (folder / "evaluate.yaml").write_text("checkpoints: [{method: m, encoder: 0, seed: 0, folder: model}]")
     return folder
 
 

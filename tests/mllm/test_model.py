@@ -54,6 +54,20 @@ def test_answers_do_not_depend_on_the_batch(model):
     assert together == alone
 
 
+def test_an_empty_prompt_continues_what_stage_1_trains(model, monkeypatch):
+    given = []
+    original = model.input_embeddings
+    monkeypatch.setattr(
+        model, "input_embeddings", lambda ids, visual: (given.append(ids.tolist()), original(ids, visual))[1]
+    )
+    embeddings = torch.nn.functional.normalize(torch.randn(2, 8, generator=torch.Generator().manual_seed(1)))
+    captions = model.generate(["", ""], embeddings, max_new_tokens=6)
+    examples = tokenise(model.tokenizer, [""], ["red"])
+    before_target = examples.batch(np.array([0]))[0][0, : examples.target_starts[0]].tolist()
+    assert given == [[before_target] * 2] and before_target == [model.tokenizer.bos_token_id]
+    assert len(captions) == 2 and model.generate([""], None, max_new_tokens=6)
+
+
 def test_save_and_load_give_the_same_answers(model, tmp_path):
     embeddings = torch.nn.functional.normalize(torch.randn(2, 8, generator=torch.Generator().manual_seed(2)))
     model.save(tmp_path / "m")

@@ -16,6 +16,7 @@ from revision.config.evaluation import (
     Checkpoint,
     EvaluationSections,
     PublishedSuites,
+    SceneSuites,
     TaskSections,
 )
 from revision.config.language_models import LanguageModelSections, TrainedModel
@@ -133,7 +134,7 @@ def checkpoints(seed):
 
 def evaluation_settings(seed):
     """Return the settings file with the checkpoints of one seed and their precision."""
-    scored = [Checkpoint(method, seed, Path(folder)) for method, folder in checkpoints(seed).items()]
+    scored = [Checkpoint(method, 0, seed, Path(folder)) for method, folder in checkpoints(seed).items()]
     sections = EvaluationSections(checkpoints=scored, precision=CONFIG.evaluation.precision)
     return settings_file(f"evaluate/seed{seed}", sections)
 

@@ -1,6 +1,10 @@
-# Score all checkpoints of one seed with lmms-eval in one process, after Stage 1 (zero-shot) and after Stage 2.
+# Score all checkpoints of one seed with lmms-eval in one process, after Stage 1 (zero-shot) and after Stage 2: suites
+# and, for generated scenes, captions.
 
 EVALUATION_SETTINGS = {seed: evaluation_settings(seed) for seed in SEEDS}
+SCORED = {"answers": f"{WORK}/answers/seed{{seed}}.parquet"}
+if isinstance(CONFIG.evaluation.suites, SceneSuites):
+    SCORED["captions"] = f"{WORK}/captions/seed{{seed}}.parquet"
 
 
 rule evaluate:
@@ -10,11 +14,13 @@ rule evaluate:
         tasks=f"{WORK}/tasks",
         encoder=ENCODER,
     output:
-        answers=f"{WORK}/answers/seed{{seed}}.parquet",
+        **SCORED,
     log:
         f"{WORK}/logs/evaluate/seed{{seed}}.log",
     benchmark:
         f"{WORK}/benchmarks/evaluate/seed{{seed}}.tsv"
+    params:
+        outputs=lambda w, output: options(dict(output.items())),
     shell:
-        "revision evaluate --config {input.settings} --tasks {input.tasks} --encoder {input.encoder}"
-        " --answers {output.answers} > {log} 2>&1"
+        "revision evaluate --config {input.settings} --tasks {input.tasks} --encoder {input.encoder} {params.outputs}"
+        " > {log} 2>&1"

@@ -132,6 +132,13 @@ FIGURES = {
         {"answers": f"{WORK}/answers/seed{SEEDS[0]}.parquet", "tasks": f"{WORK}/tasks"},
         {"method": "stage2/revision"},
     ),
+    "captioning": Figure(
+        "Zero-shot captioning of held-out scenes, with floors.",
+        "captioning",
+        {"captions": expand(f"{WORK}/captions/seed{{seed}}.parquet", seed=SEEDS)},
+        {"paired": CONFIG.scaling.paired},
+        also={"table": f"{RESULTS}/tables/captioning.csv"},
+    ),
     "figure_gap_causes": Figure(
         "What keeps the gap open.",
         "figure_gap_causes",
@@ -179,9 +186,11 @@ FIGURES = {
     ),
 }
 
-# Figures that a scale cannot make. Non-visual phrases (figure 11) are known only for generated captions.
+# Figures that a scale cannot make. Non-visual phrases (figure 11) and contents of images (captioning) are known only
+# for generated scenes.
 IMPOSSIBLE = {
     "figure_11": isinstance(CONFIG.corpus, SourcesCorpus),
+    "captioning": "captions" not in SCORED,
     "scaling": len(SCALING) < 2 or CONFIG.scaling.paired not in VARIANTS,
     "real_parts": CONFIG.beside is None,
 }

@@ -87,7 +87,7 @@ def tasks_command(out: Out, config: Config = None) -> None:
     from revision.data.scenes import World
     from revision.evaluation.suites import write_tasks
 
-    write_tasks(World(sections.world), out, sections.suites.questions)
+    write_tasks(World(sections.world), out, sections.suites.questions, captions=sections.suites.captions)
 
 
 def encoder_command(out: Out, config: Config = None, seed: Seed = 0, threads: Threads = 1) -> None:
@@ -232,12 +232,16 @@ def evaluate_command(
     encoder: Annotated[
         Path | None, typer.Option(help="Folder of the encoder, or its YAML; not needed for text-only models.")
     ] = None,
+    captions: Annotated[
+        Path | None,
+        typer.Option(help="Parquet file of scored captions to write; without: no captioning."),
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Score checkpoints with lmms-eval, all in one process.
 
-    Sections of the settings: checkpoints, a list of {method, seed, folder}; precision of the language models, no
-    (float32) or bf16.
+    Sections of the settings: checkpoints, a list of {method, encoder, seed, folder}; precision of the language models,
+    no (float32) or bf16.
 
     Example: revision evaluate --config checkpoints.yaml --tasks tasks --encoder encoder --answers answers.parquet
     """
@@ -246,7 +250,15 @@ def evaluate_command(
 
     _threads(threads)
     sections = settings(config, EvaluationSections)
-    evaluate(sections.checkpoints, tasks, encoder, answers, precision=sections.precision, progress=typer.echo)
+    evaluate(
+        sections.checkpoints,
+        tasks,
+        encoder,
+        answers,
+        captions=captions,
+        precision=sections.precision,
+        progress=typer.echo,
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from revision.config.base import ByKind, Count, Settings
 from revision.config.world import WorldSettings
@@ -13,10 +13,11 @@ Precision = Literal["no", "bf16"]
 
 
 class SceneSuites(Settings):
-    """Suites about generated scenes, with `questions` questions each."""
+    """Suites about generated scenes, with `questions` questions each, and captioning of `captions` images."""
 
     kind: Literal["scenes"] = "scenes"
     questions: Count = 300
+    captions: Annotated[int, Field(ge=2)] = 300
 
 
 class PublishedSuites(Settings):
@@ -60,6 +61,8 @@ class Checkpoint:
     ----------
     method : str
         Name of the method in the tables.
+    encoder : int
+        Seed of the encoder's training.
     seed : int
         Seed of the training.
     folder : Path
@@ -68,6 +71,7 @@ class Checkpoint:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
     method: str
+    encoder: int
     seed: int
     folder: Path
 

@@ -41,7 +41,7 @@ class ImageEmbeddings:
         Parameters
         ----------
         images : iterable of (hashable, Image)
-            Keys, by which `take` finds the embeddings, and images. Two keys may have the same content.
+            Keys, of which `row` returns the row of the embedding, and images. Two keys may have the same content.
         """
         waiting: list[tuple[bytes, Image.Image]] = []
         for key, image in images:
@@ -55,9 +55,13 @@ class ImageEmbeddings:
                 self._encode(waiting)
         self._encode(waiting)
 
-    def take(self, keys: Sequence[Hashable]) -> torch.Tensor:
-        """Return the embeddings of n keys, float32 of shape (n, d). Raises KeyError for a key that was not added."""
-        return torch.from_numpy(np.stack([self._rows[self._row_of_key[key]] for key in keys]))
+    def row(self, key: Hashable) -> int:
+        """Return the row of a key's embedding, equal for equal images. Raises KeyError for a key that was not added."""
+        return self._row_of_key[key]
+
+    def take(self, rows: Sequence[int]) -> torch.Tensor:
+        """Return the embeddings of n rows, float32 of shape (n, d)."""
+        return torch.from_numpy(np.stack([self._rows[row] for row in rows]))
 
     def _encode(self, waiting: list[tuple[bytes, Image.Image]]) -> None:
         if waiting:

@@ -1,20 +1,32 @@
-"""The model `revision` of lmms-eval: one visual token per question, greedy decoding."""
+"""The model `revision` of lmms-eval: one image per question, greedy decoding."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 
 from revision.errors import ConfigError
+from revision.evaluation.captioning import VISUAL
 from revision.evaluation.images import ImageEmbeddings
 
 NEW_TOKENS = 1024
 """Longest answer if a task does not set one (MMStar): the default of most models in lmms-eval."""
+UNUSED = ("temperature", "top_p", "image_aspect_ratio")  # of sampling, and of models that cut images into parts
+GENERATION = ("max_new_tokens", "until", "do_sample", "num_beams", "visual", *UNUSED)
+
+
+class _Question(NamedTuple):
+    """What determines an answer; `images` has the rows of the embeddings of which the model reads the mean."""
+
+    prompt: str
+    new_tokens: int
+    images: tuple[int, ...]
 
 
 class ReVisionLmms(lmms):
-    """A checkpoint as a model of lmms-eval. Each question must have exactly one image, which becomes the visual token.
+    """A checkpoint as a model of lmms-eval. Each question must have exactly one image.
 
     Parameters
     ----------
@@ -71,12 +83,14 @@ class ReVisionLmms(lmms):
         self.images = None if self._model.projector is None else images
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
-        """Answer requests by greedy decoding, in batches of similar length.
+        """Answer requests by greedy decoding, in batches of similar length; equal requests are answered once.
 
         Parameters
         ----------
         requests : list of Instance
-            lmms-eval's requests, whose generation settings may limit the answer (max_new_tokens, until).
+            lmms-eval's requests, whose generation settings may limit the answer (max_new_tokens, until) and replace the
+            image (visual, one of `captioning.VISUAL`). A text-only model never reads an image. An empty prompt asks for
+            a caption.
 
         Returns
         -------
@@ -86,35 +100,46 @@ class ReVisionLmms(lmms):
         Raises
         ------
         ConfigError
-            If a question does not have exactly one image, or a task asks for sampling or beam search.
+            If a question does not have exactly one image, or a generation setting is unknown or cannot be met, such as
+            sampling.
         DataError
             If an image is not readable.
         """
-        if self.images is not None:
-            self.images.add(self._images(requests))
-        answers = [""] * len(requests)
-        order = sorted(range(len(requests)), key=lambda row: _length(requests[row]))
-        for start in range(0, len(order), self.batch_size):
-            batch = order[start : start + self.batch_size]
-            by_limit: dict[int, list[int]] = {}
-            for row in batch:
-                by_limit.setdefault(_new_tokens(requests[row]), []).append(row)
-            for new_tokens, rows in by_limit.items():
-                texts = self._generate([requests[row] for row in rows], new_tokens)
-                for row, text in zip(rows, texts, strict=True):
-                    answers[row] = _cut(text, requests[row].args[1].get("until") or ())
-        return answers
+        questions = self._questions(requests)
+        groups: dict[tuple[int, bool], list[_Question]] = {}
+        for question in sorted(dict.fromkeys(questions), key=lambda one: (len(one.prompt.split()), one.prompt)):
+            groups.setdefault((question.new_tokens, bool(question.images)), []).append(question)
+        answers: dict[_Question, str] = {}
+        for (new_tokens, reads), group in groups.items():
+            for start in range(0, len(group), self.batch_size):
+                batch = group[start : start + self.batch_size]
+                embeddings = self._embeddings(batch) if reads else None
+                texts = self._model.generate([one.prompt for one in batch], embeddings, max_new_tokens=new_tokens)
+                answers |= zip(batch, texts, strict=True)
+        pairs = zip(requests, questions, strict=True)
+        return [_cut(answers[question], request.args[1].get("until") or ()) for request, question in pairs]
 
-    def _generate(self, requests: list[Instance], new_tokens: int) -> list[str]:
-        prompts = [request.args[0] for request in requests]
+    def _questions(self, requests: Sequence[Instance]) -> list[_Question]:
+        limits = [_new_tokens(request) for request in requests]
+        rows: list[tuple[int, ...]] = [()] * len(requests)
         if self.images is not None:
-            embeddings = self.images.take([_key(request) for request in requests])
-            return self._model.generate(prompts, embeddings, max_new_tokens=new_tokens)
-        # Without images, many prompts are equal; each is answered once.
-        distinct = list(dict.fromkeys(prompts))
-        texts = self._model.generate(distinct, None, max_new_tokens=new_tokens)
-        answer = dict(zip(distinct, texts, strict=True))
-        return [answer[prompt] for prompt in prompts]
+            keys = [self._key(request) for request in requests]
+            self.images.add(self._images(requests, keys))
+            rows = [() if key is None else (self.images.row(key),) for key in keys]
+            averaged: dict[str, list[int]] = {}
+            tasks = [request.args[4] if _visual(request) == "mean" else None for request in requests]
+            for task, row in zip(tasks, rows, strict=True):
+                if task is not None:
+                    averaged.setdefault(task, []).extend(row)
+            rows = [row if task is None else tuple(averaged[task]) for task, row in zip(tasks, rows, strict=True)]
+        prompts = [request.args[0] for request in requests]
+        return [_Question(*parts) for parts in zip(prompts, limits, rows, strict=True)]
+
+    def _embeddings(self, questions: Sequence[_Question]) -> Any:
+        import torch
+
+        assert self.images is not None
+        return torch.stack([self.images.take(question.images).mean(dim=0) for question in questions])
 
     def loglikelihood(self, requests: list[Instance]) -> NoReturn:
         """Raise NotImplementedError: the tasks of this package are generative."""
@@ -128,13 +153,23 @@ class ReVisionLmms(lmms):
         """Release the weights; lmms-eval calls this after all answers, before it scores them."""
         self._model = None
 
-    def _images(self, requests: list[Instance]) -> Any:
-        for request in requests:
-            key = _key(request)
-            if self.images is not None and key in self.images:
+    def _key(self, request: Instance) -> tuple[str, str, int] | None:
+        """Return task, split and row of the image that a request is answered from; None for no image."""
+        _, _, _, doc_id, task, split = request.args
+        visual = _visual(request)
+        if visual == "none":
+            return None
+        if visual == "other":
+            # Neighbours are drawn independently, so that a shift by one is as good as a random derangement.
+            doc_id = (doc_id + 1) % len(self.task_dict[task][split])
+        return task, split, doc_id
+
+    def _images(self, requests: Sequence[Instance], keys: Sequence[tuple[str, str, int] | None]) -> Iterator[Any]:
+        for request, key in zip(requests, keys, strict=True):
+            if key is None or (self.images is not None and key in self.images):
                 continue
-            _, _, doc_to_visual, doc_id, task, split = request.args
-            visuals = doc_to_visual(self.task_dict[task][split][doc_id])
+            task, split, doc_id = key
+            visuals = request.args[2](self.task_dict[task][split][doc_id])
             if len(visuals) != 1:
                 raise ConfigError(
                     f"{task} {doc_id}: {len(visuals)} images; the model takes exactly one: leave the question out"
@@ -142,18 +177,21 @@ class ReVisionLmms(lmms):
             yield key, visuals[0]
 
 
-def _key(request: Instance) -> tuple[str, str, int]:
-    _, _, _, doc_id, task, split = request.args
-    return task, split, doc_id
-
-
-def _length(request: Instance) -> tuple[int, str]:
-    prompt = request.args[0]
-    return len(prompt.split()), prompt
+def _visual(request: Instance) -> str:
+    visual = request.args[1].get("visual", VISUAL[0])
+    if visual not in VISUAL:
+        raise ConfigError(f"{request.task_name}: visual {visual!r} does not exist; there are {', '.join(VISUAL)}")
+    return visual
 
 
 def _new_tokens(request: Instance) -> int:
     settings = request.args[1]
+    unknown = sorted(set(settings) - set(GENERATION))
+    if unknown:
+        raise ConfigError(
+            f"{request.task_name}: model revision does not know the generation setting {', '.join(unknown)}; "
+            f"it knows {', '.join(GENERATION)}"
+        )
     if settings.get("do_sample") or settings.get("num_beams", 1) != 1:
         raise ConfigError(f"{request.task_name}: model revision decodes greedily; set do_sample false and num_beams 1")
     return int(settings.get("max_new_tokens", NEW_TOKENS))

@@ -1,4 +1,4 @@
-"""Suites about generated scenes as an lmms-eval task folder: Parquet files, task YAMLs and group YAMLs."""
+"""Suites and captioning of generated scenes as an lmms-eval task folder: Parquet files, task YAMLs, group YAMLs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -14,11 +15,18 @@ from PIL import Image
 from revision.data.images import encode_image
 from revision.data.scenes import World
 from revision.errors import ConfigError, DataError
+from revision.evaluation.captioning import VISUAL
 from revision.io.files import atomic_folder
 
 COLUMNS = ("id", "image", "question", "answer", "suite", "group")
 ALL = "revision"
 """Name of the lmms-eval group of all suites, and prefix of the names of tasks and other groups."""
+CAPTIONING = "captioning"
+"""Name of the subfolder, the data file and the first task of captioning."""
+CONDITIONS = {name: f"{ALL}_{CAPTIONING}" + ("" if name == "own" else f"_{name}") for name in VISUAL}
+"""Task of each condition of captioning: the image, and the floors (another image, the mean image, no image)."""
+REFERENCES = 5
+CAPTION_TOKENS = 48
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ def write_tasks(
     count: int,
     suites: Sequence[str] | None = None,
     max_new_tokens: int = 4,
+    captions: int = 0,
 ) -> Path:
     """Write an lmms-eval task folder, atomically.
 
@@ -82,6 +91,8 @@ def write_tasks(
         Names of suites; default: all of the world.
     max_new_tokens : int, default 4
         Longest answer.
+    captions : int, default 0
+        Images to caption, held-out scenes; 0 for no captioning tasks.
 
     Returns
     -------
@@ -126,7 +137,56 @@ def write_tasks(
             config = {"group": group, "task": tasks, "aggregate_metric_list": [mean], "metadata": {"version": 1.0}}
             path = temporary / f"group_{group}.yaml"
             path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        if captions:
+            _write_captioning(world, temporary / CAPTIONING, captions)
     return Path(folder)
+
+
+def _write_captioning(world: World, folder: Path, count: int) -> None:
+    """Write captioning tasks and their data file to a subfolder, since each Parquet file of the folder is a suite."""
+    folder.mkdir()
+    pq.write_table(captioning_table(world, count), folder / f"{CAPTIONING}.parquet", write_page_checksum=True)
+    template = files("revision.evaluation.tasks") / "captioning.yaml"
+    (folder / "_captioning_yaml").write_bytes(template.read_bytes())
+    for visual, name in CONDITIONS.items():
+        settings = {"max_new_tokens": CAPTION_TOKENS, "do_sample": False, "until": ["\n"], "visual": visual}
+        task = {"include": "_captioning_yaml", "task": name, "generation_kwargs": settings}
+        (folder / f"{visual}.yaml").write_text(yaml.safe_dump(task, sort_keys=False), encoding="utf-8")
+
+
+def captioning_table(world: World, count: int) -> pa.Table:
+    """Generate images to caption: the first scenes of the split `evaluation`.
+
+    Parameters
+    ----------
+    world : World
+        The generated scenes.
+    count : int
+        Number of images.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns id, image (PNG), suite, references (short captions) and scene (the full caption).
+    """
+    import datasets
+
+    scenes = world.scenes("evaluation", 0, count)
+    texts = zip(*(world.captions(scenes, "short", variant) for variant in range(REFERENCES)), strict=True)
+    rows = [
+        {"id": f"{CAPTIONING}-{row:06d}", "image": _png(image), "suite": CAPTIONING, "references": refs, "scene": scene}
+        for row, (image, refs, scene) in enumerate(
+            zip(world.images(scenes), texts, world.captions(scenes, "full"), strict=True)
+        )
+    ]
+    text = datasets.Value("string")
+    features = {"id": text, "image": datasets.Image(), "suite": text, "references": [text], "scene": text}
+    return pa.Table.from_pylist(rows, schema=datasets.Features(features).arrow_schema)
+
+
+def _png(pixels: np.ndarray) -> dict[str, Any]:
+    """Encode an image in the layout of `datasets.Image`."""
+    return {"bytes": encode_image(Image.fromarray(pixels), compress_level=6), "path": None}
 
 
 def suite_table(world: World, name: str, count: int) -> pa.Table:
@@ -158,7 +218,7 @@ def suite_table(world: World, name: str, count: int) -> pa.Table:
     rows = [
         {
             "id": f"{name}-{row:06d}",
-            "image": {"bytes": encode_image(Image.fromarray(images[row]), compress_level=6), "path": None},
+            "image": _png(images[row]),
             "question": question.question,
             "answer": question.answer,
             "suite": name,
@@ -201,6 +261,14 @@ def read_suites(folder: str | Path, names: Sequence[str] | None = None) -> list[
     if unknown:
         raise ConfigError(f"{folder}: unknown suite {', '.join(unknown)}; the suites are {', '.join(paths)}")
     return [_read_suite(paths[name]) for name in (paths if names is None else names)]
+
+
+def captioning_tasks(folder: str | Path) -> dict[str, str]:
+    """Return the task of each condition of captioning. Raises DataError if the folder has no captioning tasks."""
+    missing = [path for name in CONDITIONS if not (path := Path(folder) / CAPTIONING / f"{name}.yaml").is_file()]
+    if missing:
+        raise DataError(f"{missing[0]}: no such captioning task; write the tasks of scenes again, with `captions`")
+    return CONDITIONS
 
 
 def _read_suite(path: Path) -> Suite:

@@ -119,14 +119,14 @@ class ReVisionModel(nn.Module):
 
     @torch.inference_mode()
     def generate(self, prompts: list[str], embeddings: Tensor | None, max_new_tokens: int = 4) -> list[str]:
-        """Answer questions by greedy decoding.
+        """Answer questions, or write captions, by greedy decoding.
 
         Questions of equal length are answered together, without padding, so that answers do not depend on the batch.
 
         Parameters
         ----------
         prompts : list of str
-            n questions, without the prompt format.
+            n questions, without the prompt format; an empty one asks for a caption, as Stage 1 trains it.
         embeddings : Tensor of shape (n, d), optional
             One embedding per question; None for no visual token.
         max_new_tokens : int, default 4

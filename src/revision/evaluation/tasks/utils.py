@@ -1,12 +1,14 @@
-"""Functions that the task YAMLs refer to: image, prompt, and score of a question."""
+"""Functions that the task YAMLs refer to: image, prompt, and score of a question or caption."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from revision.data.images import decode_image
+from revision.evaluation.captioning import CIDER, caption_scores, cider
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w\s]")
@@ -40,6 +42,28 @@ def normalise(text: str) -> str:
 def score(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     """Score an answer: accuracy 1 for an exact match after `normalise`, else 0."""
     return {"accuracy": float(normalise(results[0]) == normalise(doc["answer"]))}
+
+
+def no_text(doc: Mapping[str, Any]) -> str:
+    """Return the prompt of captioning: none."""
+    return ""
+
+
+def score_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score a caption; its CIDEr needs the references of all images, so that `mean_cider` computes it."""
+    caption = results[0]
+    return caption_scores(caption, doc["scene"]) | {CIDER: {"caption": caption, "references": list(doc["references"])}}
+
+
+def mean_of_defined(values: Sequence[float]) -> float:
+    """Return the mean without the captions for which the metric is undefined; NaN if it is so for all."""
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else float("nan")
+
+
+def mean_cider(values: Sequence[Mapping[str, Any]]) -> float:
+    """Return the mean CIDEr-D of the captions of a task."""
+    return float(np.mean(cider([value["caption"] for value in values], [value["references"] for value in values])))
 
 
 def one_image(docs: Any) -> Any:
