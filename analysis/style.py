@@ -71,7 +71,7 @@ NAMES = {
     "paired": "Paired (oracle)",
     "unicorn": "Unicorn (mean shift)",
     "revision_2x": "ReVision, 2x text",
-    "revision_8x": "ReVision, 8x text",
+    "revision_4x": "ReVision, 4x text",
     "revision_tenth": "ReVision, 0.1x text",
     "long": "ReVision, long captions",
     "step_1": "Step 1",

@@ -41,7 +41,7 @@ rule report:
         config=settings_file("report", CONFIG),
         identity=[
             *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe", "instruct")),
-            ENCODER,
+            encoder_of(FIRST),
             *ANSWERS,
         ],
     output:

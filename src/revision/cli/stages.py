@@ -236,7 +236,7 @@ def evaluate_command(
 ) -> None:
     """Score checkpoints with lmms-eval, all in one process.
 
-    Sections of the settings: checkpoints, a list of {method, seed, folder}; precision of the language models, no
+    Sections of the settings: checkpoints, a list of {method, encoder, seed, folder}; precision of the language models, no
     (float32) or bf16.
 
     Example: revision evaluate --config checkpoints.yaml --tasks tasks --encoder encoder --answers answers.parquet

@@ -60,14 +60,15 @@ class Checkpoint:
     ----------
     method : str
         Name of the method in the tables.
-    seed : int
-        Seed of the training.
+    encoder, seed : int
+        Seeds of the encoder and of the training.
     folder : Path
         Folder of a `ReVisionModel`.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
     method: str
+    encoder: int
     seed: int
     folder: Path
 

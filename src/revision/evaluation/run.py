@@ -23,6 +23,7 @@ from revision.io.files import atomic_file
 ANSWERS = pa.schema(
     {
         "method": pa.string(),
+        "encoder": pa.int64(),
         "seed": pa.int64(),
         "suite": pa.string(),
         "group": pa.string(),
@@ -76,8 +77,8 @@ def evaluate(
     Returns
     -------
     pyarrow.Table
-        The table that was written, one row per checkpoint and question: method, seed, suite, group, question, correct
-        (0 or 1), prediction.
+        The table that was written, one row per checkpoint and question: method, encoder, seed, suite, group, question,
+        correct (0 or 1), prediction.
 
     Raises
     ------
@@ -96,10 +97,10 @@ def evaluate(
     rows: list[dict[str, Any]] = []
     for checkpoint in checkpoints:
         results = _score(checkpoint, objects, images, limit, batch_size, device, precision)
-        labels = {"method": checkpoint.method, "seed": checkpoint.seed}
+        labels = {"method": checkpoint.method, "encoder": checkpoint.encoder, "seed": checkpoint.seed}
         rows += [labels | row for row in _answer_rows(results, chosen, objects)]
         if progress:
-            progress(f"{checkpoint.method}, seed {checkpoint.seed}: {len(rows)} answers so far")
+            progress(f"{checkpoint.method}, encoder {checkpoint.encoder}, seed {checkpoint.seed}: {len(rows)} answers so far")
     table = pa.Table.from_pylist(rows, schema=ANSWERS)
     with atomic_file(answers) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
@@ -109,10 +110,12 @@ def evaluate(
 def _check(checkpoints: Sequence[Checkpoint], limit: int | None) -> None:
     if not checkpoints:
         raise ConfigError("evaluate: no checkpoints given; name at least one")
-    names = [(checkpoint.method, checkpoint.seed) for checkpoint in checkpoints]
-    repeated = sorted({f"{method} (seed {seed})" for method, seed in names if names.count((method, seed)) > 1})
+    names = [f"{one.method} (encoder {one.encoder}, seed {one.seed})" for one in checkpoints]
+    repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ConfigError(f"evaluate: {', '.join(repeated)} is given twice; method and seed must identify a checkpoint")
+        raise ConfigError(
+            f"evaluate: {', '.join(repeated)} is given twice; method, encoder and seed must identify a checkpoint"
+        )
     if limit is not None and limit < 1:
         raise ConfigError(f"evaluate: limit is {limit}; it must be at least 1, or None for all questions")
 

@@ -121,8 +121,9 @@ def read_answers(paths: Sequence[str | Path], methods: Sequence[str] | None = No
     DataError
         If a file is incomplete, or if a method lacks answers that another has: the answers could not be paired.
     """
-    columns = ["method", "seed", "suite", "group", "question", "correct"]
+    columns = ["method", "encoder", "seed", "suite", "group", "question", "correct"]
     table = pd.concat([_read(path, columns) for path in paths], ignore_index=True)
+    table["seed"] = [f"{one.encoder}/{one.seed}" for one in table.itertuples()]
     names = list(dict.fromkeys(table.method)) if methods is None else list(methods)
     groups = table.drop_duplicates("suite").set_index("suite").group.to_dict()
     seeds = sorted(table.seed.unique())
