@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from revision.cli import app
 from revision.errors import DataError
 from revision.io.files import write_json
-from revision.mllm.language_models.packaged import STAGE, is_pretrained, write_packaged_llm
+from revision.mllm.language_models.packaged import write_packaged_llm
 from revision.mllm.model import ReVisionModel, load_llm
 
 HIDDEN, LAYERS, WIDE, HEADS = 32, 2, 64, 2

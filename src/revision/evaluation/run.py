@@ -100,7 +100,9 @@ def evaluate(
         labels = {"method": checkpoint.method, "encoder": checkpoint.encoder, "seed": checkpoint.seed}
         rows += [labels | row for row in _answer_rows(results, chosen, objects)]
         if progress:
-            progress(f"{checkpoint.method}, encoder {checkpoint.encoder}, seed {checkpoint.seed}: {len(rows)} answers so far")
+            progress(
+                f"{checkpoint.method}, encoder {checkpoint.encoder}, seed {checkpoint.seed}: {len(rows)} answers so far"
+            )
     table = pa.Table.from_pylist(rows, schema=ANSWERS)
     with atomic_file(answers) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
