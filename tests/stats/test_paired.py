@@ -52,7 +52,15 @@ def answers():
 
 def test_answers_are_read_by_method_seed_and_question(tmp_path):
     rows = [
-        {"method": m, "seed": s, "suite": "one", "group": "g", "question": f"q{q}", "correct": int(m == "a" and q <= s)}
+        {
+            "method": m,
+            "encoder": 0,
+            "seed": s,
+            "suite": "one",
+            "group": "g",
+            "question": f"q{q}",
+            "correct": int(m == "a" and q <= s),
+        }
         for m in "ab"
         for s in (0, 1)
         for q in (2, 0, 1)
