@@ -163,7 +163,7 @@ FAULTS = {
     "a set that the projector does not fit": (
         embeddings("instruct_images", lambda e: e[:, :6]), FINETUNE, "dimension 6, the projector reads 8"),
     "a language model that is not there": (
-        replace("stage2.yaml", (LOOP + STAGE2.replace("model", "m")).encode()), FINETUNE, "m/llm: no language model.*run"),
+        replace("stage2.yaml", f"{LOOP}{STAGE2}".replace("model", "m").encode()), FINETUNE, "m/llm: no language model"),
     "weights that are truncated": (truncate(WEIGHTS), PRETRAIN, f"{WEIGHTS}: .* bytes where .*restore it"),
     "a projector that is gone": (remove(PROJECTOR), FINETUNE, f"{PROJECTOR}: missing; restore it"),
     "checksums that are truncated": (truncate("model/checksums.json"), FINETUNE, "model/checksums.json: not a table"),

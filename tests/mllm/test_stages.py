@@ -167,6 +167,10 @@ def test_trainings_do_not_depend_on_those_before_them_in_the_process(world, tmp_
             assert files(Path(one["out"] + "-alone")) == files(Path(one["out"]))
 
 
+class Killed(Exception):
+    pass
+
+
 def test_a_killed_batch_of_trainings_continues_in_the_one_that_was_interrupted(world, tmp_path, monkeypatch):
     loop = SHORT.model_copy(update={"checkpoint_every": 3})
     together = [first(world, out="a"), first(world, out="b", noise=0.1, seed=1)]
@@ -178,10 +182,10 @@ def test_a_killed_batch_of_trainings_continues_in_the_one_that_was_interrupted(w
         store(self, progress)
         stored.append(progress.step)
         if len(stored) == 3:  # the first step stored by the second training
-            raise KeyboardInterrupt
+            raise Killed
 
     monkeypatch.setattr(StateFiles, "store", dying)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Killed):
         command(tmp_path, "pretrain", together, loop)
     assert stored == [3, 6, 3] and (world / "b.state.pt").exists()
     stored.clear()
