@@ -42,10 +42,10 @@ def run(tasks, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     encoder = FakeEncoder()
     checkpoints = [
-        Checkpoint("perfect", 0, Path("perfect")),
-        Checkpoint("perfect", 1, Path("perfect")),
-        Checkpoint("yes", 0, Path("yes")),
-        Checkpoint("blind", 0, Path("blind")),
+        Checkpoint("perfect", 0, 0, Path("perfect")),
+        Checkpoint("perfect", 0, 1, Path("perfect")),
+        Checkpoint("yes", 0, 0, Path("yes")),
+        Checkpoint("blind", 0, 0, Path("blind")),
     ]
     with without_weights():
         evaluate(checkpoints, tasks, encoder, folder / "answers.parquet", batch_size=7)

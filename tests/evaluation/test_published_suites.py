@@ -118,7 +118,7 @@ def scored(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("revision.mllm.model.ReVisionModel", ConstantModel)
         ConstantModel.asked.clear()
-        answers = evaluate([Checkpoint("m", 3, folder)], tasks, ShadeEncoder(), folder / "answers").to_pandas()
+        answers = evaluate([Checkpoint("m", 0, 3, folder)], tasks, ShadeEncoder(), folder / "answers").to_pandas()
     return answers, tasks, dict(ConstantModel.asked)
 
 
@@ -180,7 +180,7 @@ def test_a_real_tiny_model_answers_real_tasks(scored, tmp_path, monkeypatch):
     files = []
     for name in ("a", "b"):
         out = tmp_path / name
-        evaluate([Checkpoint("tiny", 0, tmp_path / "tiny")], scored[1], ShadeEncoder(), out,
+        evaluate([Checkpoint("tiny", 0, 0, tmp_path / "tiny")], scored[1], ShadeEncoder(), out,
                  suites=["pope", "mmstar"], limit=2)  # fmt: skip
         files.append(out.read_bytes())
     assert files[0] == files[1]

@@ -50,13 +50,13 @@ def test_the_table_has_its_schema_and_nothing_else_is_written(run):
 def test_answers_depend_neither_on_folder_nor_on_batch_size(run, tasks, tmp_path):
     shutil.copytree(tasks, tmp_path / "moved")
     for name, folder, batch in (("a", tasks, 5), ("b", tmp_path / "moved", 64)):
-        checkpoints = [Checkpoint("perfect", 0, tmp_path / "perfect")]
+        checkpoints = [Checkpoint("perfect", 0, 0, tmp_path / "perfect")]
         evaluate(checkpoints, folder, FakeEncoder(), tmp_path / name, batch_size=batch)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_limit_and_choice_of_suites(tasks, tmp_path):
-    checkpoints = [Checkpoint("blind", 3, tmp_path / "blind")]
+    checkpoints = [Checkpoint("blind", 0, 3, tmp_path / "blind")]
     table = evaluate(checkpoints, tasks, None, tmp_path / "a", suites=["relation", "colour"], limit=5).to_pandas()
     assert table.suite.tolist() == ["relation"] * 5 + ["colour"] * 5 and set(table.seed) == {3}
     assert pq.read_table(tmp_path / "a").num_rows == 10
@@ -64,7 +64,7 @@ def test_limit_and_choice_of_suites(tasks, tmp_path):
 
 def test_progress_is_one_line_per_checkpoint(tasks, tmp_path):
     lines = []
-    checkpoints = [Checkpoint("blind", 0, tmp_path / "blind")]
+    checkpoints = [Checkpoint("blind", 0, 0, tmp_path / "blind")]
     evaluate(checkpoints, tasks, None, tmp_path / "a", limit=2, progress=lines.append)
     assert lines == [f"blind, seed 0: {2 * len(SUITES)} answers so far"]
 
@@ -73,14 +73,17 @@ def test_progress_is_one_line_per_checkpoint(tasks, tmp_path):
     ("change", "message"),
     [
         (dict(checkpoints=[]), "no checkpoints"),
-        (dict(checkpoints=[Checkpoint("a", 0, "x"), Checkpoint("a", 0, "y")]), r"a \(seed 0\) is given twice"),
+        (
+            dict(checkpoints=[Checkpoint("a", 0, 0, "x"), Checkpoint("a", 0, 0, "y")]),
+            r"a \(encoder 0, seed 0\) is given twice",
+        ),
         (dict(encoder=None), "perfect reads images; give encoder=<folder>"),
         (dict(limit=0), "limit is 0"),
         (dict(suites=["colour", "smell"]), "unknown suite smell; the suites are colour, count, existence, relation"),
     ],
 )
 def test_invalid_settings_raise(tasks, tmp_path, change, message):
-    settings = dict(checkpoints=[Checkpoint("a", 0, "perfect")], encoder=FakeEncoder()) | change
+    settings = dict(checkpoints=[Checkpoint("a", 0, 0, "perfect")], encoder=FakeEncoder()) | change
     with pytest.raises(ConfigError, match=message):
         evaluate(tasks=tasks, answers=tmp_path / "a", **settings)
     assert list(tmp_path.iterdir()) == []
@@ -95,7 +98,7 @@ def test_unreadable_images_are_reported_and_nothing_is_written(tasks, tmp_path):
     column = pa.array(images, type=table.schema.field("image").type)
     pq.write_table(table.set_column(1, table.schema.field("image"), column), path)
     with pytest.raises(DataError, match=r"count\.parquet, row count-000017: not a readable image"):
-        evaluate([Checkpoint("a", 0, "perfect")], tmp_path / "tasks", FakeEncoder(), tmp_path / "a")
+        evaluate([Checkpoint("a", 0, 0, "perfect")], tmp_path / "tasks", FakeEncoder(), tmp_path / "a")
     assert [entry.name for entry in tmp_path.iterdir()] == ["tasks"]
 
 
@@ -160,7 +163,7 @@ def test_sampling_raises(tasks, tmp_path):
     path = tmp_path / "tasks" / "colour.yaml"
     path.write_text(path.read_text().replace("do_sample: false", "do_sample: true"))
     with pytest.raises(ConfigError, match="decodes greedily"):
-        evaluate([Checkpoint("a", 0, tmp_path / "blind")], tmp_path / "tasks", None, tmp_path / "a", limit=1)
+        evaluate([Checkpoint("a", 0, 0, tmp_path / "blind")], tmp_path / "tasks", None, tmp_path / "a", limit=1)
 
 
 def test_images_are_encoded_once_in_batches():

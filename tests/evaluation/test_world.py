@@ -44,7 +44,7 @@ def answers(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("revision.mllm.model.ReVisionModel.load", lambda folder, device, dtype: Oracle(folder))
         tasks = write_tasks(world, folder / "tasks", COUNT)
-        checkpoints = [Checkpoint("oracle", 0, folder), Checkpoint("yes", 0, folder / "blind")]
+        checkpoints = [Checkpoint("oracle", 0, 0, folder), Checkpoint("yes", 0, 0, folder / "blind")]
         table = evaluate(checkpoints, tasks, encoder, folder / "answers").to_pandas()
     assert {(suite.name, suite.group) for suite in read_suites(tasks)} == {
         (name, world.suite_group(name)) for name in world.suites()
