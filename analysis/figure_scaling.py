@@ -33,7 +33,7 @@ def measure(
     methods = [f"stage2/{name}" for name in sizes]
     scores = score_table(read_answers(paths, methods), f"stage2/{paired}")
     scores = scores[(scores.suite == AVERAGE) & (scores.group == ALL)].set_index("method")
-    wide = losses.pivot(index="seed", columns="method", values="caption_loss")
+    wide = losses.pivot(index=["encoder", "seed"], columns="method", values="caption_loss")
     rows = []
     for name, count in sizes.items():
         about = {"method": name, "texts": count, "cost": count / paired_rows * (1 if name == paired else a_text)}

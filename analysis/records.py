@@ -18,20 +18,20 @@ from revision.errors import DataError
 from revision.io.files import atomic_folder, write_json
 from revision.io.manifest import versions
 
-REPLICATE = re.compile(r"(?:encoder(?P<encoder>\d+)_)?seed(?P<seed>\d+)")
+REPLICATE = re.compile(r"encoder(?P<encoder>\d+)_seed(?P<seed>\d+)")
 
 
 def histories(folders: Sequence[Path]) -> pd.DataFrame:
-    """The training curves of checkpoints <stage>/<variant>/[encoder<e>_]seed<s>.
+    """The training curves of checkpoints <stage>/<variant>/encoder<e>_seed<s>.
 
-    One row per observation: stage, variant, encoder if the names have it, seed, then the columns of history.csv.
+    One row per observation: stage, variant, encoder, seed, then the columns of history.csv.
     """
     tables = []
     for folder in folders:
         replicate = REPLICATE.fullmatch(folder.name)
         if replicate is None:
-            raise DataError(f"{folder}: not the name of a checkpoint; expected [encoder<e>_]seed<s>")
-        numbers = {name: int(number) for name, number in replicate.groupdict().items() if number is not None}
+            raise DataError(f"{folder}: not the name of a checkpoint; expected encoder<e>_seed<s>")
+        numbers = {name: int(number) for name, number in replicate.groupdict().items()}
         names = {"stage": folder.parents[1].name, "variant": folder.parent.name} | numbers
         history = pd.read_csv(folder / "history.csv")
         tables.append(pd.DataFrame(names, index=history.index).join(history))

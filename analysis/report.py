@@ -91,7 +91,7 @@ def table_of(path: Path) -> dict[str, Any]:
 
 def loss_rows(losses: pd.DataFrame) -> list[dict[str, Any]]:
     """Caption loss by method with its interval over seeds, and the difference to ReVision paired by seed."""
-    wide = losses.pivot(index="seed", columns="method", values="caption_loss")
+    wide = losses.pivot(index=["encoder", "seed"], columns="method", values="caption_loss")
     return [
         {
             "method": method,

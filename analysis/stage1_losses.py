@@ -9,11 +9,10 @@ from style import run, save_table
 
 
 def measure(curves: pd.DataFrame) -> pd.DataFrame:
-    """One row per checkpoint in `records.histories`: method, [encoder], seed, caption_loss at the end of Stage 1."""
-    replicate = [name for name in ("encoder", "seed") if name in curves]
-    last = curves.groupby(["variant", *replicate], sort=False).tail(1).reset_index(drop=True)
+    """One row per checkpoint in `records.histories`: method, encoder, seed, caption_loss at the end of Stage 1."""
+    last = curves.groupby(["variant", "encoder", "seed"], sort=False).tail(1).reset_index(drop=True)
     last = last.rename(columns={"variant": "method", "validation_loss": "caption_loss"})
-    return last[["method", *replicate, "caption_loss"]]
+    return last[["method", "encoder", "seed", "caption_loss"]]
 
 
 def main() -> None:

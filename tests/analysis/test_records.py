@@ -32,7 +32,14 @@ def run(tmp_path):
     variants = ("blind", "no_align", "revision", "paired")
     for seed in (0, 1):
         answers = [
-            {"method": f"{stage}/{name}", "seed": seed, "suite": suite, "group": "general", "question": f"{suite}-{i}"}
+            {
+                "method": f"{stage}/{name}",
+                "encoder": 0,
+                "seed": seed,
+                "suite": suite,
+                "group": "general",
+                "question": f"{suite}-{i}",
+            }
             | {"correct": int(random.integers(2)), "prediction": "red"}
             for stage, names in (("stage1", variants[1:]), ("stage2", variants))
             for name in names
@@ -40,10 +47,10 @@ def run(tmp_path):
             for i in range(20)
         ]
         (tmp_path / "answers").mkdir(exist_ok=True)
-        pd.DataFrame(answers).to_parquet(tmp_path / f"answers/seed{seed}.parquet")
+        pd.DataFrame(answers).to_parquet(tmp_path / f"answers/encoder0_seed{seed}.parquet")
         for stage, names in (("stage1", variants[1:]), ("stage2", variants)):
             for name in names:
-                folder = tmp_path / stage / name / f"seed{seed}"
+                folder = tmp_path / stage / name / f"encoder0_seed{seed}"
                 folder.mkdir(parents=True)
                 curve = {"step": [10, 20], "loss": random.random(2), "validation_loss": random.random(2)}
                 pd.DataFrame(curve).to_csv(folder / "history.csv", index=False)
@@ -66,7 +73,7 @@ def test_records_have_every_answer_and_curve(run, monkeypatch):
     pd.testing.assert_frame_equal(pd.read_parquet(records / "answers.parquet"), whole)
     curves = pd.read_parquet(records / "histories.parquet")
     one = curves[(curves.stage == "stage2") & (curves.variant == "paired") & (curves.seed == 1)]
-    expected = pd.read_csv(run / "stage2/paired/seed1/history.csv")
+    expected = pd.read_csv(run / "stage2/paired/encoder0_seed1/history.csv")
     pd.testing.assert_frame_equal(one[list(expected)].reset_index(drop=True), expected)
     assert len(curves) == 2 * 7 * 2
 
@@ -96,7 +103,7 @@ def test_tables_are_made_again_from_records_alone(run, monkeypatch):
     assert sorted(set(losses.method)) == ["no_align", "paired", "revision"] and len(losses) == 6
 
 
-def test_names_of_checkpoints_may_have_an_encoder(tmp_path):
+def test_names_of_checkpoints_have_encoder_and_seed(tmp_path):
     for name in ("encoder1_seed0", "encoder0_seed12"):
         folder = tmp_path / "stage1/step_1" / name
         folder.mkdir(parents=True)

@@ -6,10 +6,11 @@ import pytest
 import yaml
 
 from revision.align import make_aligner
-from revision.config import CaptionSet, load, merge, read, scale_file
+from revision.config import CaptionSet, load, merge, parse, read, scale_file
 from revision.config.corpus import CorpusSections, SourcesCorpus
 from revision.config.encoders import EncoderFile, EncoderSections, EncoderSettings, HeadSettings
 from revision.config.language_models import HubModel, PackagedModel, TrainedModel
+from revision.config.training import FinetuneSections, PretrainSections
 from revision.errors import ConfigError
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -49,6 +50,16 @@ def test_a_scale_comes_from_the_overrides_or_the_defaults():
             r"variants.mine.caption: 'shor' does not exist \(did you mean sho",
         ),
         ({"variants": {"mine": {"visual": False}}}, "variants.mine.visual: false needs `source: none`"),
+        ({"variants": {"mine": {"source": "image", "images": 0.5}}}, "variants.mine.images: 0.5 needs a visual token"),
+        ({"variants": {"mine": {"source": "none", "visual": False, "images": 0}}}, "mine.images: 0.0 needs a visual"),
+        ({"variants": {"mine": {"source": "none", "noise": 0.1}}}, "variants.mine.noise: needs a Stage 1"),
+        ({"variants": {"mine": {"source": "none", "corrected": True}}}, "variants.mine.corrected: needs a Stage 1"),
+        ({"variants": {"mine": {"noise": -0.1}}}, "variants.mine.noise: -0.1 does not fit"),
+        ({"encoder_seeds": []}, "encoder_seeds: list does not fit: List should have at least 1 item"),
+        (
+            {"encoder": {"kind": "file", "path": "config/encoders/clip_vit_b32.yaml"}},
+            "encoder_seeds: an encoder of kind file is not trained here; give one entry",
+        ),
         ({"tables": {"table_1": {"rows": ["c3", "it"]}}}, "tables.table_1.reference: 'revision' does not exist; .* c3"),
         (
             {"tables": {"mine": {"title": "", "rows": ["c3", "it"], "reference": "c3", "published": {}}}},
@@ -135,8 +146,38 @@ def test_variants_are_the_base_updated_by_their_changes():
 def test_variants_that_agree_in_stage_1_share_its_checkpoint():
     config = load(CONFIG)
     assert {config.stage1_of(name) for name in ("revision", "share_30", "share_60")} == {"revision"}
+    assert {config.stage1_of(name) for name in ("revision", "text_revision", "mix_10")} == {"revision"}
+    for name in ("revision_again", "no_align_corrected", "c3"):
+        assert config.stage1_of(name) == name
     assert config.stage1_of("revision_2x") == "revision_2x" and config.stage1_of("large") == "large"
     assert config.stage1_of("blind") is None and config.stage1_of("without_stage1") is None
+
+
+def test_a_redrawn_variant_has_another_seed():
+    variants = load(CONFIG).variants
+    seeds = {variants[name].training_seed(seed) for name in ("revision", "revision_again") for seed in range(4)}
+    assert len(seeds) == 8 and variants["revision"].training_seed(3) == 3
+
+
+def test_published_questions_have_no_full_captions():
+    with pytest.raises(ConfigError, match=r"variants.text_revision.images: published questions have no full captions"):
+        changed("paper", run=["revision", "text_revision"])
+
+
+@pytest.mark.parametrize("kind", [PretrainSections, FinetuneSections])
+def test_trainings_have_folders_of_their_own(kind):
+    training = dict.fromkeys(("llm", "embeddings", "captions", "validation_embeddings", "validation_captions"), "a")
+    if kind is FinetuneSections:
+        training = dict.fromkeys(("start", "instructions", "validation_instructions"), "a")
+    loop = {"epochs": 1, "batch_size": 1, "learning_rate": 0.1}
+    sections = {"loop": loop, "trainings": [training | {"out": "x"}, training | {"out": "y"}]}
+    assert [one.out for one in parse(kind, sections, "here").trainings] == ["x", "y"]
+    for trainings, message in (
+        ([training | {"out": "x"}] * 2, "here, trainings.out: x is given twice; each training needs a folder"),
+        ([], "here, trainings: list does not fit"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            parse(kind, sections | {"trainings": trainings}, "here")
 
 
 def test_tables_are_restricted_to_the_trained_variants():
@@ -159,8 +200,9 @@ def test_chosen_figures_keep_the_order_of_the_existing_ones():
 
 def test_the_paper_scale_trains_every_variant_with_enough_texts():
     paper = load(CONFIG, "paper")
-    assert set(paper.variants) - set(paper.trained) == {"revision_8x"}
-    assert set(paper.filled_tables()) == set(paper.tables)
+    only_here = {"no_align_corrected", "revision_again", "revision_4x", "mix_1", "mix_10"}
+    assert {name for name in paper.variants if name not in paper.trained and not name.startswith("text_")} == only_here
+    assert set(paper.tables) - set(paper.filled_tables()) == {"table_text_only", "table_mixtures"}
 
 
 def test_the_paper_scale_has_the_published_settings():

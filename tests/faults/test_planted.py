@@ -21,16 +21,17 @@ from safetensors.torch import load_file, save_file
 from revision.cli import main
 from revision.embeddings import EmbeddingWriter, open_embeddings, write_embeddings
 
-LOOP = "--config loop.yaml"
 ALIGN = "align texts aligned --target images"
 EMBED = "embed text.parquet --encoder encoder --out set --column"
-PRETRAIN = (
-    "pretrain --llm model --embeddings images --captions text.parquet --validation-embeddings images "
-    f"--validation-captions text.parquet {LOOP} --out out"
+PRETRAIN, FINETUNE = "pretrain --config stage1.yaml", "finetune --config stage2.yaml"
+LOOP = "{loop: {epochs: 1, batch_size: 8, learning_rate: 0.01}, trainings: [{out: out, "
+STAGE1 = (
+    "llm: model, embeddings: images, captions: text.parquet, validation_embeddings: images, "
+    "validation_captions: text.parquet}]}"
 )
-FINETUNE = (
-    "finetune --start model --embeddings instruct_images --instructions instruct.parquet "
-    f"--validation-embeddings instruct_images --validation-instructions instruct.parquet {LOOP} --out out"
+STAGE2 = (
+    "start: model, embeddings: instruct_images, instructions: instruct.parquet, "
+    "validation_embeddings: instruct_images, validation_instructions: instruct.parquet}]}"
 )
 EVALUATE = "evaluate --config evaluate.yaml --tasks tasks --encoder encoder --answers answers.parquet"
 PROJECTOR, WEIGHTS, STATE = "model/projector.safetensors", "model/llm/model.safetensors", "out.state.pt"
@@ -60,7 +61,8 @@ def whole(tmp_path_factory):
     llm = new_llm(LanguageModelSettings(hidden_size=16, layers=1, heads=2), tokenizer, 0)
     ReVisionModel(llm, tokenizer, 8).save(folder / "model")
     write_tasks(world, folder / "tasks", 3)
-    (folder / "loop.yaml").write_text("epochs: 1\nbatch_size: 8\nlearning_rate: 0.01\n")
+    (folder / "stage1.yaml").write_text(LOOP + STAGE1)
+    (folder / "stage2.yaml").write_text(LOOP + STAGE2)
     (folder / "evaluate.yaml").write_text("checkpoints: [{method: m, encoder: 0, seed: 0, folder: model}]")
     return folder
 
@@ -161,7 +163,7 @@ FAULTS = {
     "a set that the projector does not fit": (
         embeddings("instruct_images", lambda e: e[:, :6]), FINETUNE, "dimension 6, the projector reads 8"),
     "a language model that is not there": (
-        str, FINETUNE.replace("--start model", "--start m"), "m/llm: no language model.*run"),
+        replace("stage2.yaml", f"{LOOP}{STAGE2}".replace("model", "m").encode()), FINETUNE, "m/llm: no language model"),
     "weights that are truncated": (truncate(WEIGHTS), PRETRAIN, f"{WEIGHTS}: .* bytes where .*restore it"),
     "a projector that is gone": (remove(PROJECTOR), FINETUNE, f"{PROJECTOR}: missing; restore it"),
     "checksums that are truncated": (truncate("model/checksums.json"), FINETUNE, "model/checksums.json: not a table"),

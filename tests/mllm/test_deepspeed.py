@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_processes import CLOSE, alone, assert_same, world  # noqa: F401
+from test_processes import CLOSE, alone, assert_same, stage1_of, stage2_of, world  # noqa: F401
 
 CONFIGURATION = Path(__file__).parents[2] / "config/accelerate/deepspeed_zero3.yaml"
 SETTINGS = {"epochs": 1, "batch_size": 10, "learning_rate": 0.01, "validate_every": 3, "checkpoint_every": 2}
@@ -21,15 +21,14 @@ def test_zero3_matches_one_process_in_both_stages(world, alone, tmp_path):  # no
     (tmp_path / "deepspeed.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", tmp_path / "deepspeed.yaml",
                 "--no_python", sys.executable, "-c", "from revision.cli import main; main()"]  # fmt: skip
-    rows, table = world / "e", world / "t.parquet"
-    first = ["pretrain", "--llm", world / "llm", "--embeddings", rows, "--captions", table, "--column", "short",
-             "--validation-embeddings", rows, "--validation-captions", table]  # fmt: skip
-    second = ["finetune", "--start", tmp_path / "s1", "--embeddings", rows, "--instructions", table,
-              "--validation-embeddings", rows, "--validation-instructions", table]  # fmt: skip
-    for stage, arguments in {"s1": first, "s2": second}.items():
-        settings = SETTINGS | ({"micro_batch_size": 3} if stage == "s2" else {})
-        (tmp_path / f"{stage}.json").write_text(json.dumps(settings))
-        command = [*launcher, *arguments, "--config", tmp_path / f"{stage}.json", "--out", tmp_path / stage]
+    trainings = {
+        "pretrain": stage1_of(world, tmp_path / "s1"),
+        "finetune": stage2_of(world, tmp_path / "s1", tmp_path / "s2"),
+    }
+    for name, training in trainings.items():
+        loop = SETTINGS | ({"micro_batch_size": 3} if name == "finetune" else {})
+        (tmp_path / f"{name}.json").write_text(json.dumps({"loop": loop, "trainings": [training]}))
+        command = [*launcher, name, "--config", tmp_path / f"{name}.json"]
         environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
         done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

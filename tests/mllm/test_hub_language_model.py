@@ -8,9 +8,8 @@ from typer.testing import CliRunner
 from revision.cli import app
 from revision.errors import DataError
 from revision.mllm.language_models.hub import link_language_model
-from revision.mllm.language_models.packaged import is_pretrained
 from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
-from revision.mllm.model import load_llm
+from revision.mllm.model import is_pretrained, load_llm
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from revision.cli import app
 from revision.errors import DataError
 from revision.io.files import write_json
-from revision.mllm.language_models.packaged import STAGE, is_pretrained, write_packaged_llm
-from revision.mllm.model import ReVisionModel, load_llm
+from revision.mllm.language_models.packaged import write_packaged_llm
+from revision.mllm.model import PACKAGED, ReVisionModel, is_pretrained, load_llm
 
 HIDDEN, LAYERS, WIDE, HEADS = 32, 2, 64, 2
 
@@ -81,8 +81,8 @@ def test_a_missing_package_raises(tmp_path):
 
 def test_stage_1_refers_to_a_packaged_llm_and_reports_its_absence(world):
     assert not is_pretrained(world / "llm")
-    stage1(world, out=world / "whole")
-    write_json(world / "llm/manifest.json", {"stage": STAGE})
+    stage1(world, out="whole")
+    write_json(world / "llm/manifest.json", {"stage": PACKAGED})
     stage1(world)
     assert not (world / "s1/llm").exists()
     for first, second in zip(
@@ -91,7 +91,7 @@ def test_stage_1_refers_to_a_packaged_llm_and_reports_its_absence(world):
         torch.testing.assert_close(first, second, rtol=0, atol=0)
     stage2(world)
     assert (world / "s2/llm/config.json").is_file() and not (world / "s2/llm.json").exists()
-    write_json(world / "llm/manifest.json", {"stage": STAGE, "revision": "other"})
+    write_json(world / "llm/manifest.json", {"stage": PACKAGED, "revision": "other"})
     with pytest.raises(DataError, match=r"the language model it refers to, .*llm, has changed since"):
         ReVisionModel.load(world / "s1")
     (world / "llm/manifest.json").unlink()

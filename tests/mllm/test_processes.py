@@ -1,6 +1,7 @@
 """Two real processes (gloo) train what one does: with parts of a batch, with sharded weights, and after a kill."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 from torch import multiprocessing
 from workflow_copy import HANGS
 
+from revision.config.training import Stage1Training, Stage2Training
 from revision.embeddings import write_embeddings
 from revision.mllm.language_models.trained import LanguageModelSettings, new_llm, word_tokenizer
 from revision.mllm.loop import LoopSettings
@@ -53,15 +55,29 @@ def world(tmp_path_factory):
 
 
 def stage1(world, out, loop):
-    held = (world / "e", world / "t.parquet")
-    train_stage1(world / "llm", world / "e", world / "t.parquet", "short", held, loop, rows=None, seed=0, out=out)
+    train_stage1(Stage1Training(**stage1_of(world, out)), loop)
+
+
+def stage1_of(world, out):
+    rows, table = str(world / "e"), str(world / "t.parquet")
+    data = {"embeddings": rows, "captions": table, "validation_embeddings": rows, "validation_captions": table}
+    return {"llm": str(world / "llm"), **data, "out": str(out), "noise": 0.1}
+
+
+def stage2(world, start, out, loop):
+    train_stage2(Stage2Training(**stage2_of(world, start, out)), loop)
+
+
+def stage2_of(world, start, out):
+    rows, table = str(world / "e"), str(world / "t.parquet")
+    data = {"embeddings": rows, "instructions": table, "validation_embeddings": rows, "validation_instructions": table}
+    return {"start": str(start), **data, "out": str(out)}
 
 
 def stages(world, out, loop):
     """Stage 1 and, from its checkpoint, Stage 2."""
     stage1(world, out / "s1", loop)
-    held = (world / "e", world / "t.parquet")
-    train_stage2(out / "s1", world / "e", world / "t.parquet", held, loop, share=1.0, seed=0, out=out / "s2")
+    stage2(world, out / "s1", out / "s2", loop)
 
 
 def process(rank, port, world, out):
@@ -117,9 +133,7 @@ def resume_sharded(world, out):
         return real(*arguments)
 
     def run():
-        held = (world / "e", world / "t.parquet")
-        start = out / "sharded/s1"
-        train_stage2(start, world / "e", world / "t.parquet", held, LOOP, share=1.0, seed=0, out=out / "again/s2")
+        stage2(world, out / "sharded/s1", out / "again/s2", LOOP)
 
     loop.local_parts = dying
     with contextlib.suppress(Killed):
@@ -214,12 +228,10 @@ main()
 @pytest.mark.slow
 def test_a_launched_command_that_is_killed_goes_on_where_it_stopped(world, two, tmp_path):
     folder, state, log = tmp_path / "killed", tmp_path / "killed.state.pt", tmp_path / "log"
-    (tmp_path / "loop.json").write_text(LAUNCHED.model_dump_json())
+    settings = {"loop": LAUNCHED.model_dump(mode="json"), "trainings": [stage1_of(world, folder)]}
+    (tmp_path / "stage1.json").write_text(json.dumps(settings))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
-    held = ["--validation-embeddings", world / "e", "--validation-captions", world / "t.parquet"]
-    command = [*launcher, sys.executable, "-c", PROGRAM, "pretrain", "--llm", world / "llm", "--embeddings",
-               world / "e", "--captions", world / "t.parquet", *held, "--config", tmp_path / "loop.json", "--out",
-               folder]  # fmt: skip
+    command = [*launcher, sys.executable, "-c", PROGRAM, "pretrain", "--config", tmp_path / "stage1.json"]
 
     def launch(kill):
         with log.open("wb") as said:
@@ -260,8 +272,12 @@ def test_launchers_stand_before_the_commands(tmp_path):
     root = Path(__file__).parents[2]
     for part in ("Snakefile", "workflow", "config"):
         (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tmp_path / part)
-    words = ["scale=tiny", "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}"]
-    target = "results/tiny/work/stage2/revision/seed0"
+    words = [
+        "scale=tiny",
+        "trainings_together=false",
+        "launchers={stage1: torchrun --nproc-per-node 8 --no-python, stage2: accelerate launch}",
+    ]
+    target = "results/tiny/work/stage2/revision/encoder1_seed0"
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-n", "-p", target, "--config", *words],
         cwd=tmp_path, capture_output=True, text=True,

@@ -65,6 +65,14 @@ def test_evaluation_reads_every_checkpoint(planned):
     assert tuple(planned.loc[("evaluation", "base"), ["tokens", "flops"]]) == (26_400, 2 * N * 26_400)
 
 
+def test_everything_is_repeated_for_each_encoder(planned):
+    twice = SMALL.model_copy(update={"encoder_seeds": [0, 1]})
+    again = work(twice, PUBLISHED, GIVEN).set_index(["stage", "model"])
+    assert (again.flops == 2 * planned.flops).all()
+    one, two = disk(SMALL, GIVEN), disk(twice, GIVEN)
+    assert {name for name in one if two[name] != 2 * one[name]} == {"state of one running training"}
+
+
 def test_each_embedding_set_is_counted_once(planned):
     # Images: reference, probe, validation, instruct, validation_instruct, scan_reference, scan_probe, probe_long.
     images = 100 + 50 + 10 + 500 + 10 + 10 + 5 + 50

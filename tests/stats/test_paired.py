@@ -52,7 +52,15 @@ def answers():
 
 def test_answers_are_read_by_method_seed_and_question(tmp_path):
     rows = [
-        {"method": m, "seed": s, "suite": "one", "group": "g", "question": f"q{q}", "correct": int(m == "a" and q <= s)}
+        {
+            "method": m,
+            "encoder": 0,
+            "seed": s,
+            "suite": "one",
+            "group": "g",
+            "question": f"q{q}",
+            "correct": int(m == "a" and q <= s),
+        }
         for m in "ab"
         for s in (0, 1)
         for q in (2, 0, 1)
@@ -64,9 +72,9 @@ def test_answers_are_read_by_method_seed_and_question(tmp_path):
     read = read_answers(paths, ["b", "a"])
     np.testing.assert_array_equal(read.correct["one"], [[[0, 0, 0], [0, 0, 0]], [[1, 0, 0], [1, 1, 0]]])
     pd.DataFrame(rows[:-1]).to_parquet(paths[0])
-    with pytest.raises(DataError, match="answers of b, seed 1, suite one: some questions are missing"):
+    with pytest.raises(DataError, match="answers of b, encoder 0, seed 1, suite one: some questions are missing"):
         read_answers(paths[:1])
-    with pytest.raises(DataError, match="answers of x, seed 0"):
+    with pytest.raises(DataError, match="answers of x, encoder 0, seed 0"):
         read_answers(paths[:1], ["x"])
 
 

@@ -145,9 +145,9 @@ def test_nothing_is_left_to_do_and_a_dry_run_says_so(finished):
 def test_a_second_run_of_a_rule_gives_the_same_bytes(finished):
     checkout = finished.parents[1]
     work = finished / "work"
-    targets = [work / "stage1/revision/seed1/projector.safetensors", finished / "figures/figure_3.csv"]
+    targets = [work / "stage1/revision/encoder1_seed0/projector.safetensors", finished / "figures/figure_3.csv"]
     before = [path.read_bytes() for path in targets]
-    rules = ["results/tiny/work/stage1/revision/seed1", "results/tiny/figures/figure_3.csv"]
+    rules = ["results/tiny/work/stage1/revision/encoder1_seed0", "results/tiny/figures/figure_3.csv"]
     snakemake(checkout, "--force", "--", *rules, cores=1)
     assert before == [path.read_bytes() for path in targets]
 
@@ -175,14 +175,14 @@ def test_embedding_by_three_jobs_a_set_gives_what_one_gives(finished, tmp_path):
     one, three = finished / "work", copy_checkout(tmp_path) / "results/tiny/work"
     for part in ("config", "data", "encoder"):
         shutil.copytree(one / part, three / part)
-    snakemake(tmp_path, "embed={shards: 3}", "--", "results/tiny/work/aligned/realign_text_short")
+    snakemake(tmp_path, "embed={shards: 3}", "--", "results/tiny/work/aligned/0/realign_text_short")
     for name, parts in (("text_short", 2), ("reference_image", 1)):  # so few rows leave the others empty
-        alone, merged = (open_embeddings(work / "embeddings" / name) for work in (one, three))
+        alone, merged = (open_embeddings(work / "embeddings/0" / name) for work in (one, three))
         assert merged.array().tobytes() == alone.array().tobytes() and merged.ids() == alone.ids()
         assert merged.about == alone.about and len(merged.shards) == parts
         merged.verify()
-        known, whole = load_moments(three / f"moments/{name}.npz", merged), moments(alone, unit=True, covariance=True)
+        known, whole = load_moments(three / f"moments/0/{name}.npz", merged), moments(alone, unit=True, covariance=True)
         np.testing.assert_allclose(known.mean, whole.mean, rtol=0, atol=1e-12)
         np.testing.assert_allclose(known.covariance, whole.covariance, rtol=0, atol=1e-12)
-    aligned = [open_embeddings(work / "aligned/realign_text_short").array() for work in (one, three)]
+    aligned = [open_embeddings(work / "aligned/0/realign_text_short").array() for work in (one, three)]
     np.testing.assert_allclose(aligned[1], aligned[0], rtol=0, atol=1e-7)

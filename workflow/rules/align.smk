@@ -3,15 +3,15 @@
 
 rule align:
     input:
-        source=f"{WORK}/embeddings/{{captions}}",
-        target=embeddings("reference", "image"),
-        moments=lambda w: known_moments(w.captions, "reference_image"),
+        source=f"{WORK}/embeddings/{{draw}}/{{captions}}",
+        target=lambda w: embeddings("reference", "image", w.draw),
+        moments=lambda w: known_moments(w.draw, w.captions, "reference_image"),
     output:
-        aligned=directory(f"{WORK}/aligned/{{aligner}}_{{captions}}"),
+        aligned=directory(f"{WORK}/aligned/{{draw}}/{{aligner}}_{{captions}}"),
     log:
-        f"{WORK}/logs/align/{{aligner}}_{{captions}}.log",
+        f"{WORK}/logs/align/{{draw}}/{{aligner}}_{{captions}}.log",
     benchmark:
-        f"{WORK}/benchmarks/align/{{aligner}}_{{captions}}.tsv"
+        f"{WORK}/benchmarks/align/{{draw}}/{{aligner}}_{{captions}}.tsv"
     priority: 50
     params:
         method=lambda w: CONFIG.aligners[w.aligner].method,

@@ -21,6 +21,12 @@ from revision.config.evaluation import (
 )
 from revision.config.language_models import LanguageModelSections, TrainedModel
 from revision.config.names import COLUMN, FACTOR
+from revision.config.training import (
+    FinetuneSections,
+    PretrainSections,
+    Stage1Training,
+    Stage2Training,
+)
 from revision.config.variants import AlignerSections
 from revision.errors import RevisionError
 from revision.io.files import write_text
@@ -34,15 +40,16 @@ except RevisionError as error:
 
 RESULTS = f"results/{CONFIG.scale}"
 WORK = f"{RESULTS}/work"
-SEEDS = CONFIG.seeds
+ENCODER_SEEDS, SEEDS = CONFIG.encoder_seeds, CONFIG.seeds
+FIRST = ENCODER_SEEDS[0]  # the encoder whose geometry is measured
+REPEATS = max(ENCODER_SEEDS, SEEDS, key=len)  # seeds of what depends on neither: figures 1, 3, 8 and 10
+REPLICATE = "encoder{draw}_seed{seed}"  # a training is repeated for every encoder and seed
 VARIANTS = CONFIG.trained
 TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
 
-# The argument of `--encoder`: the folder of a trained encoder, or a YAML.
-ENCODER = CONFIG.encoder.path if isinstance(CONFIG.encoder, EncoderFile) else f"{WORK}/encoder"
-
 
 wildcard_constraints:
+    draw=r"\d+",
     seed=r"\d+",
     column=COLUMN,
     captions=rf"(?:synthetic|{TABLES_OF_CORPUS}){FACTOR}_(?:{COLUMN})",
@@ -66,19 +73,29 @@ def corpus_settings(table):
     return settings_file("corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world))
 
 
-def embeddings(table, column):
+def encoder_of(draw):
+    """Return the argument of `--encoder`: the folder of the encoder trained with the seed `draw`, or a YAML."""
+    return CONFIG.encoder.path if isinstance(CONFIG.encoder, EncoderFile) else f"{WORK}/encoder/{draw}"
+
+
+def embeddings(table, column, draw=FIRST):
     """Return the embedding set of one column of a corpus table."""
-    return embeddings_of(CaptionSet(table, column))
+    return embeddings_of(CaptionSet(table, column), draw)
 
 
-def embeddings_of(captions):
+def embeddings_of(captions, draw=FIRST):
     """Return the embedding set of a CaptionSet."""
-    return f"{WORK}/embeddings/{captions.name}"
+    return f"{WORK}/embeddings/{draw}/{captions.name}"
 
 
-def known_moments(*names):
+def aligned(variant, captions, draw):
+    """Return the embedding set of a CaptionSet after the aligner of a variant."""
+    return f"{WORK}/aligned/{draw}/{variant.aligner}_{captions.name}"
+
+
+def known_moments(draw, *names):
     """Return the moments of embedding sets if these are embedded in parts, which also computes moments."""
-    return [f"{WORK}/moments/{name}.npz" for name in names] if SHARDS_OF_SET > 1 else []
+    return [f"{WORK}/moments/{draw}/{name}.npz" for name in names] if SHARDS_OF_SET > 1 else []
 
 
 def corpus_of(captions):
@@ -86,57 +103,87 @@ def corpus_of(captions):
     return f"{WORK}/data/{CONFIG.table_of(captions).name}.parquet"
 
 
-def captions_of(wildcards):
-    """Return the captions that a variant is trained on in Stage 1."""
-    return CONFIG.variants[wildcards.variant].captions
+def stage1_training(name, draw, seed):
+    """Return the Stage 1 of a variant in one replicate."""
+    variant = CONFIG.variants[name]
+    validation = CaptionSet("validation", variant.captions.column)
+    paired = embeddings_of(replace(variant.captions, column="image"), draw)
+    return Stage1Training(
+        llm=f"{WORK}/llm/{variant.llm}",
+        embeddings=(paired if variant.source == "image" else aligned(variant, variant.captions, draw)),
+        captions=corpus_of(variant.captions),
+        column=variant.captions.column,
+        validation_embeddings=embeddings_of(CONFIG.images_of(validation), draw),
+        validation_captions=corpus_of(validation),
+        seed=variant.training_seed(int(seed)),
+        noise=variant.noise,
+        reference=(embeddings("reference", "image", draw) if variant.corrected else None),
+        out=checkpoint("stage1", name, draw, seed),
+    )
 
 
-def validation_of(wildcards):
-    """Return the held-out captions of a variant."""
-    return CaptionSet("validation", captions_of(wildcards).column)
+def stage2_training(name, draw, seed):
+    """Return the Stage 2 of a variant in one replicate; it starts from a Stage 1 or from the language model."""
+    variant, start = CONFIG.variants[name], CONFIG.stage1_of(name)
+    questions = f"{WORK}/data/{{}}.parquet".format
+    full = aligned(variant, CaptionSet("instruct", "full"), draw)
+    image = lambda table: embeddings(table, "image", draw) if variant.visual else None
+    return Stage2Training(
+        start=(checkpoint("stage1", start, draw, seed) if start else f"{WORK}/llm/{variant.llm}"),
+        instructions=questions("instruct"),
+        validation_instructions=questions("validation_instruct"),
+        embeddings=(image("instruct") if variant.images > 0 else None),
+        texts=(full if variant.images < 1 else None),
+        images=variant.images,
+        validation_embeddings=image("validation_instruct"),
+        share=variant.share,
+        seed=variant.training_seed(int(seed)),
+        out=checkpoint("stage2", name, draw, seed),
+    )
 
 
-def stage1_embeddings(wildcards):
-    """Return the embeddings that Stage 1 reads: aligned texts or, for `source: image`, images."""
-    variant = CONFIG.variants[wildcards.variant]
-    if variant.source == "image":
-        return embeddings_of(replace(variant.captions, column="image"))
-    return f"{WORK}/aligned/{variant.aligner}_{variant.captions.name}"
+def checkpoint(stage, name, draw, seed):
+    """Return the checkpoint folder of a variant in one replicate."""
+    return f"{WORK}/{stage}/{name}/{REPLICATE.format(draw=draw, seed=seed)}"
 
 
-def stage2_start(wildcards):
-    """Return the Stage-1 checkpoint or, without Stage 1, the language model."""
-    start = CONFIG.stage1_of(wildcards.variant)
-    if start is None:
-        return f"{WORK}/llm/{CONFIG.variants[wildcards.variant].llm}"
-    return f"{WORK}/stage1/{start}/seed{wildcards.seed}"
+# Trainings of each stage. Variants may share a Stage 1; a stage is one job for a replicate, or one for each training.
+TRAINED = {"stage1": list(dict.fromkeys(filter(None, map(CONFIG.stage1_of, VARIANTS)))), "stage2": VARIANTS}
+TOGETHER = CONFIG.trainings_together
+JOB = REPLICATE if TOGETHER else f"{{variant}}_{REPLICATE}"
 
 
-def stage2_images(wildcards):
-    """Return the image embeddings of the questions; none for a text-only model."""
-    if not CONFIG.variants[wildcards.variant].visual:
-        return {}
+def trained_by_a_job(stage):
+    """Return the checkpoint folders that a job of a stage makes, with its wildcards."""
+    names = TOGETHER and TRAINED[stage] or ["{variant}"]
+    return [directory(checkpoint(stage, name, "{draw}", "{seed}")) for name in names]
+
+
+def training_inputs(stage, kind, training, wildcards):
+    """Return the inputs of a job: its settings, of class `kind`, and all that its trainings read."""
+    names = TRAINED[stage] if TOGETHER else [wildcards.variant]
+    trainings = [training(name, wildcards.draw, wildcards.seed) for name in names]
+    settings = kind(loop=getattr(CONFIG, stage), projector=CONFIG.projector, trainings=trainings)
     return {
-        "embeddings": embeddings("instruct", "image"),
-        "validation_embeddings": embeddings("validation_instruct", "image"),
+        "settings": settings_file(f"{stage}/{JOB.format(**wildcards)}", settings),
+        "read": list(dict.fromkeys(path for one in trainings for path in one.reads())),
     }
 
 
-def checkpoints(seed):
-    """Return the checkpoint folders of one seed by their names in the tables, <stage>/<variant>."""
-    starts = dict.fromkeys(start for name in VARIANTS if (start := CONFIG.stage1_of(name)))
-    methods = [
-        *(f"stage1/{name}" for name in starts),
-        *(f"stage2/{name}" for name in VARIANTS),
+def checkpoints(draw, seed):
+    """Return the checkpoint folders of one replicate by their names in the tables, <stage>/<variant>."""
+    return {
+        f"{stage}/{name}": checkpoint(stage, name, draw, seed) for stage, names in TRAINED.items() for name in names
+    }
+
+
+def evaluation_settings(draw, seed):
+    """Return the settings file with the checkpoints of one replicate and their precision."""
+    scored = [
+        Checkpoint(method, int(draw), int(seed), Path(folder)) for method, folder in checkpoints(draw, seed).items()
     ]
-    return {method: f"{WORK}/{method}/seed{seed}" for method in methods}
-
-
-def evaluation_settings(seed):
-    """Return the settings file with the checkpoints of one seed and their precision."""
-    scored = [Checkpoint(method, 0, seed, Path(folder)) for method, folder in checkpoints(seed).items()]
     sections = EvaluationSections(checkpoints=scored, precision=CONFIG.evaluation.precision)
-    return settings_file(f"evaluate/seed{seed}", sections)
+    return settings_file(f"evaluate/{REPLICATE.format(draw=draw, seed=seed)}", sections)
 
 
 def launched(stage, command):

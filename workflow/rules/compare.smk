@@ -1,7 +1,7 @@
 # Compare encoders: the built-in one, those of the dynamics runs, and those listed in the configuration.
 
-BUILT_IN = {"built_in": ENCODER}
-BUILT_IN |= {f"dynamics_seed{seed}": f"{WORK}/dynamics/seed{seed}/encoder" for seed in SEEDS}
+BUILT_IN = {"built_in": encoder_of(FIRST)}
+BUILT_IN |= {f"dynamics_seed{seed}": f"{WORK}/dynamics/seed{seed}/encoder" for seed in REPEATS}
 COMPARED = [*BUILT_IN, *CONFIG.compare.encoders]
 
 

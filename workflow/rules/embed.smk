@@ -7,13 +7,13 @@ if SHARDS_OF_SET == 1:
     rule embed:
         input:
             table=lambda w: corpus_of(CaptionSet.parse(w.captions)),
-            encoder=ENCODER,
+            encoder=lambda w: encoder_of(w.draw),
         output:
-            embeddings=directory(f"{WORK}/embeddings/{{captions}}"),
+            embeddings=directory(f"{WORK}/embeddings/{{draw}}/{{captions}}"),
         log:
-            f"{WORK}/logs/embed/{{captions}}.log",
+            f"{WORK}/logs/embed/{{draw}}/{{captions}}.log",
         benchmark:
-            f"{WORK}/benchmarks/embed/{{captions}}.tsv"
+            f"{WORK}/benchmarks/embed/{{draw}}/{{captions}}.tsv"
         priority: 50
         params:
             column=lambda w: CaptionSet.parse(w.captions).column,
@@ -26,14 +26,14 @@ else:
     rule embed:
         input:
             table=lambda w: corpus_of(CaptionSet.parse(w.captions)),
-            encoder=ENCODER,
+            encoder=lambda w: encoder_of(w.draw),
         output:
-            embeddings=directory(f"{WORK}/parts/{{captions}}/{{part}}"),
-            moments=f"{WORK}/parts/{{captions}}/{{part}}.npz",
+            embeddings=directory(f"{WORK}/parts/{{draw}}/{{captions}}/{{part}}"),
+            moments=f"{WORK}/parts/{{draw}}/{{captions}}/{{part}}.npz",
         log:
-            f"{WORK}/logs/embed/{{captions}}_{{part}}.log",
+            f"{WORK}/logs/embed/{{draw}}/{{captions}}_{{part}}.log",
         benchmark:
-            f"{WORK}/benchmarks/embed/{{captions}}_{{part}}.tsv"
+            f"{WORK}/benchmarks/embed/{{draw}}/{{captions}}_{{part}}.tsv"
         wildcard_constraints:
             part=r"\d+",
         priority: 50
@@ -47,18 +47,18 @@ else:
 
     rule merge_embeddings:
         input:
-            embeddings=expand(f"{WORK}/parts/{{{{captions}}}}/{{part}}", part=range(SHARDS_OF_SET)),
+            embeddings=expand(f"{WORK}/parts/{{{{draw}}}}/{{{{captions}}}}/{{part}}", part=range(SHARDS_OF_SET)),
             moments=expand(
-                f"{WORK}/parts/{{{{captions}}}}/{{part}}.npz",
+                f"{WORK}/parts/{{{{draw}}}}/{{{{captions}}}}/{{part}}.npz",
                 part=range(SHARDS_OF_SET),
             ),
         output:
-            embeddings=directory(f"{WORK}/embeddings/{{captions}}"),
-            moments=f"{WORK}/moments/{{captions}}.npz",
+            embeddings=directory(f"{WORK}/embeddings/{{draw}}/{{captions}}"),
+            moments=f"{WORK}/moments/{{draw}}/{{captions}}.npz",
         log:
-            f"{WORK}/logs/embed/{{captions}}.log",
+            f"{WORK}/logs/embed/{{draw}}/{{captions}}.log",
         benchmark:
-            f"{WORK}/benchmarks/embed/{{captions}}.tsv"
+            f"{WORK}/benchmarks/embed/{{draw}}/{{captions}}.tsv"
         priority: 50
         shell:
             "(revision merge {input.embeddings} --out {output.embeddings} --force"

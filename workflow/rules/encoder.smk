@@ -6,16 +6,15 @@ if not isinstance(CONFIG.encoder, EncoderFile):
         input:
             settings=settings_file("encoder", EncoderSections(encoder=CONFIG.encoder, world=CONFIG.world)),
         output:
-            encoder=directory(f"{WORK}/encoder"),
+            encoder=directory(f"{WORK}/encoder/{{draw}}"),
         log:
-            f"{WORK}/logs/encoder.log",
+            f"{WORK}/logs/encoder/{{draw}}.log",
         benchmark:
-            f"{WORK}/benchmarks/encoder.tsv"
+            f"{WORK}/benchmarks/encoder/{{draw}}.tsv"
         priority: 100
-        params:
-            seed=0,
         shell:
-            "revision train-encoder --config {input.settings} --seed {params.seed} --out {output.encoder} > {log} 2>&1"
+            "revision train-encoder --config {input.settings} --seed {wildcards.draw} --out {output.encoder}"
+            " > {log} 2>&1"
 
 
 LANGUAGE_MODEL_SETTINGS = {

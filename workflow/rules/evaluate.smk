@@ -1,24 +1,23 @@
-# Score all checkpoints of one seed with lmms-eval in one process, after Stage 1 (zero-shot) and after Stage 2: suites
-# and, for generated scenes, captions.
+# Score all checkpoints of one replicate with lmms-eval in one process, after Stage 1 (zero-shot) and after Stage 2:
+# suites and, for generated scenes, captions.
 
-EVALUATION_SETTINGS = {seed: evaluation_settings(seed) for seed in SEEDS}
-SCORED = {"answers": f"{WORK}/answers/seed{{seed}}.parquet"}
+SCORED = {"answers": f"{WORK}/answers/{REPLICATE}.parquet"}
 if isinstance(CONFIG.evaluation.suites, SceneSuites):
-    SCORED["captions"] = f"{WORK}/captions/seed{{seed}}.parquet"
+    SCORED["captions"] = f"{WORK}/captions/{REPLICATE}.parquet"
 
 
 rule evaluate:
     input:
-        settings=lambda w: EVALUATION_SETTINGS[int(w.seed)],
-        checkpoints=lambda w: checkpoints(w.seed).values(),
+        settings=lambda w: evaluation_settings(w.draw, w.seed),
+        checkpoints=lambda w: checkpoints(w.draw, w.seed).values(),
         tasks=f"{WORK}/tasks",
-        encoder=ENCODER,
+        encoder=lambda w: encoder_of(w.draw),
     output:
         **SCORED,
     log:
-        f"{WORK}/logs/evaluate/seed{{seed}}.log",
+        f"{WORK}/logs/evaluate/{REPLICATE}.log",
     benchmark:
-        f"{WORK}/benchmarks/evaluate/seed{{seed}}.tsv"
+        f"{WORK}/benchmarks/evaluate/{REPLICATE}.tsv"
     params:
         outputs=lambda w, output: options(dict(output.items())),
     shell:

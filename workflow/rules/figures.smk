@@ -47,9 +47,9 @@ FIGURES = {
         "The gap during contrastive training.",
         "figure_01_dynamics",
         {
-            "manifests": expand(f"{WORK}/dynamics/seed{{seed}}/manifest.json", seed=SEEDS),
-            "series": expand(f"{WORK}/dynamics/seed{{seed}}/series.csv", seed=SEEDS),
-            "summaries": expand(f"{WORK}/dynamics/seed{{seed}}/summary.json", seed=SEEDS),
+            "manifests": expand(f"{WORK}/dynamics/seed{{seed}}/manifest.json", seed=REPEATS),
+            "series": expand(f"{WORK}/dynamics/seed{{seed}}/series.csv", seed=REPEATS),
+            "summaries": expand(f"{WORK}/dynamics/seed{{seed}}/summary.json", seed=REPEATS),
         },
         also={"summary": f"{RESULTS}/figures/figure_1_summary.csv"},
     ),
@@ -72,7 +72,7 @@ FIGURES = {
             "aligners": ALIGNERS,
             "published": PUBLISHED,
         },
-        {"methods": SHOWN, "seeds": SEEDS},
+        {"methods": SHOWN, "seeds": REPEATS},
     ),
     "figure_4": Figure(
         "Covariance spectrum (4a) and pairwise cosines (4b).",
@@ -101,7 +101,7 @@ FIGURES = {
         "Aligners with statistics of another domain.",
         "figure_08_domains",
         {**UNPAIRED, **PROBE, **SCAN, **TABLE_OF, "aligners": ALIGNERS, "published": PUBLISHED},
-        {"methods": SHOWN, "seeds": SEEDS},
+        {"methods": SHOWN, "seeds": REPEATS},
     ),
     "figure_9": Figure(
         "Blockwise alignment: spectrum (9a) and neighbours kept (9b).",
@@ -118,7 +118,7 @@ FIGURES = {
             "long": embeddings("text", "long"),
             "published": PUBLISHED,
         },
-        {"parts": len(SEEDS)},
+        {"parts": len(REPEATS)},
         panels=("figure_10a", "figure_10b", "figure_10c"),
     ),
     "figure_11": Figure(
@@ -129,20 +129,20 @@ FIGURES = {
     "figure_12": Figure(
         "Questions with the trained model's answers.",
         "figure_12_answers",
-        {"answers": f"{WORK}/answers/seed{SEEDS[0]}.parquet", "tasks": f"{WORK}/tasks"},
+        {"answers": ANSWERS[0], "tasks": f"{WORK}/tasks"},
         {"method": "stage2/revision"},
     ),
     "captioning": Figure(
         "Zero-shot captioning of held-out scenes, with floors.",
         "captioning",
-        {"captions": expand(f"{WORK}/captions/seed{{seed}}.parquet", seed=SEEDS)},
+        {"captions": CAPTIONS},
         {"paired": CONFIG.scaling.paired},
         also={"table": f"{RESULTS}/tables/captioning.csv"},
     ),
     "figure_gap_causes": Figure(
         "What keeps the gap open.",
         "figure_gap_causes",
-        {"tables": expand(f"{WORK}/gap_causes/seed{{seed}}.csv", seed=SEEDS)},
+        {"tables": expand(f"{WORK}/gap_causes/seed{{seed}}.csv", seed=REPEATS)},
         also={"effects": f"{RESULTS}/tables/gap_causes.csv"},
     ),
     "coupling": Figure("Appendix C: the map from delta to zeta.", "figure_c_coupling", PAIRS),

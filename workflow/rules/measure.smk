@@ -1,7 +1,7 @@
 # Held-out pairs before and after alignment. Each aligner is fitted once; several figures read the result.
 
-# The mean shift equals the first step of ReAlign, so the figures omit it.
-SHOWN = [name for name, aligner in CONFIG.aligners.items() if aligner.method != "mean_shift"]
+# The mean shift, and C3 without noise, equal the first step of ReAlign, so the figures omit them.
+SHOWN = [name for name in CONFIG.aligners if name not in ("mean_shift", "c3_clean")]
 ALIGNERS = settings_file("aligners", AlignerSections(aligners=CONFIG.aligners))
 MEASURED = {"short": SHOWN, "long": ["identity", "realign"]}
 
@@ -9,9 +9,9 @@ MEASURED = {"short": SHOWN, "long": ["identity", "realign"]}
 rule measure:
     """Held-out pairs before and after each aligner."""
     input:
-        text=f"{WORK}/embeddings/text_{{captions}}",
+        text=f"{WORK}/embeddings/{FIRST}/text_{{captions}}",
         image=embeddings("reference", "image"),
-        probe_text=f"{WORK}/embeddings/probe_{{captions}}",
+        probe_text=f"{WORK}/embeddings/{FIRST}/probe_{{captions}}",
         probe_image=lambda w: images_of_probe(w.captions),
         aligners=ALIGNERS,
     output:

@@ -28,16 +28,18 @@ rule claims:
 
 
 # Every answer, scored caption and training curve, from which anyone can recompute the intervals.
-RECORDED = [folder for seed in SEEDS for folder in checkpoints(seed).values()]
+RECORDED = [folder for draw in ENCODER_SEEDS for seed in SEEDS for folder in checkpoints(draw, seed).values()]
 
 
 rule records:
     """The raw records of the run, compressed."""
     input:
         answers=ANSWERS,
+        captions=CAPTIONS,
         checkpoints=RECORDED,
         config=settings_file("report", CONFIG),
     output:
+        [f"{RESULTS}/records/captions.parquet"] if CAPTIONS else [],
         answers=f"{RESULTS}/records/answers.parquet",
         histories=f"{RESULTS}/records/histories.parquet",
         config=f"{RESULTS}/records/config.yaml",
@@ -45,7 +47,7 @@ rule records:
     log:
         f"{WORK}/logs/records.log",
     shell:
-        "python analysis/records.py --answers {input.answers} --captions --checkpoints {input.checkpoints}"
+        "python analysis/records.py --answers {input.answers} --captions {input.captions} --checkpoints {input.checkpoints}"
         " --config {input.config} --out $(dirname {output.answers}) > {log} 2>&1"
 
 
@@ -63,7 +65,7 @@ rule report:
         config=settings_file("report", CONFIG),
         identity=[
             *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe", "instruct")),
-            ENCODER,
+            encoder_of(FIRST),
             *ANSWERS,
         ],
     output:

@@ -2,7 +2,8 @@
 
 SCORE_TABLES = CONFIG.filled_tables()
 TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in SCORE_TABLES}
-ANSWERS = expand(f"{WORK}/answers/seed{{seed}}.parquet", seed=SEEDS)
+ANSWERS = expand(f"{WORK}/answers/{REPLICATE}.parquet", draw=ENCODER_SEEDS, seed=SEEDS)
+CAPTIONS = expand(SCORED["captions"], draw=ENCODER_SEEDS, seed=SEEDS) if "captions" in SCORED else []
 LOSSES = f"{RESULTS}/tables/stage1_caption_loss.csv"
 WORLD_FACTS = f"{RESULTS}/tables/world.csv"
 
@@ -61,7 +62,7 @@ READ_SHORT = [name for name in VARIANTS if CONFIG.stage1_of(name) == name and CO
 rule stage1_losses:
     """Caption loss after Stage 1."""
     input:
-        expand(f"{WORK}/stage1/{{variant}}/seed{{seed}}", variant=READ_SHORT, seed=SEEDS),
+        expand(f"{WORK}/stage1/{{variant}}/{REPLICATE}", variant=READ_SHORT, draw=ENCODER_SEEDS, seed=SEEDS),
     output:
         LOSSES,
     log:

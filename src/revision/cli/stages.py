@@ -167,62 +167,38 @@ def synthesise_command(
     synthesise(captions, llm, out, seed=seed, rows=rows)
 
 
-def pretrain_command(
-    llm: Annotated[Path, typer.Option(help="Folder of the language model.")],
-    embeddings: Annotated[Path, typer.Option(help="One embedding per caption: aligned texts, or images.")],
-    captions: Annotated[Path, typer.Option(help="Corpus table with the captions.")],
-    validation_embeddings: Annotated[Path, typer.Option(help="Embeddings of held-out images.")],
-    validation_captions: Annotated[Path, typer.Option(help="Corpus table with their captions.")],
-    config: NeededConfig,
-    out: Out,
-    column: Annotated[str, typer.Option(help="Column of the captions: short or long.")] = "short",
-    rows: Annotated[int | None, typer.Option(help="Use only this many rows, the first.")] = None,
-    seed: Seed = 0,
-    threads: Threads = 1,
-) -> None:
-    """Run Stage 1, modality substitution pretraining: train the projector with a frozen LLM (section 5).
+def pretrain_command(config: NeededConfig, threads: Threads = 1) -> None:
+    """Run Stage 1, modality substitution pretraining: train projectors with a frozen LLM (section 5).
 
-    The settings are those of `stage1` in config/default.yaml: epochs, batch_size, learning_rate and others.
+    Sections of the settings: loop, the settings of `stage1` in config/default.yaml; projector; trainings, a list of
+    {llm, embeddings, captions, validation_embeddings, validation_captions, out, column, rows, seed, noise, reference}.
 
-    Example: revision pretrain --llm llm --embeddings aligned --captions text.parquet --validation-embeddings images
-    --validation-captions validation.parquet --config stage1.yaml --out stage1
+    Example: revision pretrain --config stage1.yaml
     """
-    from revision.config.training import LoopSettings
+    from revision.config.training import PretrainSections
     from revision.mllm.train import train_stage1
 
     _threads(threads)
-    validation = (validation_embeddings, validation_captions)
-    loop = settings(config, LoopSettings)
-    train_stage1(llm, embeddings, captions, column, validation, loop, rows=rows, seed=seed, out=out)
+    sections = settings(config, PretrainSections)
+    for training in sections.trainings:
+        train_stage1(training, sections.loop, sections.projector)
 
 
-def finetune_command(
-    start: Annotated[Path, typer.Option(help="Stage-1 checkpoint, or a language model.")],
-    instructions: Annotated[Path, typer.Option(help="Corpus table with instructions.")],
-    validation_instructions: Annotated[Path, typer.Option(help="Corpus table with held-out instructions.")],
-    config: NeededConfig,
-    out: Out,
-    embeddings: Annotated[Path | None, typer.Option(help="Their image embeddings; without: a text-only model.")] = None,
-    validation_embeddings: Annotated[Path | None, typer.Option(help="Those of the held-out instructions.")] = None,
-    share: Annotated[float, typer.Option(help="Fraction of the instructions to use, in (0, 1].")] = 1.0,
-    seed: Seed = 0,
-    threads: Threads = 1,
-) -> None:
-    """Run Stage 2, visual instruction tuning on images: train projector and LLM (section 5).
+def finetune_command(config: NeededConfig, threads: Threads = 1) -> None:
+    """Run Stage 2, visual instruction tuning: train projectors and LLMs (section 5).
 
-    The settings are those of `stage2` in config/default.yaml: epochs, batch_size, learning_rate and others.
+    Sections of the settings: loop, the settings of `stage2` in config/default.yaml; projector; trainings, a list of
+    {start, instructions, embeddings, texts, images, validation_instructions, validation_embeddings, out, share, seed}.
 
-    Example: revision finetune --start stage1 --instructions instruct.parquet --embeddings instruct_images
-    --validation-instructions validation.parquet --validation-embeddings validation_images --config stage2.yaml
-    --out stage2
+    Example: revision finetune --config stage2.yaml
     """
-    from revision.config.training import LoopSettings
+    from revision.config.training import FinetuneSections
     from revision.mllm.train import train_stage2
 
     _threads(threads)
-    validation = (validation_embeddings, validation_instructions)
-    loop = settings(config, LoopSettings)
-    train_stage2(start, embeddings, instructions, validation, loop, share=share, seed=seed, out=out)
+    sections = settings(config, FinetuneSections)
+    for training in sections.trainings:
+        train_stage2(training, sections.loop, sections.projector)
 
 
 def evaluate_command(

@@ -8,16 +8,16 @@ from pydantic import Field, model_validator
 from revision.config.base import Natural, Settings, Unique, unknown_name
 from revision.config.corpus import LONG, SCENE_TABLES, Corpus, RowCounts, SourcesCorpus
 from revision.config.dynamics import DynamicsSettings
-from revision.config.encoders import Encoder
+from revision.config.encoders import Encoder, EncoderFile
 from revision.config.evaluation import EvaluationSettings
 from revision.config.language_models import LanguageModel
 from revision.config.names import CaptionSet, TableName
-from revision.config.training import LoopSettings
+from revision.config.training import LoopSettings, ProjectorSettings
 from revision.config.variants import AlignerSettings, Compare, Embedding, Launchers, Scaling, ScoreTable, Variant
 from revision.config.world import WorldSettings
 from revision.errors import ConfigError
 
-STAGE1 = ("source", "caption", "texts", "aligner", "llm")
+STAGE1 = ("source", "caption", "texts", "aligner", "llm", "noise", "redraw", "corrected")
 """Fields of a variant that determine its Stage 1; variants that agree in them share one checkpoint."""
 
 
@@ -28,8 +28,10 @@ class Configuration(Settings):
     ----------
     scale : str
         Name of the scale, a file of config/scales.
+    encoder_seeds : list of int
+        Seeds of the encoder; everything that depends on embeddings is repeated for each. Geometry is that of the first.
     seeds : list of int
-        Seeds of the trainings; all results are reported over them.
+        Seeds of the trainings, each of which is repeated for every pair of encoder and seed.
     world : WorldSettings
         The generated scenes.
     data : RowCounts
@@ -44,6 +46,10 @@ class Configuration(Settings):
         Language models by the name that variants refer to.
     stage1, stage2 : LoopSettings
         Training budgets of the two stages (Section 5).
+    projector : ProjectorSettings
+        Visual tokens of an embedding.
+    trainings_together : bool
+        Whether one job trains all variants of a stage and replicate; false: one job per training.
     launchers : Launchers
         Commands that start multi-process trainings.
     embed : Embedding
@@ -71,6 +77,7 @@ class Configuration(Settings):
     """
 
     scale: str
+    encoder_seeds: Annotated[list[Natural], Field(min_length=1), Unique]
     seeds: Annotated[list[Natural], Field(min_length=1), Unique]
     world: WorldSettings
     data: RowCounts
@@ -80,6 +87,8 @@ class Configuration(Settings):
     llm: dict[str, LanguageModel]
     stage1: LoopSettings
     stage2: LoopSettings
+    projector: ProjectorSettings
+    trainings_together: bool
     launchers: Launchers
     embed: Embedding
     aligners: dict[str, AlignerSettings]
@@ -105,9 +114,17 @@ class Configuration(Settings):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        if problems := list(self._unknown_names()):
+        if problems := [*self._unknown_names(), *self._impossible()]:
             raise ValueError("\n".join(problems))
         return self
+
+    def _impossible(self) -> Iterator[str]:
+        if isinstance(self.encoder, EncoderFile) and len(self.encoder_seeds) > 1:
+            yield "encoder_seeds: an encoder of kind file is not trained here; give one entry, such as [0]"
+        if isinstance(self.corpus, SourcesCorpus):
+            for name in self.trained:
+                if name in self.variants and self.variants[name].images < 1:
+                    yield f"variants.{name}.images: published questions have no full captions; set it to 1"
 
     def _unknown_names(self) -> Iterator[str]:
         yield from unknown_name("base.aligner", self.base.aligner, self.aligners)

@@ -61,10 +61,8 @@ class Checkpoint:
     ----------
     method : str
         Name of the method in the tables.
-    encoder : int
-        Seed of the encoder's training.
-    seed : int
-        Seed of the training.
+    encoder, seed : int
+        Seeds of the encoder and of the training.
     folder : Path
         Folder of a `ReVisionModel`.
     """

@@ -7,7 +7,7 @@ from typing import Self
 from revision.errors import ConfigError
 
 FACTOR = r"(?:_[0-9.]+x)?"
-COLUMN = r"image|short|long"
+COLUMN = r"image|short|long|full"
 
 
 @dataclass(frozen=True)

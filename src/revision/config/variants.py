@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from revision.config.base import Count, Positive, Settings, Unique, unknown_name
+from revision.config.base import Count, Fraction, NonNegative, Positive, Settings, Unique, unknown_name
 from revision.config.names import CaptionSet
 
 
@@ -19,6 +19,10 @@ class AlignerSections(Settings):
     """Settings of `revision measure` and of the figures that fit aligners to samples."""
 
     aligners: dict[str, AlignerSettings]
+
+
+REDRAW = 1000
+"""What `redraw` adds to the seed of a training."""
 
 
 class Variant(Settings):
@@ -38,6 +42,16 @@ class Variant(Settings):
         Fraction of the Stage-2 questions, in (0, 1].
     visual : bool
         Whether there is a visual token; false is the text-only row (Blind).
+    images : float
+        Fraction of the Stage-2 questions that have their image; the others have the aligned embedding of the scene's
+        full caption.
+    noise : float
+        Standard deviation of the Gaussian noise of Stage-1 inputs, drawn anew at every step.
+    redraw : bool
+        Whether to draw another initial projector and data order: the same method again, for the noise floor.
+    corrected : bool
+        Whether to shift the bias of the projector's first layer after Stage 1, so that images are read as texts with
+        the same mean would be.
     """
 
     source: Literal["text", "image", "none"]
@@ -47,12 +61,25 @@ class Variant(Settings):
     llm: str
     share: Annotated[float, Field(gt=0, le=1)]
     visual: bool
+    images: Fraction
+    noise: NonNegative
+    redraw: bool
+    corrected: bool
 
     @model_validator(mode="after")
-    def _text_only_has_no_stage1(self) -> Self:
+    def _consistent(self) -> Self:
         if not self.visual and self.source != "none":
             raise ValueError("visual: false needs `source: none`; a text-only model has no Stage 1")
+        if self.images < 1 and (self.source == "image" or not self.visual):
+            raise ValueError(f"images: {self.images} needs a visual token and `source: text` or `none`; set it to 1")
+        for key in ("noise", "corrected"):
+            if getattr(self, key) and self.source == "none":
+                raise ValueError(f"{key}: needs a Stage 1; set `source` to text or image")
         return self
+
+    def training_seed(self, seed: int) -> int:
+        """Return the seed of a training of this variant in the replicate with `seed`."""
+        return seed + REDRAW * self.redraw
 
     @property
     def captions(self) -> CaptionSet:

@@ -1,6 +1,6 @@
 """Corpus tables: Parquet files with one example per row, the interface between data sets and the rest of the harness.
 
-Columns by kind: captions (id, short, long, image, content), instructions (id, suite, question, answer, image) and
+Columns by kind: captions (id, short, long, image, content), instructions (id, suite, question, answer, full, image) and
 reading (id, context, question, answer, short). `image` holds an encoded image or, in tables of published data sets
 (`revision.data.ingest`), an image path relative to the folder in the table's metadata. `content` is what a generated
 scene shows; rows with the same content are not independent.
@@ -46,6 +46,7 @@ def _rows(world: World, kind: str, split: str, start: int, count: int, domain: s
             "suite": [q.suite for q in questions],
             "question": [q.question for q in questions],
             "answer": [q.answer for q in questions],
+            "full": world.captions([q.scene for q in questions], "full"),
             "image": [encode_image(world.image(q.scene)) for q in questions],
         }
     if kind == "reading":

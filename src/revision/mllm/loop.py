@@ -30,7 +30,7 @@ def run_loop(
     model: torch.nn.Module,
     lengths: np.ndarray,
     targets: np.ndarray,
-    make_batch: Callable[[np.ndarray], Batch],
+    make_batch: Callable[[np.ndarray, int], Batch],
     settings: LoopSettings,
     *,
     seed: int,
@@ -52,7 +52,7 @@ def run_loop(
     targets : ndarray of shape (n,)
         Target tokens of each example, over which the loss is a mean.
     make_batch : callable
-        Maps row indices to the arguments of `model`.
+        Maps row indices and the index of the step to the arguments of `model`.
     settings : LoopSettings
         Budget and optimiser.
     seed : int
@@ -100,7 +100,9 @@ def run_loop(
         accelerator.sync_gradients = last
         # Processes synchronise gradients only after the last part, except where shards need it after each.
         sync = nullcontext() if last or is_sharded(accelerator) else accelerator.no_sync(model)
-        batch = (None if value is None else value.to(accelerator.device) for value in make_batch(part.rows))
+        batch = (
+            None if value is None else value.to(accelerator.device) for value in make_batch(part.rows, progress.step)
+        )
         with sync, sdpa_kernel(SDPBackend.MATH) if plain_attention else nullcontext():
             # Synchronisation averages gradients over processes; the factor turns the average into a sum.
             loss = model(*batch) * (part.weight * team.num_processes)

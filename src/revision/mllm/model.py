@@ -19,6 +19,7 @@ from revision.mllm.projector import Projector
 from revision.mllm.prompts import IGNORE, boundary_tokens, question_prompt
 
 REFERENCE, MANIFEST = "llm.json", "manifest.json"
+PACKAGED = "packaged"  # stage in the manifest of an LLM that comes from a package
 DTYPES = {"no": torch.float32, "bf16": torch.bfloat16}
 """Number format of the LLM's weights by the configuration's `precision`."""
 
@@ -261,6 +262,13 @@ def _llm_folder(folder: Path) -> Path:
         state = "has changed since" if manifest.is_file() else "is missing"
         raise DataError(f"{reference}: the language model it refers to, {llm_folder}, {state}; make both again")
     return llm_folder
+
+
+def is_pretrained(llm: str | Path) -> bool:
+    """Whether the LLM in a folder comes from a package or the hub, so that checkpoints may refer to it."""
+    manifest = Path(llm) / MANIFEST
+    about = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
+    return about.get("stage") == PACKAGED or "model" in about
 
 
 def whole_model_device() -> str:

@@ -5,94 +5,29 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from accelerate.utils import reduce
 
 from revision.config.language_models import LanguageModelSettings
-from revision.config.training import LoopSettings
+from revision.config.training import LoopSettings, ProjectorSettings, Stage1Training, Stage2Training
 from revision.data.corpus import read_columns
-from revision.embeddings import EmbeddingSet, open_embeddings
-from revision.errors import ConfigError, DataError
+from revision.embeddings.moments import moments
+from revision.errors import ConfigError
 from revision.io.files import atomic_file, write_json
 from revision.io.manifest import versions
-from revision.mllm.language_models.packaged import is_pretrained
+from revision.mllm.checkpoint import is_sharded
+from revision.mllm.inputs import Mixture, Rows, batch_maker, load_embeddings, rows_with_image, tokenise_once
 from revision.mllm.language_models.trained import new_llm, word_tokenizer
 from revision.mllm.loop import Batch, run_loop
-from revision.mllm.model import ReVisionModel, load_llm
+from revision.mllm.model import ReVisionModel, is_pretrained, load_llm
 from revision.mllm.prompts import Examples, question_prompt, tokenise
 from revision.training.processes import join
 
 VALIDATION_BATCH = 256  # rows
-
-
-def load_embeddings(folder: str | Path, ids: list[str], dim: int | None = None) -> EmbeddingSet:
-    """Open the embedding set of a table's first rows.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Folder of the embedding set.
-    ids : list of str
-        Ids of the table's rows.
-    dim : int, optional
-        Dimension that the projector expects.
-
-    Returns
-    -------
-    EmbeddingSet
-
-    Raises
-    ------
-    DataError
-        If the set was changed, has another dimension or fewer rows, or its ids differ from the table's.
-    """
-    stored = open_embeddings(folder)
-    if dim not in (None, stored.dim):
-        raise DataError(
-            f"{folder}: embeddings of dimension {stored.dim}, the projector reads {dim}; embed with the encoder that "
-            "it is trained for"
-        )
-    if stored.count < len(ids):
-        raise DataError(f"{folder}: {stored.count} rows, but the table asks for {len(ids)}; embed the whole table")
-    stored_ids = stored.ids().slice(0, len(ids)).to_pylist()
-    for row, (stored_id, table_id) in enumerate(zip(stored_ids, ids, strict=True)):
-        if stored_id != table_id:
-            raise DataError(f"{folder}: row {row} is {stored_id!r}, the table has {table_id!r}; embed this table again")
-    return stored
-
-
-class Rows(Protocol):
-    """Embeddings of a table's rows."""
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """Return the embeddings of `rows`, float32 of shape (k, d)."""
-        ...
-
-
-def batch_maker(examples: Examples, embeddings: Rows | None) -> Callable[[np.ndarray], Batch]:
-    """Return a function that maps row indices to the arguments of `ReVisionModel.forward`.
-
-    Parameters
-    ----------
-    examples : Examples
-        Tokenised rows.
-    embeddings : Rows, optional
-        Embeddings of the same rows; None for text-only training.
-
-    Returns
-    -------
-    callable
-        Maps an ndarray of row indices to (ids, labels, embeddings or None).
-    """
-
-    def make(rows: np.ndarray) -> Batch:
-        ids, labels = examples.batch(rows)
-        return ids, labels, None if embeddings is None else torch.from_numpy(embeddings.take(rows))
-
-    return make
 
 
 @torch.no_grad()
@@ -118,20 +53,20 @@ def mean_loss(
         Loss in nats.
     """
     model.eval()
-    team, make = join(), batch_maker(examples, embeddings)
+    team, batches = join(), batch_maker(examples, embeddings)
     order = np.argsort(examples.lengths, kind="stable")
     chunks = [order[start : start + batch_rows] for start in range(0, len(order), batch_rows)]
     mine = chunks[team.process_index :: team.num_processes]
     total, tokens = 0.0, 0
     for rows in mine:
         count = int(examples.targets[rows].sum())
-        total += _summed(model, make(rows), count, team.device)
+        total += _summed(model, batches(rows, 0), count, team.device)
         tokens += count
     if team.num_processes == 1:
         return total / tokens
     if len(mine) < math.ceil(len(chunks) / team.num_processes):
         # A forward pass gathers sharded weights from all processes, so that all must run equally many.
-        _summed(model, make(order[:1]), 0, team.device)
+        _summed(model, batches(order[:1], 0), 0, team.device)
     total, tokens = reduce(torch.tensor([total, tokens], dtype=torch.float64, device=team.device), "sum").tolist()
     return total / tokens
 
@@ -152,6 +87,8 @@ class Task:
         Training and held-out rows.
     embeddings, validation_embeddings : Rows or None
         Embeddings of these rows; None for text-only training.
+    noise : float
+        Standard deviation of the noise of the training embeddings.
     """
 
     title: str
@@ -159,6 +96,7 @@ class Task:
     embeddings: Rows | None
     validation: Examples
     validation_embeddings: Rows | None
+    noise: float = 0.0
 
 
 def run(
@@ -168,6 +106,7 @@ def run(
     out: str | Path,
     about: dict[str, Any],
     llm_folder: str | Path | None = None,
+    finish: Callable[[ReVisionModel], None] | None = None,
 ) -> None:
     """Train the parameters of `model` that require gradients; write checkpoint, history and manifest.
 
@@ -185,21 +124,36 @@ def run(
         Description of the training for the manifest; its "seed" is also the seed of the batches.
     llm_folder : str or Path, optional
         Folder of the LLM, if the checkpoint shall only refer to it.
+    finish : callable, optional
+        Changes the trained model; the last validation loss is computed after it.
+
+    Raises
+    ------
+    ConfigError
+        If there is a `finish` but no process has the whole model.
     """
     out = Path(out)
+    if finish is not None and is_sharded(Accelerator(mixed_precision=loop.precision)):
+        raise ConfigError(f"{out}: correcting the bias takes whole weights; train without FSDP and DeepSpeed")
+
+    def validate(trained: torch.nn.Module) -> float:
+        rows = loop.micro_batch_size or VALIDATION_BATCH
+        return mean_loss(trained, task.validation, task.validation_embeddings, rows)
+
     history, weights = run_loop(
         model,
         task.examples.lengths,
         task.examples.targets,
-        batch_maker(task.examples, task.embeddings),
+        batch_maker(task.examples, task.embeddings, task.noise, about["seed"]),
         loop,
         seed=about["seed"],
         state=out.with_name(f"{out.name}.state"),
-        validate=lambda trained: mean_loss(
-            trained, task.validation, task.validation_embeddings, loop.micro_batch_size or VALIDATION_BATCH
-        ),
+        validate=validate,
         title=task.title,
     )
+    if finish is not None:
+        finish(model)
+        history[-1]["validation_loss"] = validate(model)
     team = join()
     if team.is_main_process:
         model.save(out, llm_folder, weights)
@@ -271,121 +225,114 @@ def train_language_model(
     run(task, model, loop, out, {"stage": "language", "seed": seed, "size": size.record()})
 
 
-def train_stage1(
-    llm: str | Path,
-    embeddings: str | Path,
-    captions: str | Path,
-    column: str,
-    validation: tuple[str | Path, str | Path],
-    loop: LoopSettings,
-    *,
-    rows: int | None,
-    seed: int,
-    out: str | Path,
-) -> None:
+def train_stage1(training: Stage1Training, loop: LoopSettings, projector: ProjectorSettings | None = None) -> None:
     """Run Stage 1, modality substitution pretraining: the visual token of row i predicts caption i (Section 5).
 
-    Only the projector is trained.
+    Only the projector is trained. The validation is on images, therefore zero-shot after training on text embeddings.
 
     Parameters
     ----------
-    llm : str or Path
-        Folder of the language model.
-    embeddings : str or Path
-        Embedding set of the captions: aligned text embeddings, or image embeddings of the paired baseline.
-    captions : str or Path
-        Corpus table of the captions.
-    column : {"short", "long"}
-        Column of the captions.
-    validation : tuple of (str or Path)
-        Image embeddings and table of held-out captions; on text embeddings, this validation is zero-shot.
+    training : Stage1Training
+        Language model, data, seed and output.
     loop : LoopSettings
         Budget and optimiser.
-    rows : int or None
-        Number of captions to use; None for all.
-    seed : int
-        Seed of the projector's initial weights and of the batches.
-    out : str or Path
-        Folder of the checkpoint.
-
-    Raises
-    ------
-    DataError
-        If tables, embeddings or language model are not readable, or their rows do not match.
-    """
-    join()  # before weights are loaded: under FSDP, only the first process reads them
-    table = read_columns(captions, ("id", column), rows)
-    visual = load_embeddings(embeddings, table["id"])
-    language, tokenizer = load_llm(Path(llm) / "llm")
-    model = ReVisionModel(language, tokenizer, visual.dim, seed=seed)
-    model.llm.requires_grad_(False)
-    examples = tokenise(tokenizer, [""] * len(table["id"]), table[column])
-    held = read_columns(validation[1], ("id", column))
-    held_visual = load_embeddings(validation[0], held["id"], visual.dim)
-    held_examples = tokenise(tokenizer, [""] * len(held["id"]), held[column])
-    task = Task("stage 1", examples, visual, held_examples, held_visual)
-    about = {"stage": "stage1", "seed": seed, "rows": len(table["id"])}
-    run(task, model, loop, out, about, llm if is_pretrained(llm) else None)
-
-
-def train_stage2(
-    start: str | Path,
-    embeddings: str | Path | None,
-    instructions: str | Path,
-    validation: tuple[str | Path | None, str | Path],
-    loop: LoopSettings,
-    *,
-    share: float,
-    seed: int,
-    out: str | Path,
-) -> None:
-    """Run Stage 2, visual instruction tuning on real images: train projector and LLM on the answers (Section 5).
-
-    Parameters
-    ----------
-    start : str or Path
-        Stage-1 checkpoint, or a language model, which then gets a new projector.
-    embeddings : str or Path or None
-        Image embeddings of the instructions; None with a language model trains the text-only row (Blind).
-    instructions : str or Path
-        Corpus table with the columns id, question and answer.
-    validation : tuple of (str or Path or None, str or Path)
-        Image embeddings and table of held-out instructions.
-    loop : LoopSettings
-        Budget and optimiser.
-    share : float
-        Fraction of the instructions to use, in (0, 1], from the first row.
-    seed : int
-        Seed of a new projector and of the batches.
-    out : str or Path
-        Folder of the checkpoint.
+    projector : ProjectorSettings, optional
+        Number of visual tokens; default: one.
 
     Raises
     ------
     ConfigError
-        If `share` is out of range, or `embeddings` are given without those of the validation.
+        If a corrected bias is asked for with sharded weights.
+    DataError
+        If tables, embeddings or language model are not readable, or their rows do not match.
+    """
+    join()  # before weights are loaded: under FSDP, only the first process reads them
+    table = read_columns(training.captions, ("id", training.column), training.rows)
+    visual = load_embeddings(training.embeddings, table["id"])
+    language, tokenizer = load_llm(Path(training.llm) / "llm")
+    model = ReVisionModel(language, tokenizer, visual.dim, projector=projector, seed=training.seed)
+    model.llm.requires_grad_(False)
+    held = read_columns(training.validation_captions, ("id", training.column))
+    held_visual = load_embeddings(training.validation_embeddings, held["id"], visual.dim)
+
+    def examples_of(columns: dict[str, list]) -> Examples:
+        return tokenise_once(tokenizer, [""] * len(columns["id"]), columns[training.column])
+
+    def correct(trained: ReVisionModel) -> None:
+        images = load_embeddings(str(training.reference), [], visual.dim)
+        correct_bias(trained, moments(visual).mean, moments(images).mean)
+
+    task = Task("stage 1", examples_of(table), visual, examples_of(held), held_visual, training.noise)
+    about = {"stage": "stage1", "seed": training.seed, "rows": len(table["id"])}
+    about |= {"noise": training.noise, "corrected": training.reference is not None}
+    llm_folder = training.llm if is_pretrained(training.llm) else None
+    run(task, model, loop, training.out, about, llm_folder, correct if training.reference else None)
+
+
+@torch.no_grad()
+def correct_bias(model: ReVisionModel, text_mean: np.ndarray, image_mean: np.ndarray) -> None:
+    """Shift the bias of the projector's first layer so that it reads images as texts of the same content.
+
+    With the first layer's weights W and the input scale s, the bias changes by `-s W (image_mean - text_mean)`: the
+    model then reads an image x as it read `x - image_mean + text_mean` before.
+
+    Parameters
+    ----------
+    model : ReVisionModel
+        A model with a projector; changed in place.
+    text_mean, image_mean : ndarray of shape (d,)
+        Means of the embeddings that it was trained on, and of unpaired images.
+    """
+    assert model.projector is not None
+    first = model.projector.layers[0]
+    assert isinstance(first, torch.nn.Linear)
+    difference = torch.from_numpy(image_mean - text_mean).to(first.bias)
+    first.bias.sub_(model.projector.scale * first.weight @ difference)
+
+
+def train_stage2(training: Stage2Training, loop: LoopSettings, projector: ProjectorSettings | None = None) -> None:
+    """Run Stage 2, visual instruction tuning: train projector and LLM on the answers (Section 5).
+
+    Questions without an image have a text embedding in its place; the validation is on images.
+
+    Parameters
+    ----------
+    training : Stage2Training
+        Model to start from, data, seed and output.
+    loop : LoopSettings
+        Budget and optimiser.
+    projector : ProjectorSettings, optional
+        Visual tokens of a new projector, if `training.start` has none; default: one.
+
+    Raises
+    ------
+    ConfigError
+        If there are embeddings but none of the validation.
     DataError
         If tables, embeddings or checkpoint are not readable, or their rows do not match.
     """
     join()  # before weights are loaded: under FSDP, only the first process reads them
-    if not 0 < share <= 1:
-        raise ConfigError(f"share of the Stage-2 data: {share} is not in (0, 1]")
-    table = read_columns(instructions, ("id", "question", "answer"))
-    rows = max(1, round(share * len(table["id"])))
+    table = read_columns(training.instructions, ("id", "question", "answer"))
+    rows = max(1, round(training.share * len(table["id"])))
     table = {name: values[:rows] for name, values in table.items()}
-    held = read_columns(validation[1], ("id", "question", "answer"))
-    model = ReVisionModel.load(start)
-    visual = None if embeddings is None else load_embeddings(embeddings, table["id"], model.embedding_dim)
+    held = read_columns(training.validation_instructions, ("id", "question", "answer"))
+    model = ReVisionModel.load(training.start)
+    folders = [folder for folder in (training.embeddings, training.texts) if folder is not None]
+    sets = [load_embeddings(folder, table["id"], model.embedding_dim) for folder in folders]
+    visual: Rows | None = sets[0] if sets else None
+    if len(sets) == 2:
+        visual = Mixture(sets[0], sets[1], rows_with_image(rows, training.images))
     held_visual = None
-    if visual is not None:
-        if validation[0] is None:
-            raise ConfigError("stage 2: image embeddings without those of the held-out instructions; give both")
-        held_visual = load_embeddings(validation[0], held["id"], visual.dim)
-    if model.projector is None and visual is not None:
-        model = ReVisionModel(model.llm, model.tokenizer, visual.dim, seed=seed)
+    if sets:
+        if training.validation_embeddings is None:
+            raise ConfigError("stage 2: embeddings without image embeddings of the held-out instructions; give both")
+        held_visual = load_embeddings(training.validation_embeddings, held["id"], sets[0].dim)
+        if model.projector is None:
+            model = ReVisionModel(model.llm, model.tokenizer, sets[0].dim, projector=projector, seed=training.seed)
 
     def examples_of(columns: dict[str, list]) -> Examples:
-        return tokenise(model.tokenizer, [question_prompt(q) for q in columns["question"]], columns["answer"])
+        return tokenise_once(model.tokenizer, [question_prompt(q) for q in columns["question"]], columns["answer"])
 
     task = Task("stage 2", examples_of(table), visual, examples_of(held), held_visual)
-    run(task, model, loop, out, {"stage": "stage2", "seed": seed, "rows": rows, "share": share})
+    about = {"stage": "stage2", "seed": training.seed, "rows": rows, "share": training.share, "images": training.images}
+    run(task, model, loop, training.out, about)

@@ -103,7 +103,7 @@ def utilisation(published: Mapping[str, Any], given: Assumptions) -> float:
 
 
 def work(config: Configuration, published: Mapping[str, Any], given: Assumptions) -> pd.DataFrame:
-    """Estimate the work of a scale by stage and model, over all seeds and variants.
+    """Estimate the work of a scale by stage and model, over all encoders, seeds and variants.
 
     Parameters
     ----------
@@ -160,14 +160,15 @@ def disk(config: Configuration, given: Assumptions) -> dict[str, float]:
     ConfigError
         If a language model has no `parameters`.
     """
-    variants, seeds, row = _variants(config), len(config.seeds), given.dim * FLOAT32
+    variants, encoders, row = _variants(config), len(config.encoder_seeds), given.dim * FLOAT32
+    replicates = encoders * len(config.seeds)
     sizes = [parameters(config, variant) for variant in variants]
     aligned = {(variant.aligner, variant.caption, variant.texts) for variant in variants if variant.source == "text"}
     return {
-        "embeddings": embedded_rows(config).total() * row,
-        "aligned embeddings": config.data.text * sum(texts for *_, texts in aligned) * row,
-        "Stage-1 checkpoints": seeds * len(_starts(config)) * given.projector_parameters * FLOAT32,
-        "Stage-2 checkpoints": seeds * sum(sizes) * FLOAT32,
+        "embeddings": encoders * embedded_rows(config).total() * row,
+        "aligned embeddings": encoders * config.data.text * sum(texts for *_, texts in aligned) * row,
+        "Stage-1 checkpoints": replicates * len(_starts(config)) * given.projector_parameters * FLOAT32,
+        "Stage-2 checkpoints": replicates * sum(sizes) * FLOAT32,
         "state of one running training": max(sizes) * TRAINING,
     }
 
@@ -222,17 +223,21 @@ def _starts(config: Configuration) -> list[Variant]:
 
 
 def _tokens(config: Configuration, given: Assumptions) -> dict[tuple[str, str], float]:
-    rows, seeds, data = embedded_rows(config), len(config.seeds), config.data
+    rows, data, encoders = embedded_rows(config), config.data, len(config.encoder_seeds)
+    replicates = encoders * len(config.seeds)
     tokens: dict[tuple[str, str], float] = defaultdict(float)
-    tokens["embedding", "image"] = rows["image"] * given.image_tokens
-    tokens["embedding", "text"] = rows["short"] * given.caption_tokens + rows["long"] * given.long_caption_tokens
+    tokens["embedding", "image"] = encoders * rows["image"] * given.image_tokens
+    texts = rows["short"] * given.caption_tokens + rows["long"] * given.long_caption_tokens
+    tokens["embedding", "text"] = encoders * texts
     starts, variants = _starts(config), _variants(config)
     for variant in starts:
-        texts = seeds * config.stage1.epochs * data.text * variant.texts
+        texts = replicates * config.stage1.epochs * data.text * variant.texts
         tokens["Stage 1", variant.llm] += given.stage1_tokens(texts, variant.caption)
     for variant in variants:
-        conversations = seeds * config.stage2.epochs * data.instruct * variant.share
+        conversations = replicates * config.stage2.epochs * data.instruct * variant.share
         tokens["Stage 2", variant.llm] += given.stage2_tokens(conversations)
     for variant in [*starts, *variants]:  # Stage-1 checkpoints are evaluated too
-        tokens["evaluation", variant.llm] += seeds * given.questions * (given.question_tokens + given.answer_tokens)
+        tokens["evaluation", variant.llm] += (
+            replicates * given.questions * (given.question_tokens + given.answer_tokens)
+        )
     return tokens

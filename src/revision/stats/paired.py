@@ -121,23 +121,24 @@ def read_answers(paths: Sequence[str | Path], methods: Sequence[str] | None = No
     DataError
         If a file is incomplete, or if a method lacks answers that another has: the answers could not be paired.
     """
-    columns = ["method", "seed", "suite", "group", "question", "correct"]
+    columns = ["method", "encoder", "seed", "suite", "group", "question", "correct"]
     table = pd.concat([_read(path, columns) for path in paths], ignore_index=True)
     names = list(dict.fromkeys(table.method)) if methods is None else list(methods)
     groups = table.drop_duplicates("suite").set_index("suite").group.to_dict()
-    seeds = sorted(table.seed.unique())
+    replicates = sorted(set(zip(table.encoder, table.seed, strict=True)))
     correct = {}
     for suite in groups:
         part = table[table.suite == suite]
-        wide = part.pivot(index=["method", "seed"], columns="question", values="correct")
-        wide = wide.reindex(pd.MultiIndex.from_product([names, seeds]))
+        wide = part.pivot(index=["method", "encoder", "seed"], columns="question", values="correct")
+        wide = wide.reindex([(name, *replicate) for name in names for replicate in replicates])
         incomplete = wide.index[wide.isna().any(axis=1)]
         if len(incomplete):
-            method, seed = incomplete[0]
+            method, encoder, seed = incomplete[0]
             raise DataError(
-                f"answers of {method}, seed {seed}, suite {suite}: some questions are missing; run the evaluation again"
+                f"answers of {method}, encoder {encoder}, seed {seed}, suite {suite}: some questions are missing; "
+                "run the evaluation again"
             )
-        correct[suite] = wide.to_numpy(dtype=float).reshape(len(names), len(seeds), -1)
+        correct[suite] = wide.to_numpy(dtype=float).reshape(len(names), len(replicates), -1)
     return Answers(names, correct, groups)
 
 

@@ -1,7 +1,6 @@
 """A pretrained LLM that an installed package contains as GGUF, converted to the transformers layout."""
 
 import importlib.metadata
-import json
 import logging
 from pathlib import Path
 
@@ -12,9 +11,7 @@ from revision.encoders.pretrained_heads import package_file
 from revision.errors import DataError
 from revision.io.files import digest, write_json
 from revision.io.manifest import versions
-from revision.mllm.model import MANIFEST, ReVisionModel
-
-STAGE = "packaged"
+from revision.mllm.model import MANIFEST, PACKAGED, ReVisionModel
 
 
 def write_packaged_llm(package: str, out: str | Path) -> None:
@@ -49,14 +46,7 @@ def write_packaged_llm(package: str, out: str | Path) -> None:
     out = Path(out)
     ReVisionModel(llm, tokenizer, None).save(out)
     about = {"package": package, "version": _version(package), "file": file.name, "xxh3_128": digest(file)}
-    write_json(out / MANIFEST, {"stage": STAGE, "revision": about, "versions": versions()})
-
-
-def is_pretrained(llm: str | Path) -> bool:
-    """Whether the LLM in a folder comes from a package or the hub, so that checkpoints may refer to it."""
-    manifest = Path(llm) / MANIFEST
-    about = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else {}
-    return about.get("stage") == STAGE or "model" in about
+    write_json(out / MANIFEST, {"stage": PACKAGED, "revision": about, "versions": versions()})
 
 
 def _version(package: str) -> str:
