@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from revision.config.base import Natural, Settings, Unique, unknown_name
 from revision.config.corpus import LONG, SCENE_TABLES, Corpus, RowCounts, SourcesCorpus
+from revision.config.dose import DoseSettings
 from revision.config.dynamics import DynamicsSettings
 from revision.config.encoders import Encoder
 from revision.config.evaluation import EvaluationSettings
@@ -44,6 +45,8 @@ class Configuration(Settings):
         Language models by the name that variants refer to.
     stage1, stage2 : LoopSettings
         Training budgets of the two stages (Section 5).
+    dose : DoseSettings, optional
+        Study of dose and response; None for none.
     launchers : Launchers
         Commands that start multi-process trainings.
     embed : Embedding
@@ -80,6 +83,7 @@ class Configuration(Settings):
     llm: dict[str, LanguageModel]
     stage1: LoopSettings
     stage2: LoopSettings
+    dose: DoseSettings | None
     launchers: Launchers
     embed: Embedding
     aligners: dict[str, AlignerSettings]
@@ -121,6 +125,9 @@ class Configuration(Settings):
             yield from unknown_name("run", name, self.variants)
         for name in (*self.scaling.variants, self.scaling.paired):
             yield from unknown_name("scaling", name, self.variants)
+        if self.dose is not None:
+            for name in self.dose.aligners:
+                yield from unknown_name("dose.aligners", name, self.aligners)
         if isinstance(self.corpus, SourcesCorpus):
             # The table `reading` trains a language model from scratch, which real data never does.
             needed = [name for name in RowCounts.model_fields if name != "reading"]
