@@ -1,4 +1,4 @@
-"""The study of dose and response: what is done to the inputs of Stage 1, and how the model is then trained and tested."""
+"""The study of dose and response: what is done to the inputs of Stage 1, and how models are trained and tested."""
 
 from typing import Annotated, Self
 
