@@ -1,7 +1,7 @@
 """A small working folder like that of the workflow."""
 
 import pytest
-from working_folder import SIZES, answers, embeddings, held_out
+from working_folder import SIZES, answers, dose, embeddings, held_out
 
 from revision.data.corpus import write_corpus
 from revision.data.scenes import World
@@ -13,6 +13,7 @@ def work(tmp_path_factory):
     embeddings(folder)
     held_out(folder)
     answers(folder)
+    dose(folder)
     (folder / "data").mkdir()
     write_corpus(World(), "captions", "probe", SIZES["probe"], folder / "data/probe.parquet")
     return folder
