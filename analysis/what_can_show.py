@@ -32,7 +32,7 @@ def comparisons(config: dict[str, Any], moved: list[str]) -> list[tuple[str, str
 
 
 def measure(pairs: HeldOut, config: dict[str, Any]) -> pd.DataFrame:
-    """One row per comparison; `statement` is about the row, `table_statement` about the table's largest displacement."""
+    """One row per comparison; `table_statement` is the statement of the table's largest displacement."""
     table = []
     for name, row, reference, after, before in comparisons(config, list(pairs.moved)):
         moved = displacement(pairs.moved[before][0], pairs.moved[after][0])

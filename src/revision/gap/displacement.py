@@ -1,7 +1,7 @@
 """What a change of the inputs can show in a training, stated from embeddings alone and before any training.
 
-The projector adds a bias to each embedding, so that it can absorb a displacement by the same vector for all rows. What a
-comparison of two alignments can show in the end is in the rest of the displacement.
+The projector has a bias, so that it can absorb a displacement by the same vector for all rows. What a comparison of two
+alignments can show in the end is in the rest of the displacement.
 """
 
 from dataclasses import dataclass
