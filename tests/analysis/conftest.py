@@ -1,7 +1,7 @@
 """A small working folder like that of the workflow."""
 
 import pytest
-from working_folder import SIZES, SPLITS, answers, captions, embeddings, held_out
+from working_folder import SIZES, SPLITS, answers, captions, dose, embeddings, held_out
 
 from revision.data.corpus import write_corpus
 from revision.data.scenes import World
@@ -14,6 +14,7 @@ def work(tmp_path_factory):
     held_out(folder)
     answers(folder)
     captions(folder)
+    dose(folder)
     (folder / "data").mkdir()
     for table, split in SPLITS.items():
         write_corpus(World(), "captions", split, SIZES[table], folder / f"data/{table}.parquet")

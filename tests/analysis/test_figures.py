@@ -101,6 +101,14 @@ SCRIPTS = {
         {"text": "text_short"},
         "--moved {work}/held_out/short",
     ),
+    "figure_dose": (
+        {
+            "dose": "kind dose steps encoder seed metric value",
+            "dose_erasure": "kind dose steps metric value low high",
+        },
+        {},
+        "--tables {work}/dose/encoder0_seed0.csv {work}/dose/encoder1_seed0.csv --alignment {work}/dose/alignment.csv",
+    ),
     "figure_h4_costs": (
         {"costs": "data published_usd usd published_relative relative"},
         {},

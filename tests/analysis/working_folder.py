@@ -102,3 +102,27 @@ def captions(work):
                     about |= {"image": f"captioning-{index:06d}", "prediction": text, "cider": float(score)}
                     rows.append(about | caption_scores(text, scene))
         write_captions(work / f"captions/seed{seed}.parquet", rows)
+
+
+def dose(work):
+    """Write the tables of two replicates of the study of dose and response; a gap costs accuracy after Stage 1 only."""
+    doses = {
+        kind: {"0": 0, "2": 4 if kind == "gap" else 0} for kind in ("gap", "trace", "rotation", "residual", "noise")
+    }
+    doses["aligner"] = {"identity": 4, "realign": 1, "paired": 0, "blind": 9}
+    (work / "dose").mkdir()
+    for encoder in (0, 1):
+        about = {"encoder": encoder, "seed": 0}
+        table = [
+            {"kind": kind, "dose": dose, "steps": step, **about, "metric": metric, "value": value}
+            for kind, costs in doses.items()
+            for dose, cost in costs.items()
+            for step in (0, 8)
+            for metric, value in (
+                ("accuracy", 40 + step + encoder - cost * (step == 0)),
+                ("answer_loss", 0.8 + 0.01 * cost * (step == 0)),
+                ("caption_loss", 1.2 + 0.1 * cost),
+            )
+            if metric != "caption_loss" or (step == 0 and dose != "blind")
+        ]
+        pd.DataFrame(table).to_csv(work / f"dose/encoder{encoder}_seed0.csv", index=False)

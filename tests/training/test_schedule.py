@@ -1,4 +1,4 @@
-"""The learning rate schedule: warm-up and cosine decay."""
+"""The learning rate schedules: warm-up, then cosine decay or a constant rate."""
 
 import pytest
 
@@ -14,3 +14,8 @@ def test_rate_rises_to_its_peak_and_decays_to_zero():
 
 def test_a_single_step_and_no_warm_up_are_valid():
     assert learning_rate(0, 1, 0.03) == 1 and learning_rate(0, 10, 0.0) == 1
+
+
+def test_a_constant_rate_follows_the_warm_up_whatever_the_number_of_steps():
+    rates = [learning_rate(step, 100, 0.04, peak=0.02, schedule="constant") for step in range(100)]
+    assert rates[:4] == pytest.approx([0.005, 0.01, 0.015, 0.02]) and set(rates[3:]) == {0.02}

@@ -10,6 +10,7 @@ from snakemake.utils import min_version
 
 from revision.config import CaptionSet, TableName, load
 from revision.config.corpus import CorpusSections, SourcesCorpus
+from revision.config.dose import DoseInputs, DoseSections
 from revision.config.dynamics import CausesSections, DynamicsSections
 from revision.config.encoders import EncoderFile, EncoderSections
 from revision.config.evaluation import (

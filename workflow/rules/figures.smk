@@ -173,6 +173,13 @@ FIGURES = {
             "paired_rows": CONFIG.data.text,
         },
     ),
+    "dose_response": Figure(
+        "Dose and response of the modality gap, and how fast Stage 2 absorbs it.",
+        "figure_dose",
+        {"tables": DOSE_RESPONSES},
+        panels=("dose", "dose_erasure"),
+        also={"alignment": f"{RESULTS}/tables/when_alignment_matters.csv"},
+    ),
     "real_parts": Figure(
         "The gap beside that of another scale.",
         "figure_real_parts",
@@ -192,6 +199,7 @@ IMPOSSIBLE = {
     "figure_11": isinstance(CONFIG.corpus, SourcesCorpus),
     "captioning": "captions" not in SCORED,
     "scaling": len(SCALING) < 2 or CONFIG.scaling.paired not in VARIANTS,
+    "dose_response": not DOSE_RESPONSES,
     "real_parts": CONFIG.beside is None,
 }
 FIGURES = {name: figure for name, figure in FIGURES.items() if not IMPOSSIBLE.get(name)}

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from revision.config.base import Natural, Settings, Unique, unknown_name
 from revision.config.corpus import LONG, SCENE_TABLES, Corpus, RowCounts, SourcesCorpus
+from revision.config.dose import DoseSettings
 from revision.config.dynamics import DynamicsSettings
 from revision.config.encoders import Encoder, EncoderFile
 from revision.config.evaluation import EvaluationSettings
@@ -50,6 +51,8 @@ class Configuration(Settings):
         Visual tokens of an embedding.
     trainings_together : bool
         Whether one job trains all variants of a stage and replicate; false: one job per training.
+    dose : DoseSettings, optional
+        Study of dose and response; None for none.
     launchers : Launchers
         Commands that start multi-process trainings.
     embed : Embedding
@@ -89,6 +92,7 @@ class Configuration(Settings):
     stage2: LoopSettings
     projector: ProjectorSettings
     trainings_together: bool
+    dose: DoseSettings | None
     launchers: Launchers
     embed: Embedding
     aligners: dict[str, AlignerSettings]
@@ -138,6 +142,9 @@ class Configuration(Settings):
             yield from unknown_name("run", name, self.variants)
         for name in (*self.scaling.variants, self.scaling.paired):
             yield from unknown_name("scaling", name, self.variants)
+        if self.dose is not None:
+            for name in self.dose.aligners:
+                yield from unknown_name("dose.aligners", name, self.aligners)
         if isinstance(self.corpus, SourcesCorpus):
             # The table `reading` trains a language model from scratch, which real data never does.
             needed = [name for name in RowCounts.model_fields if name != "reading"]

@@ -6,6 +6,8 @@ from pydantic import AfterValidator, Field
 
 from revision.config.base import Count, Fraction, Natural, NonNegative, Positive, Settings
 
+Schedule = Literal["cosine", "constant"]
+
 
 class ProjectorSettings(Settings):
     """Visual tokens that the projector makes of one embedding.
@@ -34,7 +36,10 @@ class LoopSettings(Settings):
     learning_rate, weight_decay : float
         Peak learning rate and weight decay of AdamW.
     warmup_ratio : float
-        Fraction of the steps that warm up linearly, before cosine decay.
+        Fraction of the steps that warm up linearly.
+    schedule : {"cosine", "constant"}
+        Learning rate after the warm-up: cosine decay to zero, or constant, so that a step does not depend on how many
+        follow.
     clip_norm : float
         Largest norm of the gradient.
     checkpoint_every, validate_every : int
@@ -52,6 +57,7 @@ class LoopSettings(Settings):
     learning_rate: Positive
     weight_decay: NonNegative = 0.0
     warmup_ratio: Fraction = 0.03
+    schedule: Schedule = "cosine"
     clip_norm: Positive = 1.0
     checkpoint_every: Count = 500
     validate_every: Count = 200

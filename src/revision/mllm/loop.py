@@ -1,4 +1,4 @@
-"""The training loop of all stages: AdamW with warm-up and cosine decay on accelerate; resumes exactly."""
+"""The training loop of all stages: AdamW with warm-up and a schedule on accelerate; resumes exactly."""
 
 import math
 import time
@@ -36,6 +36,7 @@ def run_loop(
     seed: int,
     state: str | Path,
     validate: Callable[[torch.nn.Module], float] | None = None,
+    observe: Callable[[torch.nn.Module, int], None] | None = None,
     title: str = "training",
 ) -> tuple[list[dict[str, Any]], Weights | None]:
     """Train the parameters of `model` that require gradients, with the loss `model(*batch)`.
@@ -61,6 +62,8 @@ def run_loop(
         Path of the stored state (see `StateFiles`).
     validate : callable, optional
         Maps the prepared model to its validation loss.
+    observe : callable, optional
+        Called with the prepared model and the number of steps done, before the first step and after each.
     title : str, default "training"
         Title of the progress bar.
 
@@ -112,10 +115,14 @@ def run_loop(
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))
     with Bar(TextColumn(title), *columns, disable=not accelerator.is_main_process) as bar:
         task = bar.add_task(title, total=steps, completed=progress.step, loss="")
+        if observe and progress.step == 0:
+            observe(model, 0)
         model.train()
         shown = time.monotonic()
         for step in range(progress.step, steps):
-            rate = settings.learning_rate * learning_rate(step, steps, settings.warmup_ratio)
+            rate = settings.learning_rate * learning_rate(
+                step, steps, settings.warmup_ratio, schedule=settings.schedule
+            )
             for group in optimizer.param_groups:
                 group["lr"] = rate
             parts = local_parts(
@@ -134,6 +141,9 @@ def run_loop(
                 row = {"step": progress.step, "loss": mean, "validation_loss": validate(model) if validate else None}
                 model.train()
                 progress.history.append(row | {"learning_rate": rate})
+            if observe:
+                observe(model, progress.step)
+                model.train()
             if progress.step % settings.checkpoint_every == 0 and not last:
                 files.store(progress)
             # float(loss) waits for the accelerator, therefore at most once a second.

@@ -1,9 +1,13 @@
-"""Learning rate schedule: linear warm-up, then cosine decay to zero."""
+"""Learning rate schedules: linear warm-up, then cosine decay to zero or a constant rate."""
 
 import math
 
+from revision.config.training import Schedule
 
-def learning_rate(step: int, steps: int, warmup_ratio: float, peak: float = 1.0) -> float:
+
+def learning_rate(
+    step: int, steps: int, warmup_ratio: float, peak: float = 1.0, schedule: Schedule = "cosine"
+) -> float:
     """Return the learning rate of a step.
 
     Parameters
@@ -16,6 +20,8 @@ def learning_rate(step: int, steps: int, warmup_ratio: float, peak: float = 1.0)
         Fraction of the steps in which the rate rises linearly; at least one step.
     peak : float, default=1.0
         Highest learning rate.
+    schedule : {"cosine", "constant"}, default="cosine"
+        What follows the warm-up: decay to zero at the last step, or the highest rate.
 
     Returns
     -------
@@ -25,4 +31,6 @@ def learning_rate(step: int, steps: int, warmup_ratio: float, peak: float = 1.0)
     warmup = max(1, round(steps * warmup_ratio))
     if step < warmup:
         return peak * (step + 1) / warmup
+    if schedule == "constant":
+        return peak
     return peak * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2

@@ -1,0 +1,76 @@
+"""Responses of the study over its replicates: means, and differences from a condition, with 95% intervals."""
+
+import pandas as pd
+
+from revision.errors import DataError
+from revision.stats.intervals import Interval, over_seeds
+
+CONDITION = ["kind", "dose", "steps", "metric"]
+
+
+def over_replicates(values: pd.Series, encoders: pd.Series) -> Interval:
+    """Mean over replicates with Student's interval, in which the encoder is a random factor.
+
+    Parameters
+    ----------
+    values, encoders : pandas.Series
+        One value per replicate, and its draw of the encoder.
+
+    Returns
+    -------
+    Interval
+        Over the means of the encoders. With one encoder it is over its seeds, and says nothing on other encoders.
+    """
+    means = values.groupby(encoders.to_numpy()).mean()
+    return over_seeds((means if len(means) > 1 else values).to_numpy())
+
+
+def responses(table: pd.DataFrame) -> pd.DataFrame:
+    """Average every condition over replicates.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Tables of `revision dose` for all replicates.
+
+    Returns
+    -------
+    pandas.DataFrame
+        kind, dose, steps, metric, value, low, high.
+    """
+    rows = []
+    for condition, part in table.groupby(CONDITION, sort=False):
+        about = dict(zip(CONDITION, condition, strict=True))
+        rows.append(about | vars(over_replicates(part.value, part.encoder)))
+    return pd.DataFrame(rows)
+
+
+def differences(table: pd.DataFrame, kind: str, reference: str) -> pd.DataFrame:
+    """Subtract a condition of the same kind from the others, paired by replicate, and average.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Tables of `revision dose` for all replicates.
+    kind : str
+        Kind of the conditions.
+    reference : str
+        Dose, or name of the aligner, that is subtracted.
+
+    Returns
+    -------
+    pandas.DataFrame
+        kind, dose, steps, metric, value, low, high; metrics that the reference lacks are left out.
+
+    Raises
+    ------
+    DataError
+        If the table has no such condition.
+    """
+    key = ["encoder", "seed", "steps", "metric"]
+    chosen = table[table.kind == kind]
+    base = chosen[chosen.dose == reference].set_index(key).value
+    if base.empty:
+        raise DataError(f"dose: no {kind} {reference} to compare with; add it to the settings of the study")
+    others = chosen[chosen.dose != reference].join(base.rename("base"), on=key).dropna(subset="base")
+    return responses(others.assign(value=others.value - others.base))
