@@ -11,7 +11,7 @@ from figure_inputs import arguments
 from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.config import read_yaml
-from revision.stats.intervals import over_seeds
+from revision.stats.intervals import over_trainings
 from revision.stats.paired import ALL, AVERAGE, crossing, read_answers, score_table
 from revision.stats.published import cost_usd
 
@@ -33,16 +33,16 @@ def measure(
     methods = [f"stage2/{name}" for name in sizes]
     scores = score_table(read_answers(paths, methods), f"stage2/{paired}")
     scores = scores[(scores.suite == AVERAGE) & (scores.group == ALL)].set_index("method")
-    wide = losses.pivot(index="seed", columns="method", values="caption_loss")
+    wide = losses.pivot(index=["encoder", "seed"], columns="method", values="caption_loss")
     rows = []
     for name, count in sizes.items():
         about = {"method": name, "texts": count, "cost": count / paired_rows * (1 if name == paired else a_text)}
         score = scores.loc[f"stage2/{name}"]
         columns = ["value", "low", "high", "difference", "difference_low", "difference_high"]
         rows.append(about | {"metric": "accuracy"} | score[columns].to_dict())
-        loss, change = over_seeds(wide[name].to_numpy()), over_seeds((wide[name] - wide[paired]).to_numpy())
+        loss, change = over_trainings(wide[name]), over_trainings(wide[name] - wide[paired])
         differences = {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
-        rows.append(about | {"metric": "caption_loss"} | vars(loss) | differences)
+        rows.append(about | {"metric": "caption_loss"} | loss.ends() | differences)
     return pd.DataFrame(rows)
 
 

@@ -21,7 +21,7 @@ from revision.config import read_yaml
 from revision.data.scenes import World
 from revision.io.files import digest, write_text
 from revision.io.manifest import versions
-from revision.stats.intervals import over_seeds
+from revision.stats.intervals import over_trainings
 from revision.stats.multiplicity import count_verdicts, first_versions, multiplicity
 from revision.stats.published import audit, read_published
 
@@ -90,14 +90,14 @@ def table_of(path: Path) -> dict[str, Any]:
 
 
 def loss_rows(losses: pd.DataFrame) -> list[dict[str, Any]]:
-    """Caption loss by method with its interval over seeds, and the difference to ReVision paired by seed."""
-    wide = losses.pivot(index="seed", columns="method", values="caption_loss")
+    """Caption loss by method with its interval, and the difference to ReVision paired by encoder and seed."""
+    wide = losses.pivot(index=["encoder", "seed"], columns="method", values="caption_loss")
     return [
         {
             "method": method,
             "name": name_of(method),
-            "loss": over_seeds(wide[method].to_numpy()),
-            "difference": over_seeds((wide[method] - wide[REFERENCE]).to_numpy()),
+            "loss": over_trainings(wide[method]),
+            "difference": over_trainings(wide[method] - wide[REFERENCE]),
         }
         for method in dict.fromkeys(losses.method)
     ]
