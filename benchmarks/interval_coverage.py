@@ -20,7 +20,7 @@ bootstrap    percentiles of resampled trainings, crossed with resampled question
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -71,7 +71,9 @@ def simulate(case: Case, rng: np.random.Generator) -> np.ndarray:
     k, e, s, q = case.suites, case.encoders, case.seeds, case.questions
     effects = np.array(OFFSETS, dtype=np.float32)[:, None, None, None, None] + draw(SHARED_QUESTION, 1, k, 1, 1, q)
     for methods, scale in ((2, 1.0), (1, SHARED_TRAINING)):
-        effects = effects + draw(scale * case.encoder, methods, 1, e, 1, 1) + draw(scale * case.seed, methods, 1, e, s, 1)
+        effects = (
+            effects + draw(scale * case.encoder, methods, 1, e, 1, 1) + draw(scale * case.seed, methods, 1, e, s, 1)
+        )
     if case.question:
         effects = effects + draw(case.question, 2, k, 1, 1, q) + draw(INTERACTION * case.question, 2, k, e, 1, q)
     return (draw(1.0, 2, k, e, s, q) + effects > 0).astype(np.float32)
@@ -172,7 +174,8 @@ def main() -> None:
     for number, (words, case) in enumerate(cases()):
         design = {name: getattr(case, name) for name in ("encoders", "seeds", "suites", "questions")}
         tables.append(coverage(case, options.runs, number).assign(**design, **words, runs=options.runs))
-        print(asdict(case), tables[-1].groupby("method").coverage.agg(["min", "max"]).round(1).to_dict("index"), flush=True)
+        covered = tables[-1].groupby("method").coverage.min().round(1)
+        print(*design.values(), *words.values(), covered.to_dict(), flush=True)
     table = pd.concat(tables, ignore_index=True)
     columns = [*design, *words, "quantity", "method", "coverage", "width", "runs"]
     with atomic_file(options.out) as temporary:
