@@ -15,7 +15,7 @@ import yaml
 from figure_inputs import arguments
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from style import name_of, number, run
+from style import intervals_of, name_of, number, run
 
 from revision.config import read_yaml
 from revision.data.scenes import World
@@ -201,6 +201,7 @@ def main() -> None:
         figures=[described(path) for path in options.figures],
         world=world_rows(pd.read_csv(options.world)),
         checks=len(checked),
+        intervals=intervals_of(first.encoders.iloc[0], first.seeds.iloc[0]),
         wrong=checked[~checked.holds].to_dict("records"),
         config=yaml.safe_dump(config, sort_keys=True),
         versions=versions(),

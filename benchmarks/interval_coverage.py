@@ -109,11 +109,11 @@ def bootstrap(values: np.ndarray, rng: np.random.Generator) -> Ends:
     suites, encoders, seeds, questions = values.shape
     rows = values.reshape(suites, encoders * seeds, questions)
     means = rows.mean(axis=2)
-    centred = rows - means[:, :, None]
-    covariance = np.einsum("ktq,kuq->tu", centred, centred) / questions**2 / suites**2
+    centred = (rows - means[:, :, None]).transpose(1, 0, 2).reshape(encoders * seeds, -1)
+    covariance = centred @ centred.T / questions**2 / suites**2
     weights = rng.multinomial(len(covariance), np.full(len(covariance), 1 / len(covariance)), size=DRAWS)
     weights = weights / len(covariance)
-    error = np.sqrt(np.einsum("dt,tu,du->d", weights, covariance, weights))
+    error = np.sqrt(((weights @ covariance) * weights).sum(axis=1))
     low, high = np.percentile(weights @ means.mean(axis=0) + error * rng.standard_normal(DRAWS), [2.5, 97.5])
     return float(low), float(high)
 

@@ -76,7 +76,7 @@ def answers(work):
             "answer": [question.answer for question in questions],
         }
         pd.DataFrame(table).to_parquet(work / f"tasks/{suite}.parquet")
-        about = {"method": "stage2/revision", "seed": 0, "suite": suite, "group": "general"}
+        about = {"method": "stage2/revision", "encoder": 0, "seed": 0, "suite": suite, "group": "general"}
         for index, (name, question) in enumerate(zip(ids, questions, strict=True)):
             prediction = question.answer if index % 2 else "no idea"
             answered.append(about | {"question": name, "correct": index % 2, "prediction": prediction})

@@ -106,7 +106,7 @@ def random_effects(suites: Sequence[np.ndarray]) -> MeanEstimate:
     per_freedom = between / max(count - 1, 1) + questions / (sizes - 1).sum()
 
     trainings = _mean_over_suites(suites)
-    noise = np.mean([[_interaction(one) / one.shape[1] for one in suite] for suite in suites]) / len(suites)
+    noise = np.mean([_interaction(suite).mean() / suite.shape[2] for suite in suites]) / len(suites)
     seed_variance = trainings.var(axis=1, ddof=1).mean() - noise if seeds > 1 else np.nan
     nested = max(seed_variance, 0.0) / seeds if seeds > 1 else 0.0
     encoder_variance = count * (between - within.mean() / len(suites)) - nested if encoders > 1 else np.nan
@@ -163,12 +163,11 @@ def _mean_over_suites(suites: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean([suite.mean(axis=-1) for suite in suites], axis=0)
 
 
-def _interaction(rows: np.ndarray) -> float:
-    """Mean square of the interaction of rows and columns; 0 for one row."""
-    count = len(rows)
-    if count == 1:
-        return 0.0
-    return float((rows.var(axis=1, ddof=1).sum() - count * rows.mean(axis=0).var(ddof=1)) / (count - 1))
+def _interaction(rows: np.ndarray) -> np.ndarray:
+    """Mean square of the interaction of the last two axes; 0 for one row."""
+    count = rows.shape[-2]
+    spread = rows.var(axis=-1, ddof=1).sum(axis=-1) - count * rows.mean(axis=-2).var(axis=-1, ddof=1)
+    return np.asarray(spread / max(count - 1, 1))
 
 
 def _root(variance: float) -> float:
