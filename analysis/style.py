@@ -134,9 +134,10 @@ def name_of(method: str) -> str:
 def intervals_of(encoders: int, seeds: int) -> str:
     """A sentence on how accuracies and their intervals are made of encoders and of training seeds of each."""
     if encoders > 1:
+        each = "one training seed" if seeds == 1 else f"{seeds} training seeds"
         return (
-            f"Means over {encoders} encoders with {seeds} training seed{'s' * (seeds > 1)} each; 95% intervals by a"
-            " random-effects model of encoders, seeds within encoders, and questions; differences are paired over all."
+            f"Means over {encoders} encoders with {each} each; 95% intervals by a random-effects model of encoders,"
+            " seeds within encoders, and questions; differences are paired over all."
         )
     if seeds > 1:
         return (
@@ -181,11 +182,8 @@ def dots(axes: Axes, values: dict[str, float], published: dict[str, float] | Non
 
 def fill_template(template: str, numbers: dict[str, Any]) -> dict[str, str]:
     """Title, place in the paper, alt text and caption of a figure, from analysis/captions/<template>.md.j2."""
-    head, caption = (
-        CAPTIONS.get_template(f"{template}.md.j2")
-        .render(numbers, name_of=name_of, intervals_of=intervals_of)
-        .split("\n---\n", 1)
-    )
+    functions = {"name_of": name_of, "intervals_of": intervals_of}
+    head, caption = CAPTIONS.get_template(f"{template}.md.j2").render(numbers | functions).split("\n---\n", 1)
     return yaml.safe_load(head) | {"caption": " ".join(caption.split())}
 
 

@@ -191,7 +191,7 @@ def test_a_table_states_its_design_and_what_it_can_detect(encoders, expected, co
     frame = pd.DataFrame(rows)
     frame["correct"] = (rng.random(len(frame)) < frame.method.map(level)).astype(int)
     frame.to_parquet(tmp_path / "answers.parquet")
-    settings = ScoreTable(title="t", rows=["blind", "no_align", "revision"], reference="revision")
+    settings = ScoreTable(title="t", rows=["blind", "no_align", "revision"], reference="revision", published={})
     table = tables.measure([tmp_path / "answers.parquet"], settings, [])
     whole = table[(table.suite == "average") & (table.group == "all")].set_index("method")
     numbers = tables.precision(whole)
