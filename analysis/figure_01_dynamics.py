@@ -48,7 +48,7 @@ def read(manifests: list[Path], series: list[Path], summaries: list[Path]) -> tu
 def curve(axes: Axes, table: pd.DataFrame, metric: str, **style: str) -> None:
     """Plot the mean over seeds with its 95% band."""
     steps = table[table.metric == metric].groupby("step").value
-    means = pd.DataFrame({step: vars(over_seeds(part.to_numpy())) for step, part in steps}).T
+    means = pd.DataFrame({step: over_seeds(part.to_numpy()).ends() for step, part in steps}).T
     axes.plot(means.index, means.value, **style)
     axes.fill_between(means.index, means.low, means.high, color=style["color"], alpha=0.18, lw=0)
 
@@ -57,7 +57,7 @@ def summarise(summaries: list[dict]) -> pd.DataFrame:
     """One row per metric: mean over the seeds' summaries with its 95% interval."""
     rows = []
     for metric, values in pd.DataFrame(summaries).items():
-        rows.append({"metric": metric, **vars(over_seeds(values.to_numpy(dtype=float))), "seeds": len(values)})
+        rows.append({"metric": metric, **over_seeds(values.to_numpy(dtype=float)).ends(), "seeds": len(values)})
     return pd.DataFrame(rows)
 
 

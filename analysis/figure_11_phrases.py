@@ -49,7 +49,7 @@ def binned(part: pd.DataFrame) -> pd.DataFrame:
     for _, rows in part.groupby(np.digitize(part.nonvisual_share, EDGES[1:-1], right=False)):
         if len(rows) >= LEAST:
             mean = over_seeds(rows.distance.to_numpy())
-            bins.append({"share": rows.nonvisual_share.mean(), **vars(mean)})
+            bins.append({"share": rows.nonvisual_share.mean(), **mean.ends()})
     return pd.DataFrame(bins)
 
 

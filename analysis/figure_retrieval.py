@@ -27,7 +27,7 @@ STEP_NAMES = ("1: anchor", "2: trace", "3: centroid")
 
 def row(method: str, metric: str, way: str, interval: Interval) -> dict:
     """One row of the tidy table."""
-    return {"method": method, "metric": metric, "way": way, **vars(interval)}
+    return {"method": method, "metric": metric, "way": way, **interval.ends()}
 
 
 def measure(pairs: HeldOut) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Beyond the paper: accuracy and caption loss by number and by cost of unpaired texts, beside paired data.
 
-Reads the answers of every seed and the caption losses after Stage 1.
+Reads the answers of every training and the caption losses after Stage 1.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from figure_inputs import arguments
 from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.config import read_yaml
-from revision.stats.intervals import over_seeds
+from revision.stats.intervals import over_trainings
 from revision.stats.paired import ALL, AVERAGE, crossing, read_answers, score_table
 from revision.stats.published import cost_usd
 
@@ -28,7 +28,7 @@ def relative_cost(published: dict) -> float:
 def measure(
     paths: list[Path], losses: pd.DataFrame, texts: dict[str, int], paired: str, paired_rows: int, a_text: float
 ) -> pd.DataFrame:
-    """One row per value: method, texts, cost (paired data: 1), metric, value, low, high, difference to paired data."""
+    """One row per value: method, texts, cost (paired data: 1), design, metric, value and difference to paired data."""
     sizes = {paired: paired_rows, **texts}
     methods = [f"stage2/{name}" for name in sizes]
     scores = score_table(read_answers(paths, methods), f"stage2/{paired}")
@@ -38,11 +38,12 @@ def measure(
     for name, count in sizes.items():
         about = {"method": name, "texts": count, "cost": count / paired_rows * (1 if name == paired else a_text)}
         score = scores.loc[f"stage2/{name}"]
+        about |= score[["encoders", "seeds"]].to_dict()
         columns = ["value", "low", "high", "difference", "difference_low", "difference_high"]
         rows.append(about | {"metric": "accuracy"} | score[columns].to_dict())
-        loss, change = over_seeds(wide[name].to_numpy()), over_seeds((wide[name] - wide[paired]).to_numpy())
+        loss, change = over_trainings(wide[name]), over_trainings(wide[name] - wide[paired])
         differences = {"difference": change.value, "difference_low": change.low, "difference_high": change.high}
-        rows.append(about | {"metric": "caption_loss"} | vars(loss) | differences)
+        rows.append(about | {"metric": "caption_loss"} | loss.ends() | differences)
     return pd.DataFrame(rows)
 
 
@@ -86,7 +87,7 @@ def main() -> None:
     options = arguments(
         __doc__,
         *("losses", "published"),
-        answers={"type": Path, "nargs": "+", "help": "answers of every seed"},
+        answers={"type": Path, "nargs": "+", "help": "answers of every training"},
         variants={"nargs": "+", "help": "variants that differ in their number of texts"},
         texts={"type": int, "nargs": "+", "help": "number of texts of each variant"},
         paired={"help": "variant trained on pairs"},

@@ -12,7 +12,7 @@ STAGES = ("stage2", "stage1")
 
 
 def measure(paths: list[Path]) -> pd.DataFrame:
-    """One row per ordered pair and group of suites: stage, first, second, group, difference, low, high, dz."""
+    """One row per ordered pair and group of suites: the stage, then `revision.stats.paired.paired_table`."""
     names = read_answers(paths).methods
     tables = []
     for stage in STAGES:
@@ -22,15 +22,14 @@ def measure(paths: list[Path]) -> pd.DataFrame:
         table = paired_table(read_answers(paths, chosen))
         for column in ("first", "second"):
             table[column] = table[column].str.removeprefix(f"{stage}/")
-        tables.append(table.assign(stage=stage))
-    return pd.concat(tables, ignore_index=True)[
-        ["stage", "first", "second", "group", "difference", "low", "high", "dz"]
-    ]
+        table.insert(0, "stage", stage)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def main() -> None:
     """Write the table."""
-    options = arguments(__doc__, answers={"type": Path, "nargs": "+", "help": "answers of every seed"})
+    options = arguments(__doc__, answers={"type": Path, "nargs": "+", "help": "answers of every training"})
     save_table(measure(options.answers), *options.out)
 
 

@@ -15,13 +15,13 @@ import yaml
 from figure_inputs import arguments
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from style import name_of, number, run
+from style import intervals_of, name_of, number, run
 
 from revision.config import read_yaml
 from revision.data.scenes import World
 from revision.io.files import digest, write_text
 from revision.io.manifest import versions
-from revision.stats.intervals import over_seeds
+from revision.stats.intervals import over_trainings
 from revision.stats.multiplicity import count_verdicts, first_versions, multiplicity
 from revision.stats.published import audit, read_published
 
@@ -90,14 +90,14 @@ def table_of(path: Path) -> dict[str, Any]:
 
 
 def loss_rows(losses: pd.DataFrame) -> list[dict[str, Any]]:
-    """Caption loss by method with its interval over seeds, and the difference to ReVision paired by seed."""
+    """Caption loss by method with its interval, and the difference to ReVision paired by encoder and seed."""
     wide = losses.pivot(index=["encoder", "seed"], columns="method", values="caption_loss")
     return [
         {
             "method": method,
             "name": name_of(method),
-            "loss": over_seeds(wide[method].to_numpy()),
-            "difference": over_seeds((wide[method] - wide[REFERENCE]).to_numpy()),
+            "loss": over_trainings(wide[method]),
+            "difference": over_trainings(wide[method] - wide[REFERENCE]),
         }
         for method in dict.fromkeys(losses.method)
     ]
@@ -201,6 +201,7 @@ def main() -> None:
         figures=[described(path) for path in options.figures],
         world=world_rows(pd.read_csv(options.world)),
         checks=len(checked),
+        intervals=intervals_of(first.encoders.iloc[0], first.seeds.iloc[0]),
         wrong=checked[~checked.holds].to_dict("records"),
         config=yaml.safe_dump(config, sort_keys=True),
         versions=versions(),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from style import name_of, number
+from style import intervals_of, name_of, number
 
 from revision.io.files import write_text
 from revision.stats.multiplicity import count_verdicts, first_versions, multiplicity
@@ -84,16 +84,18 @@ def verdicts(claims: pd.DataFrame) -> str:
 
 def accuracies(folder: Path) -> str:
     """The average accuracy of each row of each table, beside the paper's."""
-    rows = []
+    rows, design = [], ""
     for path in sorted(folder.glob("table_*.csv")):
         scores = pd.read_csv(path)
         whole = scores[(scores.stage == "stage2") & (scores.suite == "average") & (scores.group == "all")]
+        if "encoders" in whole:  # tables of version 0.2 lack it
+            design = f"{intervals_of(whole.encoders.iloc[0], whole.seeds.iloc[0])}\n\n"
         for row in whole.itertuples():
             ours = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
             paper = "–" if pd.isna(row.published_average) else f"{row.published_average:.2f}"
             rows.append([path.stem.replace("_", " "), name_of(row.method), ours, paper])
     head = ["table", "row", "accuracy, % [95%]", "paper's average (its own suites)"]
-    return "### Accuracy after Stage 2\n\n" + table(head, rows)
+    return f"### Accuracy after Stage 2\n\n{design}" + table(head, rows)
 
 
 def page(results: Path) -> str:

@@ -142,6 +142,22 @@ def name_of(method: str) -> str:
     return NAMES.get(method, method.replace("_", " "))
 
 
+def intervals_of(encoders: int, seeds: int) -> str:
+    """A sentence on how accuracies and their intervals are made of encoders and of training seeds of each."""
+    if encoders > 1:
+        each = "one training seed" if seeds == 1 else f"{seeds} training seeds"
+        return (
+            f"Means over {encoders} encoders with {each} each; 95% intervals by a random-effects model of encoders,"
+            " seeds within encoders, and questions; differences are paired over all."
+        )
+    if seeds > 1:
+        return (
+            f"Means over {seeds} training seeds; 95% intervals by a random-effects model of seeds and questions,"
+            " conditional on one encoder; differences are paired over both."
+        )
+    return "One training; 95% intervals over questions, conditional on one encoder and seed; differences are paired."
+
+
 def colour_of(method: str) -> str:
     """The colour of a method, the same in every figure."""
     return COLOURS.get(method, "#0072B2")
@@ -177,7 +193,8 @@ def dots(axes: Axes, values: dict[str, float], published: dict[str, float] | Non
 
 def fill_template(template: str, numbers: dict[str, Any]) -> dict[str, str]:
     """Title, place in the paper, alt text and caption of a figure, from analysis/captions/<template>.md.j2."""
-    head, caption = CAPTIONS.get_template(f"{template}.md.j2").render(numbers, name_of=name_of).split("\n---\n", 1)
+    functions = {"name_of": name_of, "intervals_of": intervals_of}
+    head, caption = CAPTIONS.get_template(f"{template}.md.j2").render(numbers | functions).split("\n---\n", 1)
     return yaml.safe_load(head) | {"caption": " ".join(caption.split())}
 
 

@@ -1,6 +1,6 @@
 """Tables 1 to 8 and our own: accuracy by group of suites with intervals, and differences to a reference row.
 
-Reads the answers of every seed and the table's section of the settings.
+Reads the answers of every training and the table's section of the settings.
 """
 
 from pathlib import Path
@@ -16,7 +16,6 @@ from revision.config import read, read_yaml
 from revision.config.variants import ScoreTable
 from revision.stats.paired import ALL, AVERAGE, read_answers, score_table
 
-MOST_QUESTIONS, MOST_SEEDS = 100_000, 1_000  # per suite; beyond these no run is feasible
 STAGES = {"stage2": "after Stage 2", "stage1": "zero-shot, after Stage 1 only"}
 COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73")
 
@@ -75,23 +74,16 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     save(figure, path)
 
 
-def power(whole: pd.DataFrame) -> dict[str, Any]:
-    """Numbers of the caption: the differences that the run can detect, and what it would take to resolve the others."""
+def precision(whole: pd.DataFrame) -> dict[str, Any]:
+    """Numbers of the caption: the design, the differences that it can detect, and those that it cannot resolve."""
     compared = whole[whole.within_noise.notna()]
     within = compared[compared.within_noise.astype(bool)]
     return {
+        **whole.iloc[0][["encoders", "seeds", "questions"]].to_dict(),
         "least": compared.detectable.min(),
         "most": compared.detectable.max(),
         "clear": list(compared.index.difference(within.index, sort=False)),
-        "within": [
-            {
-                "method": row.Index,
-                "difference": row.difference,
-                "questions": np.ceil(row.questions_needed) if row.questions_needed <= MOST_QUESTIONS else None,
-                "seeds": np.ceil(row.seeds_needed) if row.seeds_needed <= MOST_SEEDS else None,
-            }
-            for row in within.itertuples()
-        ],
+        "within": within.difference.to_dict(),
     }
 
 
@@ -100,7 +92,7 @@ def main() -> None:
     options = arguments(
         __doc__,
         *("published", "settings"),
-        answers={"type": Path, "nargs": "+", "help": "answers of every seed"},
+        answers={"type": Path, "nargs": "+", "help": "answers of every training"},
         stage1={"nargs": "*", "help": "rows with their own Stage 1"},
     )
     (out,), settings = options.out, read(options.settings, ScoreTable)
@@ -119,7 +111,7 @@ def main() -> None:
             "note": settings.note or "",
             "compares": bool(settings.published),
         }
-        | power(whole),
+        | precision(whole),
         [
             (f"average accuracy in percent, {name_of(method)}", paper_average, whole.value[method])
             for method, paper_average in whole.published_average.items()

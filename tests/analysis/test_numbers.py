@@ -13,11 +13,13 @@ import pandas as pd
 import pytest
 import report
 import style
+import tables
 from figure_inputs import sample
 from jinja2 import UndefinedError
 from working_folder import ROOT
 
 from revision.config import load, read_yaml
+from revision.config.variants import ScoreTable
 from revision.data.scenes import World
 from revision.stats.intervals import Interval
 
@@ -175,12 +177,18 @@ def test_where_texts_overtake_pairs_follows_from_the_curve(accuracies, expected)
         for texts, value in zip((50, 100, 200), accuracies, strict=True)
     ]
     table = pd.DataFrame([paired, *curve]).assign(
-        metric="accuracy", difference=lambda rows: rows.value - 50, difference_low=-1, difference_high=9
+        metric="accuracy",
+        encoders=1,
+        seeds=3,
+        difference=lambda rows: rows.value - 50,
+        difference_low=-1,
+        difference_high=9,
     )
     numbers = {"a_text": 0.4} | figure_scaling.overtaking(table, "paired")
     caption = style.fill_template("scaling", numbers)["caption"]
     assert expected in caption
     assert f"the difference is {accuracies[-1] - 50:+.1f} points [-1.0, +9.0]" in caption
+    assert "Means over 3 training seeds;" in caption and "conditional on one encoder" in caption
 
 
 def test_missing_number_of_a_caption_is_an_error():
@@ -199,3 +207,34 @@ def test_sidecar_has_plain_numbers_or_null(tmp_path):
     ]
     with pytest.raises(ValueError, match="JSON"):
         style.describe(tmp_path / "b.csv", numbers, [("x", None, float("nan"))], template="figure_10b")
+
+
+@pytest.mark.parametrize(
+    ("encoders", "expected", "conditional"),
+    [(4, "Means over 4 encoders with 3 training seeds each", False), (1, "Means over 3 training seeds", True)],
+)
+def test_a_table_states_its_design_and_what_it_can_detect(encoders, expected, conditional, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"method": f"stage2/{method}", "encoder": e, "seed": s, "suite": suite, "group": "general", "question": q}
+        for method in ("revision", "no_align", "blind")
+        for e in range(encoders)
+        for s in range(3)
+        for suite in ("colour", "count")
+        for q in range(40)
+    ]
+    level = {"stage2/revision": 0.6, "stage2/no_align": 0.6, "stage2/blind": 0.1}
+    frame = pd.DataFrame(rows)
+    frame["correct"] = (rng.random(len(frame)) < frame.method.map(level)).astype(int)
+    frame.to_parquet(tmp_path / "answers.parquet")
+    settings = ScoreTable(title="t", rows=["blind", "no_align", "revision"], reference="revision", published={})
+    table = tables.measure([tmp_path / "answers.parquet"], settings, [])
+    whole = table[(table.suite == "average") & (table.group == "all")].set_index("method")
+    numbers = tables.precision(whole)
+    about = {"title": "t", "place": "p", "reference": "ReVision", "note": "", "compares": False}
+    caption = style.fill_template("table", about | numbers)["caption"]
+    assert expected in caption and ("conditional on one encoder" in caption) == conditional
+    assert caption.startswith("**Clearly different from ReVision: Blind.** Accuracy after Stage 2 on 80 questions.")
+    difference, detectable = whole.difference["no_align"], sorted(whole.detectable[["no_align", "blind"]])
+    assert f"Within noise of the reference: No Align ({difference:+.1f} points)." in caption
+    assert f"detects differences of {detectable[0]:.1f} to {detectable[1]:.1f} points" in caption

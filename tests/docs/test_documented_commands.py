@@ -187,7 +187,8 @@ def test_the_status_page_lists_verdicts_and_accuracies(tmp_path, monkeypatch):
         "d,Anew.,figure 3,geometry,contradicted,0.9,0.8,1,contradicted,,,a,In sample.,True\n"
     )
     (folder / "table_1.csv").write_text(
-        "stage,suite,group,method,value,low,high,published_average\nstage2,average,all,revision,61.23,60,62,49.75\n"
+        "stage,suite,group,method,encoders,seeds,value,low,high,published_average\n"
+        "stage2,average,all,revision,4,2,61.23,60,62,49.75\n"
     )
     output = page(tmp_path)
     for line in (
@@ -198,6 +199,7 @@ def test_the_status_page_lists_verdicts_and_accuracies(tmp_path, monkeypatch):
         "| Anew. | `a`: In sample. | contradicted, exploratory | 0.9 [0.8, 1] |",
         "| It holds. | figure 3 | supported | 0.5 [0.4, 0.6] |",
         "| Not yet. | table 8 | not run | –; paper 2.17 |",
+        "Means over 4 encoders with 2 training seeds each; 95% intervals by a random-effects model of encoders,",
         "| table 1 | ReVision | 61.2 [60.0, 62.0] | 49.75 |",
     ):
         assert line in output

@@ -25,8 +25,8 @@ SUMMARY = set(re.findall(r'"(\w+)": ', inspect.getsource(summarise)))
 COLUMNS = {
     "figures/figure_1.csv": "seed step metric value",
     "figures/figure_1_summary.csv": "metric value low high seeds",
-    "tables/pairs.csv": "stage first second group difference low high dz",
-    "tables/stage1_caption_loss.csv": "method seed caption_loss",
+    "tables/pairs.csv": "stage first second group difference low high degrees_of_freedom",
+    "tables/stage1_caption_loss.csv": "method encoder seed caption_loss",
     "tables/table_1.csv": "stage method suite group value low high",
 }
 

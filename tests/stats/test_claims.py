@@ -11,8 +11,9 @@ from scipy import stats
 from revision.errors import ConfigError
 from revision.stats.claims import NOT_RUN, NOT_TESTABLE, SMALLER, Claim, judge, p_value, read_claims, verdict_table
 from revision.stats.criteria import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Tables, decide
-from revision.stats.intervals import Interval
+from revision.stats.intervals import Interval, random_effects
 from revision.stats.multiplicity import count_verdicts, multiplicity
+from revision.stats.paired import Answers, paired_table
 from revision.stats.published import read_published
 
 ROOT = Path(__file__).parents[2]
@@ -410,6 +411,51 @@ def test_the_interval_of_a_difference_of_differences_is_that_of_paired_draws(tmp
         )
 
 
+def test_the_interval_of_a_difference_of_differences_is_that_of_its_answers(tmp_path):
+    rng = np.random.default_rng(7)
+    shape = (4, 2, 60)
+    trainings = 0.1 * rng.standard_normal((4, *shape[:2], 1))
+    correct = rng.random((4, *shape)) + trainings + 0.4 * rng.standard_normal((4, 1, 1, 60)) > 0.5
+    table = paired_table(Answers(list("abcd"), {"suite": correct.astype(float)}, {"suite": "all"}))
+    table.assign(stage="stage2").drop_duplicates(["first", "second"]).to_csv(
+        tmp_path / planted(tmp_path, {}, "tables/pairs.csv"), index=False
+    )
+    a, b, c, d = correct.astype(float)
+    for than, other in ((["c", "d"], c - d), (["c", "a"], c - a)):
+        expected = random_effects([a - b - other])
+        interval = expected.interval()
+        effect = judged(tmp_path, kind="larger_gain", rows=["a", "b"], than=than).effect
+        assert effect.degrees_of_freedom == pytest.approx(expected.degrees_of_freedom)
+        assert (effect.value, effect.low, effect.high) == pytest.approx(
+            (100 * interval.value, 100 * interval.low, 100 * interval.high)
+        )
+
+
+def test_seeds_are_nested_in_encoders_where_a_table_has_several(tmp_path):
+    rng = np.random.default_rng(8)
+    first, second = rng.random((2, 4, 2)) + 1
+    rows = [
+        {"method": method, "encoder": e, "seed": s, "loss": values[e, s]}
+        for method, values in (("a", first), ("b", second))
+        for e in range(4)
+        for s in range(2)
+    ]
+    sides = {"metric": "loss", "of": {"method": "a"}, "to": {"method": "b"}, "over": "seed", "above": 0}
+    for frame, count in ((rows, 4), ([row for row in rows if row["encoder"] == 2], 2)):
+        source = planted(tmp_path, frame, f"tables/{count}.csv")
+        change, log_ratio = first - second, np.log(first / second)
+        if count == 4:
+            change, log_ratio = change.mean(axis=1), log_ratio.mean(axis=1)
+        else:
+            change, log_ratio = change[2], log_ratio[2]
+        ends = stats.t.interval(0.95, count - 1, change.mean(), stats.sem(change))
+        effect = judged(tmp_path, kind="difference", source=source, **sides).effect
+        assert (effect.value, effect.low, effect.high) == pytest.approx((change.mean(), *ends))
+        ends = stats.t.interval(0.95, count - 1, log_ratio.mean(), stats.sem(log_ratio))
+        effect = judged(tmp_path, kind="ratio", source=source, **sides).effect
+        assert (effect.low, effect.high) == pytest.approx(tuple(np.exp(ends)))
+
+
 def test_a_partial_correlation_holds_a_column_fixed(tmp_path):
     rng = np.random.default_rng(2)
     fixed, x = rng.standard_normal((2, 500))
@@ -442,6 +488,17 @@ def test_a_partial_correlation_holds_a_column_fixed(tmp_path):
 def test_the_p_value_agrees_with_the_interval(tmp_path, low, high, bounds, expected):
     pairs(tmp_path, ("a", "b", low, high))
     one = claim({"kind": "better", "rows": ["a", "b"]} | bounds)
+    assert p_value(one, judge(one, tables(tmp_path), "laptop")) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("freedom", [2, 3, 7.5])
+def test_the_p_value_is_that_of_the_t_statistic(tmp_path, freedom):
+    error, effect = 0.8, 1.7
+    half = stats.t.ppf(0.975, freedom) * error
+    path = pairs(tmp_path, ("a", "b", effect - half, effect + half))
+    pd.read_csv(path).assign(degrees_of_freedom=freedom).to_csv(path, index=False)
+    one = claim({"kind": "better", "rows": ["a", "b"]})
+    expected = 2 * stats.t.sf(effect / error, freedom)
     assert p_value(one, judge(one, tables(tmp_path), "laptop")) == pytest.approx(expected)
 
 

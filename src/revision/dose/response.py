@@ -3,26 +3,9 @@
 import pandas as pd
 
 from revision.errors import DataError
-from revision.stats.intervals import Interval, over_seeds
+from revision.stats.intervals import over_trainings
 
 CONDITION = ["kind", "dose", "steps", "metric"]
-
-
-def over_replicates(values: pd.Series, encoders: pd.Series) -> Interval:
-    """Mean over replicates with Student's interval, in which the encoder is a random factor.
-
-    Parameters
-    ----------
-    values, encoders : pandas.Series
-        One value per replicate, and its draw of the encoder.
-
-    Returns
-    -------
-    Interval
-        Over the means of the encoders. With one encoder it is over its seeds, and says nothing on other encoders.
-    """
-    means = values.groupby(encoders.to_numpy()).mean()
-    return over_seeds((means if len(means) > 1 else values).to_numpy())
 
 
 def responses(table: pd.DataFrame) -> pd.DataFrame:
@@ -41,7 +24,7 @@ def responses(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for condition, part in table.groupby(CONDITION, sort=False):
         about = dict(zip(CONDITION, condition, strict=True))
-        rows.append(about | vars(over_replicates(part.value, part.encoder)))
+        rows.append(about | over_trainings(part.set_index("encoder").value).ends())
     return pd.DataFrame(rows)
 
 

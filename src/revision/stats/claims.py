@@ -20,7 +20,6 @@ from revision.errors import ConfigError
 from revision.stats.criteria import (
     CONTRADICTED,
     INCONCLUSIVE,
-    NORMAL,
     SUPPORTED,
     AbsentError,
     Better,
@@ -34,7 +33,7 @@ from revision.stats.criteria import (
     Value,
     decide,
 )
-from revision.stats.intervals import Interval
+from revision.stats.intervals import Interval, quantile
 
 SMALLER, NOT_TESTABLE, NOT_RUN = "smaller than published", "not testable here", "not run"
 VERDICTS = (SUPPORTED, CONTRADICTED, SMALLER, INCONCLUSIVE, NOT_TESTABLE, NOT_RUN)
@@ -285,8 +284,7 @@ def p_value(claim: Claim, outcome: Outcome) -> float:
     Returns
     -------
     float
-        From the bootstrap interval, read as a normal one; NaN unless the only criterion compares accuracies. Other
-        intervals rest on a handful of replicates or on a margin.
+        From the t statistic and degrees of freedom of the interval; NaN unless the only criterion compares accuracies.
     """
     criterion, effect = claim.criteria[0], outcome.effect
     if effect is None or len(claim.criteria) > 1 or not isinstance(criterion, Better | LargerGain):
@@ -296,7 +294,7 @@ def p_value(claim: Claim, outcome: Outcome) -> float:
     distance = abs(effect.value - bound)
     if half == 0:
         return 0.0 if distance else 1.0
-    return float(2 * stats.norm.sf(NORMAL * distance / half))
+    return float(2 * stats.t.sf(quantile(effect.degrees_of_freedom) * distance / half, effect.degrees_of_freedom))
 
 
 def verdict_table(

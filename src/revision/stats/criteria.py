@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from scipy import stats
 
 from revision.errors import ConfigError
-from revision.stats.intervals import LEVEL, Interval, over_seeds
+from revision.stats.intervals import LEVEL, Interval, over_trainings, quantile
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
 STAGES = {"stage1": "Stage 1", "stage2": "Stage 2"}
@@ -188,8 +188,9 @@ class Better(_Accuracy):
 class LargerGain(_Accuracy):
     """Difference of two paired differences in accuracy; by default that of `rows` must be larger than that of `than`.
 
-    The covariance of the two differences follows from the intervals of the four other pairs of the variants, with
-    2 Cov(a - b, c - d) = Var(a - d) + Var(b - c) - Var(a - c) - Var(b - d), where intervals are read as normal ones.
+    Its variance follows from those of the six pairs of the variants, with 2 Cov(a - b, c - d) = Var(a - d) +
+    Var(b - c) - Var(a - c) - Var(b - d). Var / h, where h are the degrees of freedom, is a sum of mean squares too
+    (`revision.stats.intervals.random_effects`), so it follows in the same way.
 
     Attributes
     ----------
@@ -203,17 +204,22 @@ class LargerGain(_Accuracy):
     than: tuple[str, str]
 
     def measure(self, table: pd.DataFrame) -> Interval:
-        def variance(first: str, second: str) -> float:
+        def squares(first: str, second: str) -> np.ndarray:
+            """The variance of a difference, and that over its degrees of freedom."""
             if first == second:
-                return 0.0
+                return np.zeros(2)
             effect = self.difference(table, first, second)
-            return ((effect.high - effect.low) / (2 * NORMAL)) ** 2
+            freedom = effect.degrees_of_freedom
+            variance = ((effect.high - effect.low) / (2 * quantile(freedom))) ** 2
+            return np.array([variance, variance / freedom])
 
         (a, b), (c, d) = self.rows, self.than
         value = self.difference(table, a, b).value - self.difference(table, c, d).value
-        covariance = (variance(a, d) + variance(b, c) - variance(a, c) - variance(b, d)) / 2
-        half = NORMAL * float(np.sqrt(max(variance(a, b) + variance(c, d) - 2 * covariance, 0.0)))
-        return Interval(value, value - half, value + half)
+        twice_covariance = squares(a, d) + squares(b, c) - squares(a, c) - squares(b, d)
+        variance, per_freedom = np.maximum(squares(a, b) + squares(c, d) - twice_covariance, 0.0)
+        freedom = float(variance / per_freedom) if variance > 0 and per_freedom > 0 else np.inf
+        half = quantile(freedom) * float(np.sqrt(variance))
+        return Interval(value, value - half, value + half, freedom)
 
     def subject(self, name_of: Callable[[str], str]) -> str:
         first, second, third, fourth = map(name_of, (*self.rows, *self.than))
@@ -230,7 +236,8 @@ class Value(Criterion):
     where : mapping
         Values that columns of the selected rows have.
     over : str
-        Column that identifies replicates, such as "seed"; empty for a single value.
+        Column that identifies replicates, such as "seed"; empty for a single value. Seeds are nested in encoders if
+        the table has a column "encoder": the interval is then over encoders (`over_trainings`).
     exact : bool
         The value is computed without sampling error; its interval has zero width.
     """
@@ -244,7 +251,7 @@ class Value(Criterion):
     def measure(self, table: pd.DataFrame) -> Interval:
         rows = _select(table, self.where)
         if self.over:
-            return over_seeds(_replicates(rows, self.metric, self.over).to_numpy())
+            return over_trainings(_replicates(rows, self.metric, self.over))
         return _single(rows, self.metric, self.exact)
 
 
@@ -260,7 +267,7 @@ class _Comparison(Criterion):
     of, to : mapping
         Values that select the rows of either side.
     over : str
-        Column that identifies replicates, which are paired; empty for a single value on each side.
+        Column that identifies replicates, which are paired, as in `Value`; empty for a single value on each side.
     exact : bool
         The values are computed without sampling error; the interval has zero width.
     """
@@ -277,17 +284,17 @@ class _Comparison(Criterion):
         rows = _select(table, self.where)
         sides = (_select(rows, self.of), self.metric), (_select(rows, self.to), self.to_metric or self.metric)
         if not self.over:
-            value = self.compare(*(np.array([_single(side, metric, True).value]) for side, metric in sides)).value
+            value = self.compare(*(pd.Series([_single(side, metric, True).value]) for side, metric in sides)).value
             return Interval(value, value, value) if self.exact else Interval(value, np.nan, np.nan)
         first, second = (_replicates(side, metric, self.over) for side, metric in sides)
         both = first.index.intersection(second.index)
         if both.empty:
             raise AbsentError(f"no {self.over} is on both sides")
-        return self.compare(first[both].to_numpy(), second[both].to_numpy())
+        return self.compare(first[both], second[both])
 
     @abstractmethod
-    def compare(self, first: np.ndarray, second: np.ndarray) -> Interval:
-        """Return the effect of paired replicates, ndarrays of shape (n,)."""
+    def compare(self, first: pd.Series, second: pd.Series) -> Interval:
+        """Return the effect of paired replicates, one value each, with the same index."""
 
 
 class Difference(_Comparison):
@@ -295,8 +302,8 @@ class Difference(_Comparison):
 
     kind: Literal["difference"]
 
-    def compare(self, first: np.ndarray, second: np.ndarray) -> Interval:
-        return over_seeds(first - second)
+    def compare(self, first: pd.Series, second: pd.Series) -> Interval:
+        return over_trainings(first - second)
 
 
 class Ratio(_Comparison):
@@ -304,12 +311,13 @@ class Ratio(_Comparison):
 
     kind: Literal["ratio"]
 
-    def compare(self, first: np.ndarray, second: np.ndarray) -> Interval:
+    def compare(self, first: pd.Series, second: pd.Series) -> Interval:
         # exp(log(a / b)) differs from a / b in the last digit, so one pair skips the logarithm.
         if len(first) == 1:
-            return Interval(float(first[0] / second[0]), np.nan, np.nan)
-        logs = over_seeds(np.log(first / second))
-        return Interval(*(float(np.exp(value)) for value in (logs.value, logs.low, logs.high)))
+            return Interval(float(first.iloc[0] / second.iloc[0]), np.nan, np.nan)
+        logs = over_trainings(np.log(first / second))
+        value, low, high = (float(np.exp(end)) for end in logs.ends().values())
+        return Interval(value, low, high, logs.degrees_of_freedom)
 
 
 class Correlation(Criterion):
@@ -352,7 +360,7 @@ class Slope(Criterion):
     def measure(self, table: pd.DataFrame) -> Interval:
         x, y = _points(_select(table, self.where), self.x, self.metric)
         line = stats.linregress(np.log(x), np.log(y))
-        half = float(stats.t.ppf(0.5 + LEVEL / 2, len(x) - 2) * line.stderr)
+        half = quantile(len(x) - 2) * float(line.stderr)
         return Interval(float(line.slope), float(line.slope) - half, float(line.slope) + half)
 
 
@@ -404,11 +412,12 @@ def _column(rows: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _replicates(rows: pd.DataFrame, metric: str, over: str) -> pd.Series:
-    return _column(rows, metric).groupby(_column(rows, over)).mean()
+    levels = ["encoder", over] if over == "seed" and "encoder" in rows else [over]
+    return _column(rows, metric).groupby([_column(rows, level) for level in levels]).mean()
 
 
 def _single(rows: pd.DataFrame, metric: str, exact: bool) -> Interval:
-    """The only value of a column, with its interval from columns low and high, if any."""
+    """The only value of a column, with its interval from columns low, high and degrees_of_freedom, if any."""
     values = _column(rows, metric).unique()
     if len(values) != 1:
         raise AbsentError(f"{len(values)} different values of {metric} where the claim reads one")
@@ -416,7 +425,8 @@ def _single(rows: pd.DataFrame, metric: str, exact: bool) -> Interval:
     if exact:
         return Interval(value, value, value)
     row = rows.iloc[0]
-    return Interval(value, float(row.get("low", np.nan)), float(row.get("high", np.nan)))
+    freedom = float(row.get("degrees_of_freedom", np.inf))
+    return Interval(value, float(row.get("low", np.nan)), float(row.get("high", np.nan)), freedom)
 
 
 def _points(rows: pd.DataFrame, x: str, y: str) -> tuple[pd.Series, pd.Series]:
