@@ -66,7 +66,7 @@ def test_progress_is_one_line_per_checkpoint(tasks, tmp_path):
     lines = []
     checkpoints = [Checkpoint("blind", 0, 0, tmp_path / "blind")]
     evaluate(checkpoints, tasks, None, tmp_path / "a", limit=2, progress=lines.append)
-    assert lines == [f"blind, seed 0: {2 * len(SUITES)} answers so far"]
+    assert lines == [f"blind, encoder 0, seed 0: {2 * len(SUITES)} answers so far"]
 
 
 @pytest.mark.parametrize(
