@@ -188,6 +188,7 @@ def main() -> None:
     page = environment.get_template("report.html.jinja").render(
         scale=config["scale"],
         **setting(config),
+        encoder_seeds=config["encoder_seeds"],
         seeds=config["seeds"],
         answers=answers(pd.read_csv(options.gap), accuracy_rows(first, "stage2"), losses),
         claims=claims.replace({np.nan: None}).to_dict("records"),

@@ -125,7 +125,7 @@ def train(folder, kill_at=None):
     model = _Loss(net)
     batches = 0
 
-    def make(rows):
+    def make(rows, step):
         nonlocal batches
         batches += 1
         if batches == kill_at:
