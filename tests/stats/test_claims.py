@@ -377,7 +377,7 @@ def test_a_second_version_names_an_existing_claim_and_a_reason(tmp_path):
     path = tmp_path / "claims.yaml"
     first, second = "- {id: a, ", "- {id: b, second_version_of: %s, %s"
     rest = "statement: s, place: p, criteria: [{kind: better, rows: [x, y]}]}\n"
-    path.write_text(first + rest + second % ("a", "reason: badly posed, exploratory: true, ") + rest)
+    path.write_text(first + rest + second % ("a", "reason: badly posed, exploratory: [laptop], ") + rest)
     table = verdict_table(read_claims(path), [pairs(tmp_path, ("x", "y", 1, 2))], "laptop")
     assert table.verdict.tolist() == [SUPPORTED] * 2 and table.second_version_of.tolist() == ["", "a"]
     assert table.exploratory.tolist() == [False, True] and table.replaced_because[1] == "badly posed"

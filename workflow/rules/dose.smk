@@ -34,7 +34,14 @@ def dose_settings(encoder, seed):
     """Return the settings file of a replicate."""
     used = {name: CONFIG.aligners[name] for name in CONFIG.dose.aligners}
     inputs = DoseInputs(**dose_inputs(encoder))
-    sections = DoseSections(dose=CONFIG.dose, aligners=used, inputs=inputs, encoder=encoder, seed=seed)
+    sections = DoseSections(
+        dose=CONFIG.dose,
+        aligners=used,
+        projector=CONFIG.projector,
+        inputs=inputs,
+        encoder=encoder,
+        seed=seed,
+    )
     return settings_file(f"dose/encoder{encoder}_seed{seed}", sections)
 
 

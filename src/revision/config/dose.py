@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from revision.config.base import Count, Natural, NonNegative, Settings, Unique
-from revision.config.training import LoopSettings
+from revision.config.training import LoopSettings, ProjectorSettings
 from revision.config.variants import AlignerSettings
 
 Doses = Annotated[list[NonNegative], Unique]
@@ -96,6 +96,7 @@ class DoseSections(Settings):
 
     dose: DoseSettings
     aligners: dict[str, AlignerSettings]
+    projector: ProjectorSettings = ProjectorSettings()
     inputs: DoseInputs
     encoder: Natural
     seed: Natural

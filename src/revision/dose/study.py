@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 
 from revision.align import make_aligner
-from revision.config.dose import DoseInputs, DoseSections, DoseSettings
+from revision.config.dose import DoseSections
 from revision.config.training import LoopSettings
 from revision.data.corpus import read_columns
 from revision.dose.doses import (
@@ -126,12 +126,9 @@ class Trainer:
 
     Parameters
     ----------
-    settings : DoseSettings
-        Budgets and the steps at which models are tested.
-    inputs : DoseInputs
-        Files.
-    seed : int
-        Seed of the projector's initial weights and of the order of batches.
+    sections : DoseSections
+        Budgets, the steps at which models are tested, files, and the seed of the projector's initial weights and of the
+        order of batches.
 
     Raises
     ------
@@ -139,8 +136,9 @@ class Trainer:
         If a file is not readable, has too few rows, or rows do not match.
     """
 
-    def __init__(self, settings: DoseSettings, inputs: DoseInputs, seed: int) -> None:
-        self.settings, self.seed = settings, seed
+    def __init__(self, sections: DoseSections) -> None:
+        settings, inputs = sections.dose, sections.inputs
+        self.settings, self.projector, self.seed = settings, sections.projector, sections.seed
         captions = read_columns(inputs.captions, ("id", "short"))
         held_captions = read_columns(inputs.validation_captions, ("id", "short"))
         columns = ("id", "question", "answer")
@@ -178,7 +176,8 @@ class Trainer:
         """
         visual, seed = condition.rows is not None, self.seed
         self.llm.load_state_dict(self.untrained)
-        model = ReVisionModel(self.llm, self.tokenizer, self.text.shape[1] if visual else None, seed=seed)
+        dim = self.text.shape[1] if visual else None
+        model = ReVisionModel(self.llm, self.tokenizer, dim, projector=self.projector, seed=seed)
         curve: list[dict[str, Any]] = []
 
         def observe(trained: torch.nn.Module, step: int) -> None:
@@ -276,10 +275,13 @@ def run_study(
     out = Path(out)
     finished = out.with_name(f"{out.name}.conditions")
     settings, inputs = sections.dose, sections.inputs
-    trainer = Trainer(settings, inputs, sections.seed)
+    trainer = Trainer(sections)
     reference = load_embeddings(inputs.reference, []).array()
     files = [path / "manifest.json" if path.is_dir() else path for path in map(Path, inputs.record().values())]
-    same = json.dumps([settings.record(), sections.seed, [digest(file) for file in files]], sort_keys=True)
+    same = json.dumps(
+        [settings.record(), sections.projector.record(), sections.seed, [digest(file) for file in files]],
+        sort_keys=True,
+    )
     rows = []
     for condition in conditions(sections, trainer.text, trainer.image, reference):
         name = hashlib.sha256(f"{same} {condition.identity}".encode()).hexdigest()[:16]

@@ -109,8 +109,8 @@ class Claim(BaseModel):
         The printed effect that a claim of kind `better` is compared with.
     second_version_of, reason : str
         Id of the badly posed claim that this one is written beside, and what was wrong with it.
-    exploratory : bool
-        The claim was written after a run that its tables include, so only a new run decides it.
+    exploratory : tuple of str
+        Scales whose committed run was seen before the claim was written, so that only a new run decides it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -124,7 +124,7 @@ class Claim(BaseModel):
     published: Published | None = None
     second_version_of: str = ""
     reason: str = ""
-    exploratory: bool = False
+    exploratory: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> "Claim":
@@ -140,7 +140,7 @@ class Claim(BaseModel):
         source = self.criteria[0].source
         if source == "figures/costs.csv":
             return ARITHMETIC
-        return TRAINING if source.startswith("tables/") else GEOMETRY
+        return TRAINING if source.startswith(("tables/", "figures/dose")) else GEOMETRY
 
     def published_effect(self, published: Mapping[str, Any]) -> float:
         """Return the effect that the paper prints, from the contents of config/published.yaml; NaN for none."""
@@ -351,7 +351,7 @@ def verdict_table(
                 "p": p_value(claim, alone),
                 "second_version_of": claim.second_version_of,
                 "replaced_because": claim.reason,
-                "exploratory": claim.exploratory,
+                "exploratory": scale in claim.exploratory,
             }
         )
     return pd.DataFrame(rows)
