@@ -19,6 +19,10 @@ class WorldSettings(Settings):
         Seed of all scenes.
     image_size : int
         Side of an image in pixels.
+    ground_mix : float
+        Largest share of another place's colour in the ground of an image; each image has its own.
+    fade : float
+        Largest transparency of an object; each object has its own.
     odd_share : float
         Fraction of the scenes of three or four objects in which all objects but one agree in colour or shape.
     short_objects, long_objects : float
@@ -33,6 +37,8 @@ class WorldSettings(Settings):
 
     seed: int = 0
     image_size: Annotated[int, Field(ge=16)] = 32
+    ground_mix: Fraction = 0.0
+    fade: Fraction = 0.0
     odd_share: Fraction = 0.4
     short_objects: Fraction = 0.5
     short_colour: Fraction = 0.9

@@ -6,12 +6,14 @@ from math import cos, pi, sin
 import numpy as np
 from PIL import Image, ImageDraw
 
+from revision.config.world import WorldSettings
 from revision.data.scenes.lexicon import DOMAINS
 from revision.data.scenes.scene import Scene
 
 SUPERSAMPLING = 8
 SCALE = (0.62, 0.98)  # of small and large objects, relative to their cell
 JITTER = 3  # number of positions per axis, in pixels
+LEVELS = 16  # number of degrees of fading, of an object and of the ground
 
 
 def _outline(shape: int, draw: ImageDraw.ImageDraw, side: int) -> None:
@@ -70,26 +72,44 @@ def _background(domain: str, place: int, size: int) -> Image.Image:
     return Image.fromarray(np.clip(base + shade[..., None], 0, 255).astype(np.uint8))
 
 
-def draw(scene: Scene, size: int) -> Image.Image:
+def _ground(scene: Scene, settings: WorldSettings) -> Image.Image:
+    """Draw the background, with some of another place's colour in it."""
+    own = _background(scene.domain, scene.place, settings.image_size)
+    if not settings.ground_mix:
+        return own.copy()
+    weight, other = divmod(scene.key >> 40, len(DOMAINS[scene.domain].places) - 1)
+    place = (scene.place + 1 + other) % len(DOMAINS[scene.domain].places)
+    blend = settings.ground_mix * (weight % LEVELS) / (LEVELS - 1)
+    return Image.blend(own, _background(scene.domain, place, settings.image_size), blend)
+
+
+@lru_cache(maxsize=4096)
+def _faded(shape: int, side: int, fade: float) -> Image.Image:
+    return _mask(shape, side).point([round(value * (1 - fade)) for value in range(256)])
+
+
+def draw(scene: Scene, settings: WorldSettings) -> Image.Image:
     """Draw a scene.
 
     Parameters
     ----------
     scene : Scene
         The scene.
-    size : int
-        Side of the image in pixels.
+    settings : WorldSettings
+        Size of the image, and how much grounds and objects fade.
 
     Returns
     -------
     PIL.Image.Image
         RGB image.
     """
-    image = _background(scene.domain, scene.place, size).copy()
+    size = settings.image_size
+    image = _ground(scene, settings)
     paint = DOMAINS[scene.domain].paint
-    half, jitter = size // 2, scene.key
+    half, jitter, levels = size // 2, scene.key, scene.key >> 24
     for thing in scene.objects:
-        mask = _mask(thing.shape, round((half - JITTER) * SCALE[thing.size]))
+        levels, level = divmod(levels, LEVELS)
+        mask = _faded(thing.shape, round((half - JITTER) * SCALE[thing.size]), settings.fade * level / (LEVELS - 1))
         jitter, x = divmod(jitter, JITTER)
         jitter, y = divmod(jitter, JITTER)
         row, column = divmod(thing.cell, 2)
@@ -98,22 +118,22 @@ def draw(scene: Scene, size: int) -> Image.Image:
     return image
 
 
-def draw_all(scenes: list[Scene], size: int) -> np.ndarray:
+def draw_all(scenes: list[Scene], settings: WorldSettings) -> np.ndarray:
     """Draw scenes into an array.
 
     Parameters
     ----------
     scenes : list of Scene
         n scenes.
-    size : int
-        Side of the images in pixels.
+    settings : WorldSettings
+        As for `draw`.
 
     Returns
     -------
-    ndarray of shape (n, size, size, 3), uint8
+    ndarray of shape (n, s, s, 3), uint8
         RGB images.
     """
-    images = np.empty((len(scenes), size, size, 3), dtype=np.uint8)
+    images = np.empty((len(scenes), settings.image_size, settings.image_size, 3), dtype=np.uint8)
     for index, scene in enumerate(scenes):
-        images[index] = np.asarray(draw(scene, size))
+        images[index] = np.asarray(draw(scene, settings))
     return images

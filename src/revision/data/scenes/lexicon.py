@@ -116,4 +116,4 @@ SCAN = Domain(
 )  # fmt: skip
 
 DOMAINS = {domain.name: domain for domain in (GENERAL, SCAN)}
-NUMBERS = ("one", "two", "three", "four")
+NUMBERS = ("one", "two", "three")

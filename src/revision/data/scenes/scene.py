@@ -6,7 +6,7 @@ from itertools import chain, permutations, product
 from typing import NamedTuple
 
 from revision.data.scenes.draws import Draws, fingerprint
-from revision.data.scenes.lexicon import DOMAINS, Domain
+from revision.data.scenes.lexicon import DOMAINS, NUMBERS, Domain
 from revision.errors import RevisionError
 
 CELLS = 4
@@ -155,7 +155,7 @@ def draw_scene(
     """
     domain = DOMAINS[domain_name]
     draws = Draws(*address)
-    key, count = draws.pick(1 << 48), 1 + draws.pick(CELLS)
+    key, count = draws.pick(1 << 48), 1 + draws.pick(len(NUMBERS))
     for _ in range(DRAFTS):
         plan = draft(draws, domain, odd_share, count)
         if edit is not None:

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from revision.data.scenes.draws import Draws
-from revision.data.scenes.language import relation_between
 from revision.data.scenes.lexicon import GENERAL, NUMBERS
 from revision.data.scenes.scene import Draft, Scene, draft
 
 Arguments = tuple[int, ...]
-SHAPES, COLOURS, PLACES, RELATIONS = GENERAL.shapes, GENERAL.colours, GENERAL.places, GENERAL.relations
+SHAPES, COLOURS, SIZES, PLACES = GENERAL.shapes, GENERAL.colours, GENERAL.sizes, GENERAL.places
 YES_NO = ("yes", "no")
 
 
@@ -86,11 +85,6 @@ def _exclude(values: list[int], start: int, excluded: tuple[int, ...], table: li
             values[index] = table[draws.pick(len(table))]
 
 
-def _two_shapes(draws: Draws) -> Arguments:
-    first = draws.pick(len(SHAPES))
-    return first, (first + 1 + draws.pick(len(SHAPES) - 1)) % len(SHAPES)
-
-
 def _edit_colour(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
     _set_first(plan, draws, [(arguments[0], COLOURS.index(answer))])
     _exclude(plan.shapes, 1, arguments, GENERAL.shape_tables[plan.place], draws)
@@ -114,19 +108,27 @@ def _edit_place(plan: Draft, draws: Draws, arguments: Arguments, answer: str) ->
     return draft(draws, GENERAL, 0.0, len(plan.shapes), PLACES.index(answer))
 
 
-def _edit_pair(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
-    pair = arguments[:2]
-    _set_first(plan, draws, [(pair[0], None), (pair[1], None)])
-    _exclude(plan.shapes, 2, pair, GENERAL.shape_tables[plan.place], draws)
+def _edit_false_colour(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    """Give the scene exactly one object of the shape in question, with the colour in question or another one."""
+    shape, colour = arguments
+    if answer == "no":
+        colour = (colour + 1 + draws.pick(len(COLOURS) - 1)) % len(COLOURS)
+    _set_first(plan, draws, [(shape, colour)])
+    _exclude(plan.shapes, 1, (shape,), GENERAL.shape_tables[plan.place], draws)
     return plan
 
 
-def _edit_odd(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+def _edit_majority(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
     _set_first(plan, draws, [(None, None)] * 3)
     values, names = (plan.colours, COLOURS) if arguments[0] else (plan.shapes, SHAPES)
-    odd = names.index(answer)
-    common = (odd + 1 + draws.pick(len(names) - 1)) % len(names)
+    common = names.index(answer)
+    odd = (common + 1 + draws.pick(len(names) - 1)) % len(names)
     values[:] = [odd] + [common] * (len(values) - 1)
+    return plan
+
+
+def _keep(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    """Leave the draft as it is: sizes and cells are drawn again until the scene is accepted."""
     return plan
 
 
@@ -145,33 +147,29 @@ def _edit_suggested(plan: Draft, draws: Draws, arguments: Arguments, answer: str
     return _edit_existence(plan, draws, arguments, answer)
 
 
-def _larger(scene: Scene, arguments: Arguments) -> str | None:
-    first, second = (scene.only(shape=shape) for shape in arguments)
-    if first is None or second is None or first.size == second.size:
-        return None
-    larger = first if first.size > second.size else second
-    return SHAPES[larger.shape]
+def _more(scene: Scene, arguments: Arguments) -> str | None:
+    large = sum(thing.size for thing in scene.objects)
+    small = len(scene.objects) - large
+    return None if large == small else SIZES[large > small]
 
 
-def _relation(scene: Scene, first: int, second: int, vertical: bool) -> str | None:
-    first_object, second_object = scene.only(shape=first), scene.only(shape=second)
-    if first_object is None or second_object is None:
-        return None
-    relation = relation_between(first_object, second_object, vertical)
-    return None if relation is None else RELATIONS[relation]
+def _side(scene: Scene, arguments: Arguments) -> str | None:
+    second = sum(divmod(thing.cell, 2)[1 - arguments[0]] for thing in scene.objects)
+    first = len(scene.objects) - second
+    return None if first == second else SIDES[arguments[0]][second > first]
 
 
-def _false_relation(scene: Scene, arguments: Arguments) -> str | None:
-    relation = _relation(scene, arguments[0], arguments[1], arguments[2] > 1)
-    return None if relation is None else YES_NO[relation != RELATIONS[arguments[2]]]
+def _false_colour(scene: Scene, arguments: Arguments) -> str | None:
+    thing = scene.only(shape=arguments[0])
+    return None if thing is None else YES_NO[thing.colour != arguments[1]]
 
 
-def _odd(scene: Scene, arguments: Arguments) -> str | None:
+def _majority(scene: Scene, arguments: Arguments) -> str | None:
     names = COLOURS if arguments[0] else SHAPES
     counts = Counter(thing.colour if arguments[0] else thing.shape for thing in scene.objects).most_common()
-    if len(scene.objects) < 3 or len(counts) != 2 or counts[1][1] != 1:
+    if len(counts) != 2 or counts[0][1] == counts[1][1]:
         return None
-    return names[counts[1][0]]
+    return names[counts[0][0]]
 
 
 def _only_colour(scene: Scene, arguments: Arguments) -> str | None:
@@ -193,7 +191,7 @@ def _exists_adversarial(scene: Scene, arguments: Arguments) -> str | None:
 
 
 ALL_SHAPES = tuple(range(len(SHAPES)))
-AXES = (("left of", "right of"), ("above", "below"))
+SIDES = (("left", "right"), ("top", "bottom"))
 
 
 def _no_arguments(draws: Draws) -> Arguments:
@@ -205,9 +203,8 @@ def _one_of(values: tuple[int, ...]) -> Callable[[Draws], Arguments]:
     return lambda draws: (values[draws.pick(len(values))],)
 
 
-def _two_shapes_and(count: int) -> Callable[[Draws], Arguments]:
-    """Draw two different shapes and an integer below `count`."""
-    return lambda draws: (*_two_shapes(draws), draws.pick(count))
+def _shape_and_colour(draws: Draws) -> Arguments:
+    return draws.pick(len(SHAPES)), draws.pick(len(COLOURS))
 
 
 def _fixed_answers(answers: tuple[str, ...]) -> Callable[[Arguments], tuple[str, ...]]:
@@ -234,9 +231,9 @@ def _existence(
     )
 
 
-def _ask_relation(arguments: Arguments) -> str:
-    first, second, axis = arguments
-    return f"is the {SHAPES[first]} {AXES[axis][0]} or {AXES[axis][1]} the {SHAPES[second]} ?"
+def _ask_side(arguments: Arguments) -> str:
+    first, second = SIDES[arguments[0]]
+    return f"are there more shapes on the {first} or on the {second} ?"
 
 
 _SUITES = (
@@ -284,44 +281,44 @@ _SUITES = (
         name="comparison",
         group="reasoning",
         choices=2,
-        arguments=_two_shapes,
-        text=lambda arguments: f"which is larger the {SHAPES[arguments[0]]} or the {SHAPES[arguments[1]]} ?",
-        answers=lambda arguments: (SHAPES[arguments[0]], SHAPES[arguments[1]]),
-        edit=_edit_pair,
-        truth=_larger,
+        arguments=_no_arguments,
+        text=lambda arguments: f"are there more {SIZES[0]} or more {SIZES[1]} shapes ?",
+        answers=_fixed_answers(SIZES),
+        edit=_keep,
+        truth=_more,
     ),
     Suite(
-        name="relation",
+        name="side",
         group="reasoning",
         choices=2,
-        arguments=_two_shapes_and(len(AXES)),
-        text=_ask_relation,
-        answers=lambda arguments: AXES[arguments[2]],
-        edit=_edit_pair,
-        truth=lambda scene, arguments: _relation(scene, arguments[0], arguments[1], vertical=bool(arguments[2])),
+        arguments=_one_of((0, 1)),
+        text=_ask_side,
+        answers=lambda arguments: SIDES[arguments[0]],
+        edit=_keep,
+        truth=_side,
     ),
     Suite(
-        name="odd_one_out",
+        name="majority",
         group="reasoning",
         choices=len(COLOURS),
         arguments=_one_of((0, 1)),
-        text=lambda arguments: f"which {('shape', 'colour')[arguments[0]]} is the odd one out ?",
+        text=lambda arguments: f"which {('shape', 'colour')[arguments[0]]} is the most common ?",
         answers=lambda arguments: (SHAPES, COLOURS)[arguments[0]],
-        edit=_edit_odd,
-        truth=_odd,
+        edit=_edit_majority,
+        truth=_majority,
     ),
     _existence("random", ALL_SHAPES),
     _existence("popular", GENERAL.popular),
     _existence("adversarial", ALL_SHAPES, _edit_suggested, _exists_adversarial),
     Suite(
-        name="false_relation",
+        name="false_colour",
         group="hallucination",
         choices=2,
-        arguments=_two_shapes_and(len(RELATIONS)),
-        text=lambda arguments: f"is the {SHAPES[arguments[0]]} {RELATIONS[arguments[2]]} the {SHAPES[arguments[1]]} ?",
+        arguments=_shape_and_colour,
+        text=lambda arguments: f"is there a {COLOURS[arguments[1]]} {SHAPES[arguments[0]]} ?",
         answers=_fixed_answers(YES_NO),
-        edit=_edit_pair,
-        truth=_false_relation,
+        edit=_edit_false_colour,
+        truth=_false_colour,
     ),
 )
 

@@ -94,11 +94,11 @@ class World:
 
     def image(self, scene: Scene) -> Image.Image:
         """Draw a scene as an RGB image of `image_size` x `image_size` pixels."""
-        return draw(scene, self.settings.image_size)
+        return draw(scene, self.settings)
 
     def images(self, scenes: list[Scene]) -> np.ndarray:
         """Draw n scenes as an array of shape (n, s, s, 3), uint8."""
-        return draw_all(scenes, self.settings.image_size)
+        return draw_all(scenes, self.settings)
 
     def captions(self, scenes: list[Scene], kind: str = "short", variant: int = 0) -> list[str]:
         """Write one caption per scene.
