@@ -82,7 +82,7 @@ NAMES = {
     "text_gaussian_ot": "Gaussian OT, text only",
     "mix_1": "ReVision, 1% images",
     "mix_10": "ReVision, 10% images",
-    "revision_4x": "ReVision, 4x text",
+    "revision_half": "ReVision, half the text",
     "revision_tenth": "ReVision, 0.1x text",
     "long": "ReVision, long captions",
     "step_1": "Step 1",

@@ -53,6 +53,7 @@ def run(tmp_path):
                 folder = tmp_path / stage / name / f"encoder0_seed{seed}"
                 folder.mkdir(parents=True)
                 curve = {"step": [10, 20], "loss": random.random(2), "validation_loss": random.random(2)}
+                curve |= {"other_image_loss": [None, 2.0], "mean_image_loss": [None, 1.9]}
                 pd.DataFrame(curve).to_csv(folder / "history.csv", index=False)
     config = load(ROOT / "config", "tiny", {"run": list(variants)})
     (tmp_path / "config.yaml").write_text(config.model_dump_json(), encoding="utf-8")
@@ -107,9 +108,9 @@ def test_names_of_checkpoints_have_encoder_and_seed(tmp_path):
     for name in ("encoder1_seed0", "encoder0_seed12"):
         folder = tmp_path / "stage1/step_1" / name
         folder.mkdir(parents=True)
-        (folder / "history.csv").write_text("step,validation_loss\n5,2.0\n10,1.5\n", encoding="utf-8")
+        (folder / "history.csv").write_text("step,validation_loss,other_image_loss,mean_image_loss\n5,2.0,,\n10,1.5,1.8,1.7\n", encoding="utf-8")
     curves = histories([tmp_path / "stage1/step_1/encoder1_seed0", tmp_path / "stage1/step_1/encoder0_seed12"])
-    assert curves.drop(columns="validation_loss").values.tolist() == [
+    assert curves[["stage", "variant", "encoder", "seed", "step"]].values.tolist() == [
         ["stage1", "step_1", 1, 0, 5],
         ["stage1", "step_1", 1, 0, 10],
         ["stage1", "step_1", 0, 12, 5],
@@ -121,6 +122,8 @@ def test_names_of_checkpoints_have_encoder_and_seed(tmp_path):
         "encoder": [1, 0],
         "seed": [0, 12],
         "caption_loss": [1.5, 1.5],
+        "other_image_loss": [1.8, 1.8],
+        "mean_image_loss": [1.7, 1.7],
     }
 
 

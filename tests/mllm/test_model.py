@@ -194,3 +194,9 @@ def test_several_visual_tokens(tmp_path: Path, tokens: int, copies: int) -> None
     model.save(tmp_path / "model")
     again = ReVisionModel.load(tmp_path / "model")
     torch.testing.assert_close(again(ids, labels, visual), expected)
+
+
+def test_the_word_level_tokenizer_knows_the_words_of_the_prompt():
+    tokenizer = word_tokenizer(WORDS)
+    ids = tokenizer(question_prompt("what is it ?"), add_special_tokens=False)["input_ids"]
+    assert tokenizer.unk_token_id not in ids

@@ -34,10 +34,11 @@ from revision.embeddings.rows import Array
 from revision.errors import DataError
 from revision.evaluation.tasks.utils import normalise
 from revision.io.files import atomic_file, digest, write_json
+from revision.mllm.inputs import InMemory, batch_maker, load_embeddings
 from revision.mllm.loop import run_loop
 from revision.mllm.model import ReVisionModel, load_llm
 from revision.mllm.prompts import Examples, question_prompt, tokenise
-from revision.mllm.train import batch_maker, load_embeddings, mean_loss
+from revision.mllm.train import mean_loss
 
 ALIGNER, PAIRED, BLIND = "aligner", "paired", "blind"
 
@@ -188,17 +189,17 @@ class Trainer:
                 curve.extend({"steps": step, "metric": name, "value": value} for name, value in metrics.items())
 
         if condition.rows is not None:
-            rows = FreshNoise(condition.rows, condition.noise, seed) if condition.noise else _Taken(condition.rows)
+            rows = FreshNoise(condition.rows, condition.noise, seed) if condition.noise else InMemory(condition.rows)
             model.llm.requires_grad_(False)
             self._loop(model, self.captions, rows, self.settings.stage1, "stage 1")
             model.llm.requires_grad_(True)
-        images = _Taken(self.questions_image) if visual else None
+        images = InMemory(self.questions_image) if visual else None
         self._loop(model, self.questions, images, self.settings.stage2, "stage 2", observe)
         return curve
 
     def answers(self, model: ReVisionModel, trained: torch.nn.Module, visual: bool) -> dict[str, float]:
         """Measure exact matches of greedy answers, in percent, and the loss on the answers, in nats per token."""
-        images = _Taken(self.held_questions_image) if visual else None
+        images = InMemory(self.held_questions_image) if visual else None
         loss = mean_loss(trained, self.held_questions, images)
         longest = int(self.held_questions.targets.max())
         embeddings = torch.from_numpy(self.held_questions_image) if visual else None
@@ -210,7 +211,7 @@ class Trainer:
 
     def after_stage1(self, trained: torch.nn.Module) -> dict[str, float]:
         """Measure the loss on captions of held-out images; further metrics of written captions belong here."""
-        return {"caption_loss": mean_loss(trained, self.held_captions, _Taken(self.held_image))}
+        return {"caption_loss": mean_loss(trained, self.held_captions, InMemory(self.held_image))}
 
     def _captions(self, texts: list[str]) -> Examples:
         return tokenise(self.tokenizer, [""] * len(texts), texts)
@@ -298,17 +299,6 @@ def run_study(
         table.to_csv(temporary, index=False)
     shutil.rmtree(finished)
     return table
-
-
-class _Taken:
-    """An array as `revision.mllm.train.Rows`."""
-
-    def __init__(self, rows: Array) -> None:
-        self.rows = rows
-
-    def take(self, rows: Array) -> Array:
-        """Return the rows of these indices."""
-        return self.rows[rows]
 
 
 def _first(path: str, columns: tuple[str, ...], rows: int, setting: str) -> dict[str, list]:

@@ -62,6 +62,23 @@ class Rows(Protocol):
         ...
 
 
+class InMemory:
+    """Embeddings of a table's rows as an array.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d)
+        One embedding per row of the table.
+    """
+
+    def __init__(self, embeddings: np.ndarray) -> None:
+        self.embeddings = embeddings
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Return the embeddings of `rows`."""
+        return self.embeddings[rows]
+
+
 @dataclass(frozen=True)
 class Mixture:
     """Rows of which some have their image and the others a text.

@@ -20,7 +20,15 @@ from revision.errors import ConfigError
 from revision.io.files import atomic_file, write_json
 from revision.io.manifest import versions
 from revision.mllm.checkpoint import is_sharded
-from revision.mllm.inputs import Mixture, Rows, batch_maker, load_embeddings, rows_with_image, tokenise_once
+from revision.mllm.inputs import (
+    InMemory,
+    Mixture,
+    Rows,
+    batch_maker,
+    load_embeddings,
+    rows_with_image,
+    tokenise_once,
+)
 from revision.mllm.language_models.trained import new_llm, word_tokenizer
 from revision.mllm.loop import Batch, run_loop
 from revision.mllm.model import ReVisionModel, is_pretrained, load_llm
@@ -89,6 +97,8 @@ class Task:
         Embeddings of these rows; None for text-only training.
     noise : float
         Standard deviation of the noise of the training embeddings.
+    floors : bool
+        Whether to measure the final validation loss also with the embedding of another row, and with their mean.
     """
 
     title: str
@@ -97,6 +107,7 @@ class Task:
     validation: Examples
     validation_embeddings: Rows | None
     noise: float = 0.0
+    floors: bool = False
 
 
 def run(
@@ -136,9 +147,11 @@ def run(
     if finish is not None and is_sharded(Accelerator(mixed_precision=loop.precision)):
         raise ConfigError(f"{out}: correcting the bias takes whole weights; train without FSDP and DeepSpeed")
 
+    def loss(trained: torch.nn.Module, embeddings: Rows | None) -> float:
+        return mean_loss(trained, task.validation, embeddings, loop.micro_batch_size or VALIDATION_BATCH)
+
     def validate(trained: torch.nn.Module) -> float:
-        rows = loop.micro_batch_size or VALIDATION_BATCH
-        return mean_loss(trained, task.validation, task.validation_embeddings, rows)
+        return loss(trained, task.validation_embeddings)
 
     history, weights = run_loop(
         model,
@@ -154,11 +167,18 @@ def run(
     if finish is not None:
         finish(model)
         history[-1]["validation_loss"] = validate(model)
+    if task.floors and task.validation_embeddings is not None and weights is None:  # sharded weights would be gathered
+        own = task.validation_embeddings.take(np.arange(len(task.validation.lengths)))
+        others = {
+            "other_image_loss": np.roll(own, 1, axis=0),
+            "mean_image_loss": np.broadcast_to(own.mean(0), own.shape),
+        }
+        history[-1] |= {name: loss(model, InMemory(rows.copy())) for name, rows in others.items()}
     team = join()
     if team.is_main_process:
         model.save(out, llm_folder, weights)
         with atomic_file(out / "history.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+            table = csv.DictWriter(file, list(history[-1]), lineterminator="\n")
             table.writeheader()
             table.writerows(history)
         about["loop"] = {name: value for name, value in loop.record().items() if value is not None}
@@ -262,7 +282,7 @@ def train_stage1(training: Stage1Training, loop: LoopSettings, projector: Projec
         images = load_embeddings(str(training.reference), [], visual.dim)
         correct_bias(trained, moments(visual).mean, moments(images).mean)
 
-    task = Task("stage 1", examples_of(table), visual, examples_of(held), held_visual, training.noise)
+    task = Task("stage 1", examples_of(table), visual, examples_of(held), held_visual, training.noise, floors=True)
     about = {"stage": "stage1", "seed": training.seed, "rows": len(table["id"])}
     about |= {"noise": training.noise, "corrected": training.reference is not None}
     llm_folder = training.llm if is_pretrained(training.llm) else None

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from revision.data.scenes.draws import Draws
 from revision.data.scenes.lexicon import GENERAL, NUMBERS
-from revision.data.scenes.scene import Draft, Scene, draft
+from revision.data.scenes.scene import Draft, Object, Scene, draft
 
 Arguments = tuple[int, ...]
-SHAPES, COLOURS, SIZES, PLACES = GENERAL.shapes, GENERAL.colours, GENERAL.sizes, GENERAL.places
+SHAPES, COLOURS, PLACES = GENERAL.shapes, GENERAL.colours, GENERAL.places
 YES_NO = ("yes", "no")
 
 
@@ -108,13 +108,9 @@ def _edit_place(plan: Draft, draws: Draws, arguments: Arguments, answer: str) ->
     return draft(draws, GENERAL, 0.0, len(plan.shapes), PLACES.index(answer))
 
 
-def _edit_false_colour(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
-    """Give the scene exactly one object of the shape in question, with the colour in question or another one."""
-    shape, colour = arguments
-    if answer == "no":
-        colour = (colour + 1 + draws.pick(len(COLOURS) - 1)) % len(COLOURS)
-    _set_first(plan, draws, [(shape, colour)])
-    _exclude(plan.shapes, 1, (shape,), GENERAL.shape_tables[plan.place], draws)
+def _edit_present(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    """Give the scene an object of the shape that is the answer, and another one."""
+    _set_first(plan, draws, [(SHAPES.index(answer), None), (None, None)])
     return plan
 
 
@@ -127,17 +123,18 @@ def _edit_majority(plan: Draft, draws: Draws, arguments: Arguments, answer: str)
     return plan
 
 
-def _keep(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
-    """Leave the draft as it is: sizes and cells are drawn again until the scene is accepted."""
-    return plan
-
-
 def _edit_existence(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
     if answer == "yes":
         _set_first(plan, draws, [(arguments[0], None)])
     else:
         _exclude(plan.shapes, 0, arguments, GENERAL.shape_tables[plan.place], draws)
     return plan
+
+
+def _edit_crowded(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
+    """Give the scene three objects, then add or remove the shape in question."""
+    _set_first(plan, draws, [(None, None)] * len(NUMBERS))
+    return _edit_existence(plan, draws, arguments, answer)
 
 
 def _edit_suggested(plan: Draft, draws: Draws, arguments: Arguments, answer: str) -> Draft:
@@ -147,21 +144,18 @@ def _edit_suggested(plan: Draft, draws: Draws, arguments: Arguments, answer: str
     return _edit_existence(plan, draws, arguments, answer)
 
 
-def _more(scene: Scene, arguments: Arguments) -> str | None:
-    large = sum(thing.size for thing in scene.objects)
-    small = len(scene.objects) - large
-    return None if large == small else SIZES[large > small]
+def _the_shape(things: list[Object], scene: Scene) -> str | None:
+    """Return the shape of the only one of `things`, in a scene of several objects."""
+    return SHAPES[things[0].shape] if len(things) == 1 < len(scene.objects) else None
+
+
+def _larger(scene: Scene, arguments: Arguments) -> str | None:
+    return _the_shape([thing for thing in scene.objects if thing.size], scene)
 
 
 def _side(scene: Scene, arguments: Arguments) -> str | None:
-    second = sum(divmod(thing.cell, 2)[1 - arguments[0]] for thing in scene.objects)
-    first = len(scene.objects) - second
-    return None if first == second else SIDES[arguments[0]][second > first]
-
-
-def _false_colour(scene: Scene, arguments: Arguments) -> str | None:
-    thing = scene.only(shape=arguments[0])
-    return None if thing is None else YES_NO[thing.colour != arguments[1]]
+    axis, second = divmod(arguments[0], 2)
+    return _the_shape([thing for thing in scene.objects if divmod(thing.cell, 2)[1 - axis] == second], scene)
 
 
 def _majority(scene: Scene, arguments: Arguments) -> str | None:
@@ -190,8 +184,12 @@ def _exists_adversarial(scene: Scene, arguments: Arguments) -> str | None:
     return _exists(scene, arguments) if arguments[0] in GENERAL.preferred(scene.place) else None
 
 
+def _exists_crowded(scene: Scene, arguments: Arguments) -> str | None:
+    return _exists(scene, arguments) if len(scene.objects) == len(NUMBERS) else None
+
+
 ALL_SHAPES = tuple(range(len(SHAPES)))
-SIDES = (("left", "right"), ("top", "bottom"))
+SIDES = ("left", "right", "top", "bottom")
 
 
 def _no_arguments(draws: Draws) -> Arguments:
@@ -201,10 +199,6 @@ def _no_arguments(draws: Draws) -> Arguments:
 def _one_of(values: tuple[int, ...]) -> Callable[[Draws], Arguments]:
     """Draw one of the values, each equally often."""
     return lambda draws: (values[draws.pick(len(values))],)
-
-
-def _shape_and_colour(draws: Draws) -> Arguments:
-    return draws.pick(len(SHAPES)), draws.pick(len(COLOURS))
 
 
 def _fixed_answers(answers: tuple[str, ...]) -> Callable[[Arguments], tuple[str, ...]]:
@@ -229,11 +223,6 @@ def _existence(
         edit=edit,
         truth=truth,
     )
-
-
-def _ask_side(arguments: Arguments) -> str:
-    first, second = SIDES[arguments[0]]
-    return f"are there more shapes on the {first} or on the {second} ?"
 
 
 _SUITES = (
@@ -280,21 +269,21 @@ _SUITES = (
     Suite(
         name="comparison",
         group="reasoning",
-        choices=2,
+        choices=len(SHAPES),
         arguments=_no_arguments,
-        text=lambda arguments: f"are there more {SIZES[0]} or more {SIZES[1]} shapes ?",
-        answers=_fixed_answers(SIZES),
-        edit=_keep,
-        truth=_more,
+        text=lambda arguments: "which shape is larger than the others ?",
+        answers=_fixed_answers(SHAPES),
+        edit=_edit_present,
+        truth=_larger,
     ),
     Suite(
         name="side",
         group="reasoning",
-        choices=2,
-        arguments=_one_of((0, 1)),
-        text=_ask_side,
-        answers=lambda arguments: SIDES[arguments[0]],
-        edit=_keep,
+        choices=len(SHAPES),
+        arguments=_one_of(tuple(range(len(SIDES)))),
+        text=lambda arguments: f"which shape is alone on the {SIDES[arguments[0]]} ?",
+        answers=_fixed_answers(SHAPES),
+        edit=_edit_present,
         truth=_side,
     ),
     Suite(
@@ -310,16 +299,7 @@ _SUITES = (
     _existence("random", ALL_SHAPES),
     _existence("popular", GENERAL.popular),
     _existence("adversarial", ALL_SHAPES, _edit_suggested, _exists_adversarial),
-    Suite(
-        name="false_colour",
-        group="hallucination",
-        choices=2,
-        arguments=_shape_and_colour,
-        text=lambda arguments: f"is there a {COLOURS[arguments[1]]} {SHAPES[arguments[0]]} ?",
-        answers=_fixed_answers(YES_NO),
-        edit=_edit_false_colour,
-        truth=_false_colour,
-    ),
+    _existence("crowded", ALL_SHAPES, _edit_crowded, _exists_crowded),
 )
 
 SUITES = {suite.name: suite for suite in _SUITES}
