@@ -9,9 +9,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments
+from matplotlib.ticker import MaxNLocator
 from style import colour_of, describe, name_of, run, save, save_table
 
 from revision.evaluation.captioning import CIDER, METRICS, VISUAL
+from revision.stats.intervals import over_trainings
 
 REPLICATE = ["method", "stage", "condition", "encoder", "seed"]
 DRAWN = {"object_f1": "F1 of objects", "pair_f1": "F1 of colour and shape", CIDER: "CIDEr-D"}
@@ -32,14 +34,15 @@ def measure(captions: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(table: pd.DataFrame, stage: str) -> pd.DataFrame:
-    """The drawn metrics of a stage: method, condition, metric, value (mean over replicates), lowest, highest."""
-    part = table[(table.stage == stage) & table.metric.isin(DRAWN)]
-    cells = part.groupby(["method", "condition", "metric"], sort=False).value
-    return cells.agg(value="mean", lowest="min", highest="max").reset_index()
+    """The drawn metrics of a stage: method, condition, metric, value (mean over replicates), low, high."""
+    part = table[(table.stage == stage) & table.metric.isin(DRAWN)].set_index(["encoder", "seed"])
+    keys = ["method", "condition", "metric"]
+    cells = part.groupby(keys, sort=False).value
+    return pd.DataFrame([dict(zip(keys, key, strict=True)) | over_trainings(cell).ends() for key, cell in cells])
 
 
 def draw(summary: pd.DataFrame, paired: str, path: Path) -> None:
-    """Draw one panel per metric and one row per method: its captions as a dot, its floors as grey marks."""
+    """Draw one panel per metric and one row per method: captions as a dot with interval, floors as grey marks."""
     methods = list(dict.fromkeys(summary.method))
     size = 7.4, 1.3 + 0.34 * len(methods)
     figure, panels = plt.subplots(1, len(DRAWN), figsize=size, sharey=True)
@@ -47,19 +50,21 @@ def draw(summary: pd.DataFrame, paired: str, path: Path) -> None:
         values = summary[summary.metric == metric].set_index(["condition", "method"])
         for y, method in enumerate(methods):
             own = values.loc[OWN, method]
-            panel.plot([own.lowest, own.highest], [y, y], color=colour_of(method), linewidth=1.5)
-            panel.plot(own.value, y, "o", color=colour_of(method), markersize=6)
+            errors = [own.value - own.low], [own.high - own.value]
+            style = {"color": colour_of(method), "markersize": 6, "capsize": 2}
+            panel.errorbar(own.value, y, xerr=errors, fmt="o", **style)
         for floor, marker in MARKERS.items():
             marks = values.loc[floor].value.reindex(methods)
-            style = {"linestyle": "none", "color": "#555555", "markersize": 6, "label": FLOOR_NAMES[floor]}
-            panel.plot(marks, range(len(methods)), marker, **style)
+            style = {"linestyle": "none", "color": "#555555", "markersize": 6, "zorder": 3}
+            panel.plot(marks, range(len(methods)), marker, label=FLOOR_NAMES[floor], **style)
         panel.plot([], [], "o", color="#555555", label="own image")
         if paired in methods:
             ceiling = values.loc[OWN, paired].value
             panel.axvline(ceiling, color=colour_of(paired), linestyle=":", label=f"ceiling: {name_of(paired)}")
         panel.set_xlabel(label)
-        panel.set_xlim(left=0)
         panel.margins(x=0.08)
+        panel.set_xlim(left=0)
+        panel.xaxis.set_major_locator(MaxNLocator(3))
         panel.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(range(len(methods)), [name_of(method) for method in methods])
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
@@ -67,24 +72,40 @@ def draw(summary: pd.DataFrame, paired: str, path: Path) -> None:
     save(figure, path)
 
 
+def above_floors(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
+    """F1 of objects by method, its difference from the highest floor, and whether it is above all floors.
+
+    It is above a floor if the interval of the difference, paired by replicate, is above 0.
+    """
+    rows = []
+    for method, part in table[(table.stage == stage) & (table.metric == "object_f1")].groupby("method", sort=False):
+        objects = part.pivot(index=["encoder", "seed"], columns="condition", values="value")
+        if OWN not in objects:
+            continue  # a text-only model has no image of its own
+        highest = objects[FLOORS].mean().idxmax()
+        differences = {floor: over_trainings(objects[OWN] - objects[floor]) for floor in FLOORS}
+        rows.append(
+            {
+                "method": method,
+                "own": over_trainings(objects[OWN]),
+                "highest": highest,
+                "difference": differences[highest],
+                "above": all(difference.low > 0 for difference in differences.values()),
+            }
+        )
+    return rows
+
+
 def findings(table: pd.DataFrame) -> dict[str, Any]:
-    """Numbers of the caption: F1 of objects by method with its highest floor, and the captions without an object."""
-    means = table.groupby(["stage", "method", "condition", "metric"], sort=False).value.mean()
-
-    def rows(stage: str) -> list[dict[str, Any]]:
-        objects = means[stage].xs("object_f1", level="metric").unstack("condition")
-        objects = objects[objects[OWN].notna()]  # a text-only model has no image of its own
-        return [
-            {"method": method, "own": row[OWN], "floor": row[FLOORS].max(), "highest": row[FLOORS].idxmax()}
-            for method, row in objects.iterrows()
-        ]
-
-    first = rows("stage1")
+    """Numbers of the caption: F1 of objects by method and above its highest floor, and captions without an object."""
+    first = above_floors(table, "stage1")
+    without = table[(table.stage == "stage1") & (table.condition == OWN) & (table.metric == "without_object")]
     return {
         "stage1": first,
-        "stage2": rows("stage2"),
-        "above": sum(row["own"] > row["floor"] for row in first),
-        "without": means["stage1"].xs((OWN, "without_object"), level=("condition", "metric")).max(),
+        "stage2": above_floors(table, "stage2"),
+        "above": sum(row["above"] for row in first),
+        "without": without.groupby("method").value.mean().max(),
+        "encoders": table.encoder.nunique(),
         "replicates": len(table[["encoder", "seed"]].drop_duplicates()),
         "floor_names": FLOOR_NAMES,
     }

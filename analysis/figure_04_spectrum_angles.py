@@ -68,7 +68,7 @@ def main() -> None:
     paper = {"identity": published["fig4a"]["text"], **published["fig4a"]}
     figure, left, right = draw(table, ("rank", "share"), "alpha", paper)
     left.set(xscale="log", yscale="log", xlabel="rank", ylabel="fraction of the trace", ylim=(1e-6, 1))
-    right.set(xlabel="power-law exponent (diamond: paper)")
+    right.set(xlabel="power-law exponent\n(diamond: paper)")
     save(figure, out_spectrum)
     fits = table.drop_duplicates("method").set_index("method")
     describe(
@@ -87,7 +87,7 @@ def main() -> None:
     visible = table[table.method.isin(SHOWN) & (table.density > 0.02)].cosine
     limits = visible.min(), min(1, visible.max() + 0.05)
     left.set(xlabel="cosine of two rows of one set", ylabel="density", xlim=limits)
-    right.set(xlabel="JS divergence, bits (diamond: paper)")
+    right.set(xlabel="JS divergence, bits\n(diamond: paper)")
     save(figure, out_angles)
     divergence = table.drop_duplicates("method").set_index("method").divergence
     describe(

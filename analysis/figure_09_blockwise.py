@@ -92,7 +92,7 @@ def main() -> None:
     paper = {name: published["knn_overlap_percent"][key] for name, key in KEPT.items()}
     figure, axes = plt.subplots(figsize=(4.8, 3.4))
     dots(axes, kept.to_dict(), paper)
-    axes.set_xlabel(f"{K} nearest neighbours kept, percent (diamond: paper)")
+    axes.set_xlabel(f"{K} nearest neighbours kept, percent\n(diamond: paper)")
     save(figure, out_overlap)
     describe(
         out_overlap,

@@ -66,7 +66,7 @@ def draw_doses(means: pd.DataFrame, path: Path) -> None:
         plt.Line2D([], [], color=colour_of(BLIND), linestyle=":"),
     ]
     names = [f"{name_of(PAIRED)}, {last} steps", f"{name_of(BLIND)}, {last} steps"]
-    figure.legend(handles, labels + names, loc="outside lower center", ncols=4, fontsize=7)
+    figure.legend(handles, labels + names, loc="outside lower center", ncols=6, fontsize=7)
     save(figure, path)
 
 
@@ -86,8 +86,8 @@ def draw_erasure(changes: pd.DataFrame, path: Path) -> None:
     grid[0, 1].set_title("aligner − No Align", fontsize=9)
     for axes in grid[1]:
         axes.set_xlabel("optimiser steps of Stage 2")
-    for column, title in enumerate(("gap dose", None)):
-        grid[0, column].legend(title=title, fontsize=6, title_fontsize=7, ncols=2)
+    for axes, title in zip(grid[1], ("gap dose", "aligner"), strict=True):
+        axes.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7, title_fontsize=7, ncols=4)
     save(figure, path)
 
 

@@ -128,7 +128,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         right.plot([common[name]] * 2, [recall[name], without[name]], color=colour_of(name), linewidth=0.8)
         right.plot(common[name], recall[name], "o", color=colour_of(name), markersize=6)
         right.plot(common[name], without[name], "^", color=colour_of(name), markersize=4, markerfacecolor="white")
-    right.set(xlabel="fraction of score variance common to all queries", ylabel="R@1, mean of both directions")
+    right.set(xlabel="fraction of score variance\ncommon to all queries", ylabel="R@1, mean of both directions")
     style = {"color": "grey", "linestyle": "none"}
     handles = [
         plt.Line2D([], [], marker="o", label="R@1", **style),

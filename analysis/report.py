@@ -21,6 +21,7 @@ from revision.config import read_yaml
 from revision.data.scenes import World
 from revision.io.files import digest, write_text
 from revision.io.manifest import versions
+from revision.stats.claims import BEYOND
 from revision.stats.intervals import over_trainings
 from revision.stats.multiplicity import count_verdicts, first_versions, multiplicity
 from revision.stats.published import audit, read_published
@@ -64,7 +65,7 @@ def accuracy_rows(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
                 "cells": [cells.loc[group].to_dict() for group in cells.index],
                 "groups": list(cells.index),
                 "difference": total.to_dict(),
-                "clear": bool(total.difference_low > 0 or total.difference_high < 0),
+                "differs": bool(total.difference_low > 0 or total.difference_high < 0),
                 "published": None if pd.isna(total.published_average) else total.published_average,
             }
         )
@@ -138,7 +139,7 @@ def compared(row: dict[str, Any], reference: str) -> str:
     """A sentence that compares one method with the reference."""
     cell = row["difference"]
     span = f"{cell['difference']:+.1f} points [{cell['difference_low']:+.1f}, {cell['difference_high']:+.1f}]"
-    if not row["clear"]:
+    if not row["differs"]:
         return f"{row['name']} does not differ clearly from {reference} ({span})"
     return f"{row['name']} is {'above' if cell['difference'] > 0 else 'below'} {reference} ({span})"
 
@@ -166,13 +167,43 @@ def answers(gap: pd.DataFrame, stage2: list[dict[str, Any]], losses: list[dict[s
     return sentences
 
 
+def openings(parts: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Id, title and first sentence, which states the result, of the tables and figures beyond the paper."""
+    return [
+        {"id": part["id"], "title": part["title"], "sentence": part["caption"].split("**")[1]}
+        for part in parts
+        if part["place"] == BEYOND
+    ]
+
+
+def change_rows(alignment: pd.DataFrame) -> dict[str, Any]:
+    """Differences in accuracy from No Align, by aligner and number of Stage-2 steps."""
+    accuracy = alignment[alignment.metric == "accuracy"]
+    return {
+        "steps": sorted(accuracy.steps.unique()),
+        "rows": [
+            {"name": name_of(aligner), "cells": cells.sort_values("steps").to_dict("records")}
+            for aligner, cells in accuracy.groupby("aligner", sort=False)
+        ],
+    }
+
+
+def comparison_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Comparisons of aligners with what each can show; a table or the aligners by themselves is named once."""
+    names = table.table.str.replace("_", " ").where(~table.table.duplicated(), "")
+    return table.assign(table=names, row=table.row.map(name_of), reference=table.reference.map(name_of)).to_dict(
+        "records"
+    )
+
+
 def main() -> None:
     """Write the page."""
     options = arguments(
         __doc__,
-        *("config", "table_1", "gap", "losses", "claims", "world", "published"),
+        *("config", "table_1", "gap", "losses", "claims", "world", "published", "comparisons"),
         figures={"type": Path, "nargs": "+", "help": "CSV of each figure, with image and sidecar in the same folder"},
         tables={"type": Path, "nargs": "+", "help": "CSV of each table of variants, likewise"},
+        alignment={"type": Path, "nargs": "*", "help": "when alignment matters, of a scale with the study of doses"},
         identity={"type": Path, "nargs": "+", "help": "files and folders of weights to list with their checksums"},
     )
     (out,), config = options.out, read_yaml(options.config)
@@ -180,6 +211,7 @@ def main() -> None:
     losses = loss_rows(pd.read_csv(options.losses))
     claims = pd.read_csv(options.claims)
     families = count_verdicts(claims)
+    tables, figures = [table_of(path) for path in options.tables], [described(path) for path in options.figures]
     checked = audit(read_published(options.published))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -196,10 +228,13 @@ def main() -> None:
         families=families.to_dict("index"),
         counts=families.sum().to_dict(),
         multiplicity=multiplicity(claims),
-        tables=[table_of(path) for path in options.tables],
+        tables=tables,
         stage1=accuracy_rows(first, "stage1"),
         losses=losses,
-        figures=[described(path) for path in options.figures],
+        figures=figures,
+        beyond=openings(tables + figures),
+        displacements=comparison_rows(pd.read_csv(options.comparisons)),
+        changes=[change_rows(pd.read_csv(path)) for path in options.alignment],
         world=world_rows(pd.read_csv(options.world)),
         checks=len(checked),
         intervals=intervals_of(first.encoders.iloc[0], first.seeds.iloc[0]),

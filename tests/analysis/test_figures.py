@@ -87,7 +87,7 @@ SCRIPTS = {
         "--answers {work}/answers/seed0.parquet --tasks {work}/tasks --method stage2/revision",
     ),
     "captioning": (
-        {"captioning": "method condition metric value lowest highest"},
+        {"captioning": "method condition metric value low high"},
         {},
         "--captions {work}/captions/seed0.parquet {work}/captions/seed1.parquet --paired paired"
         " --table {work}/captioning.csv",

@@ -16,6 +16,7 @@ import style
 import tables
 from figure_inputs import sample
 from jinja2 import UndefinedError
+from scipy import stats
 from working_folder import ROOT
 
 from revision.config import load, read_yaml
@@ -32,9 +33,9 @@ from revision.stats.intervals import Interval
             "images of a built-in world",
             "A dual encoder trained from scratch",
             "The built-in world",
-            34.0909,
+            34.8485,
         ),
-        ("pretrained", "images of a built-in world", "Trained heads on frozen", "The built-in world", 34.0909),
+        ("pretrained", "images of a built-in world", "Trained heads on frozen", "The built-in world", 34.8485),
         ("paper", "real data", "The encoder of config/encoders/llm2clip_l14_336.yaml", "Held-out pairs", None),
     ],
 )
@@ -102,7 +103,7 @@ def test_samples_are_correct_and_wrong_and_from_many_suites():
     assert only_wrong.correct.tolist() == [0] * 4
 
 
-def test_captioning_has_a_row_per_replicate_and_its_caption_names_the_highest_floor(work):
+def test_captioning_has_a_row_per_replicate_and_its_caption_states_intervals(work):
     paths = sorted((work / "captions").glob("*.parquet"))
     table = captioning.measure(pd.concat(map(pd.read_parquet, paths)))
     assert not table.duplicated([*captioning.REPLICATE, "metric"]).any()
@@ -115,13 +116,30 @@ def test_captioning_has_a_row_per_replicate_and_its_caption_names_the_highest_fl
     assert np.isnan(cells["object_precision", "stage1", "revision", "mean", 0])
     assert cells["without_object", "stage1", "revision", "mean", 0] == 1
     findings = captioning.findings(table)
-    assert findings["above"] == len(findings["stage1"]) == 2 and findings["without"] == 0
     assert [row["method"] for row in findings["stage2"]] == ["revision"]  # the text-only model has no own image
-    floors = cells["object_f1", "stage2", "revision"].groupby("condition").mean()
-    assert findings["stage2"][0]["floor"] == floors.drop("own").max() < findings["stage2"][0]["own"] == 1
-    numbers = {"stage1": [{"method": "revision", "own": 0.25, "floor": 0.5, "highest": "none"}], "above": 0}
+    objects = cells["object_f1", "stage2", "revision"].unstack("condition")
+    found, differences = findings["stage2"][0], objects.own - objects[objects.drop(columns="own").mean().idxmax()]
+    assert found["own"].value == 1 and found["difference"].value == pytest.approx(differences.mean())
+    half = stats.t.ppf(0.975, 1) * differences.std() / np.sqrt(2)
+    assert found["difference"].high == pytest.approx(differences.mean() + half)
+    # The floors of two seeds differ so much that 0 is in the interval; those of one of them, twice, do not.
+    assert len(findings["stage1"]) == 2 and findings["above"] == 0 and findings["without"] == 0
+    twice = pd.concat([table[table.seed == 1], table[table.seed == 1].assign(seed=2)])
+    assert captioning.findings(twice)["above"] == 2
+    numbers = {
+        "stage1": [
+            {
+                "method": "revision",
+                "own": Interval(0.25, 0.2, 0.3),
+                "highest": "none",
+                "difference": Interval(-0.25, -0.5, 0.1),
+            }
+        ],
+        "above": 0,
+    }
     caption = style.fill_template("captioning", findings | numbers | {"images": 4, "paired": "paired"})["caption"]
-    assert "0 of 1 methods" in caption and "after Stage 1 ReVision 0.25 (no visual token 0.50);" in caption
+    assert "0 of 1 methods" in caption
+    assert "after Stage 1 ReVision 0.25 [0.20, 0.30], -0.25 [-0.50, +0.10] to no visual token." in caption
 
 
 def trade(steps, other):

@@ -37,7 +37,7 @@ from revision.stats.intervals import Interval, quantile
 
 SMALLER, NOT_TESTABLE, NOT_RUN = "smaller than published", "not testable here", "not run"
 VERDICTS = (SUPPORTED, CONTRADICTED, SMALLER, INCONCLUSIVE, NOT_TESTABLE, NOT_RUN)
-GEOMETRY, TRAINING, ARITHMETIC = "geometry", "training", "arithmetic"
+GEOMETRY, TRAINING, ARITHMETIC, BEYOND = "geometry", "training", "arithmetic", "beyond the paper"
 
 AnyCriterion = Annotated[
     Better | LargerGain | Value | Difference | Ratio | Correlation | Slope, Field(discriminator="kind")
@@ -98,7 +98,7 @@ class Claim(BaseModel):
     statement : str
         The claim in our words.
     place : str
-        Section, figure or table of the paper.
+        Section, figure or table of the paper, or "beyond the paper".
     criteria : tuple of Criterion
         Conditions that must all hold.
     scales : tuple of str
@@ -136,7 +136,12 @@ class Claim(BaseModel):
 
     @property
     def family(self) -> str:
-        """What the claim is about: geometry (with dynamics and costs of the operator), training or arithmetic."""
+        """What the claim is about: geometry (with dynamics and costs of the operator), training or arithmetic.
+
+        Questions that the paper does not ask are a family of their own, `place` "beyond the paper".
+        """
+        if self.place == BEYOND:
+            return BEYOND
         source = self.criteria[0].source
         if source == "figures/costs.csv":
             return ARITHMETIC

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from revision.stats.claims import ARITHMETIC, GEOMETRY, NOT_RUN, TRAINING, VERDICTS
+from revision.stats.claims import ARITHMETIC, BEYOND, GEOMETRY, NOT_RUN, TRAINING, VERDICTS
 from revision.stats.criteria import CONTRADICTED, SUPPORTED
 from revision.stats.intervals import LEVEL
 
@@ -23,7 +23,7 @@ def count_verdicts(verdicts: pd.DataFrame) -> pd.DataFrame:
     """
     first = first_versions(verdicts)
     counts = pd.crosstab(first.family, first.verdict)
-    families = [family for family in (GEOMETRY, TRAINING, ARITHMETIC) if family in counts.index]
+    families = [family for family in (GEOMETRY, TRAINING, ARITHMETIC, BEYOND) if family in counts.index]
     return counts.loc[families, [verdict for verdict in VERDICTS if verdict in counts]]
 
 
