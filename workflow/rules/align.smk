@@ -1,6 +1,15 @@
 # Fit an aligner on the unpaired texts and the reference images, and align the texts (section 4).
 
 
+def align_command(aligner, source, target, out, threads, moments=()):
+    """Return the command, without `revision`, that fits an aligner and aligns an embedding set; `moments` may be known."""
+    method, params = CONFIG.aligners[aligner].method, CONFIG.aligners[aligner].params
+    known = dict(zip(("source_moments", "target_moments"), moments))
+    given = options({"target": target, "method": method, "threads": threads, **known})
+    params = shlex.join(f"--param={name}={json.dumps(value)}" for name, value in params.items())
+    return f"align {source} {out} {given} {params} --force"
+
+
 rule align:
     input:
         source=f"{WORK}/embeddings/{{draw}}/{{captions}}",
@@ -14,13 +23,8 @@ rule align:
         f"{WORK}/benchmarks/align/{{draw}}/{{aligner}}_{{captions}}.tsv"
     priority: 50
     params:
-        method=lambda w: CONFIG.aligners[w.aligner].method,
-        params=lambda w: [
-            f"--param {name}={json.dumps(value)}" for name, value in CONFIG.aligners[w.aligner].params.items()
-        ],
-        moments=lambda w, input: (
-            [f"--{side}-moments {path}" for side, path in zip(("source", "target"), input.moments)]
+        command=lambda w, input, output, threads: align_command(
+            w.aligner, input.source, input.target, output.aligned, threads, input.moments
         ),
     shell:
-        "revision align {input.source} {output.aligned} --target {input.target} --method {params.method}"
-        " {params.params} {params.moments} --threads {threads} --force > {log} 2>&1"
+        "revision {params.command} > {log} 2>&1"

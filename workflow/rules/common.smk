@@ -43,7 +43,7 @@ RESULTS = f"results/{CONFIG.scale}"
 WORK = f"{RESULTS}/work"
 ENCODER_SEEDS, SEEDS = CONFIG.encoder_seeds, CONFIG.seeds
 FIRST = ENCODER_SEEDS[0]  # the encoder whose geometry is measured
-REPEATS = max(ENCODER_SEEDS, SEEDS, key=len)  # seeds of what depends on neither: figures 1, 3, 8 and 10
+REPEATS = max(ENCODER_SEEDS, SEEDS, key=len)[:3]  # seeds of what needs no more: figures 1, 3, 8, 10 and the gap causes
 REPLICATE = "encoder{draw}_seed{seed}"  # a training is repeated for every encoder and seed
 VARIANTS = CONFIG.trained
 TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
@@ -141,6 +141,14 @@ def stage2_training(name, draw, seed):
         seed=variant.training_seed(int(seed)),
         out=checkpoint("stage2", name, draw, seed),
     )
+
+
+def read_by_trainings(draw):
+    """Return all paths that the trainings and the dose study of an encoder draw read, each once."""
+    trainings = [stage1_training(name, draw, SEEDS[0]) for name in TRAINED["stage1"]]
+    trainings += [stage2_training(name, draw, SEEDS[0]) for name in TRAINED["stage2"]]
+    study = dose_inputs(draw).values() if CONFIG.dose else []
+    return list(dict.fromkeys([*(path for training in trainings for path in training.reads()), *study]))
 
 
 def checkpoint(stage, name, draw, seed):

@@ -2,6 +2,12 @@
 
 SHARDS_OF_SET = CONFIG.embed.shards
 
+
+def embed_command(captions, table, encoder, out):
+    """Return the command, without `revision`, that embeds a CaptionSet of a table."""
+    return f"embed {table} " + options({"encoder": encoder, "column": captions.column, "out": out})
+
+
 if SHARDS_OF_SET == 1:
 
     rule embed:
@@ -16,10 +22,9 @@ if SHARDS_OF_SET == 1:
             f"{WORK}/benchmarks/embed/{{draw}}/{{captions}}.tsv"
         priority: 50
         params:
-            column=lambda w: CaptionSet.parse(w.captions).column,
+            command=lambda w, input, output: embed_command(CaptionSet.parse(w.captions), *input, *output),
         shell:
-            "revision embed {input.table} --encoder {input.encoder} --column {params.column}"
-            " --out {output.embeddings} > {log} 2>&1"
+            "revision {params.command} > {log} 2>&1"
 
 else:
 
