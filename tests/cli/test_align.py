@@ -199,7 +199,10 @@ def test_unknown_option_exits_with_2():
 
 def test_batch_writes_what_single_commands_write_and_stops_at_the_first_failure(sets):
     command = "align {0}/texts {0}/{1} --target {0}/images --method c3 --param noise=0.1 --force"
-    batch = lambda *commands: CliRunner().invoke(revision_app, ["batch", *commands])
+
+    def batch(*commands):
+        return CliRunner().invoke(revision_app, ["batch", *commands])
+
     assert batch(command.format(sets, "a"), command.format(sets, "b")).exit_code == 0
     call(*command.format(sets, "single").split())
     rows = [open_embeddings(sets / name).array().tobytes() for name in ("a", "b", "single")]

@@ -1,15 +1,6 @@
 # Fit an aligner on the unpaired texts and the reference images, and align the texts (section 4).
 
 
-def align_command(aligner, source, target, out, threads, moments=()):
-    """Return the command, without `revision`, that fits an aligner and aligns an embedding set; `moments` may be known."""
-    method, params = CONFIG.aligners[aligner].method, CONFIG.aligners[aligner].params
-    known = dict(zip(("source_moments", "target_moments"), moments))
-    given = options({"target": target, "method": method, "threads": threads, **known})
-    params = shlex.join(f"--param={name}={json.dumps(value)}" for name, value in params.items())
-    return f"align {source} {out} {given} {params} --force"
-
-
 rule align:
     input:
         source=f"{WORK}/embeddings/{{draw}}/{{captions}}",

@@ -19,32 +19,6 @@ DOSE_TABLES = {
 # Nothing without a study; a rule needs a list all the same.
 DOSE_REPLICATES = [(e, s) for e in CONFIG.encoder_seeds for s in CONFIG.dose.seeds] if CONFIG.dose else []
 DOSE_RESPONSES = [f"{WORK}/dose/encoder{e}_seed{s}.csv" for e, s in DOSE_REPLICATES]
-
-
-def dose_inputs(encoder):
-    """Return the files that a replicate of the study reads, by their names in its settings."""
-    return {
-        "llm": f"{WORK}/llm/{CONFIG.base.llm}",
-        **{name: f"{WORK}/embeddings/{encoder}/{folder}" for name, folder in DOSE_SETS.items()},
-        **{name: f"{WORK}/data/{table}.parquet" for name, table in DOSE_TABLES.items()},
-    }
-
-
-def dose_settings(encoder, seed):
-    """Return the settings file of a replicate."""
-    used = {name: CONFIG.aligners[name] for name in CONFIG.dose.aligners}
-    inputs = DoseInputs(**dose_inputs(encoder))
-    sections = DoseSections(
-        dose=CONFIG.dose,
-        aligners=used,
-        projector=CONFIG.projector,
-        inputs=inputs,
-        encoder=encoder,
-        seed=seed,
-    )
-    return settings_file(f"dose/encoder{encoder}_seed{seed}", sections)
-
-
 DOSE_SETTINGS = {(encoder, seed): dose_settings(encoder, seed) for encoder, seed in DOSE_REPLICATES}
 
 

@@ -2,12 +2,6 @@
 
 SHARDS_OF_SET = CONFIG.embed.shards
 
-
-def embed_command(captions, table, encoder, out):
-    """Return the command, without `revision`, that embeds a CaptionSet of a table."""
-    return f"embed {table} " + options({"encoder": encoder, "column": captions.column, "out": out})
-
-
 if SHARDS_OF_SET == 1:
 
     rule embed:
