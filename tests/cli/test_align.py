@@ -1,4 +1,4 @@
-"""The commands import, embed, stats, verify and align: output, files, errors and exit codes."""
+"""The commands import, embed, stats, verify, align and batch: output, files, errors and exit codes."""
 
 import json
 import re
@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from revision.align import make_aligner
+from revision.cli import app as revision_app
 from revision.cli.align import register
 from revision.embeddings import open_embeddings, write_embeddings
 from revision.io.files import write_checksums, write_json
@@ -194,3 +195,17 @@ def test_wrong_arguments_exit_with_1_and_report_the_fix(sets, arguments, message
 
 def test_unknown_option_exits_with_2():
     call("align", "a", "b", "--nonsense", code=2)
+
+
+def test_batch_writes_what_single_commands_write_and_stops_at_the_first_failure(sets):
+    command = "align {0}/texts {0}/{1} --target {0}/images --method c3 --param noise=0.1 --force"
+
+    def batch(*commands):
+        return CliRunner().invoke(revision_app, ["batch", *commands])
+
+    assert batch(command.format(sets, "a"), command.format(sets, "b")).exit_code == 0
+    call(*command.format(sets, "single").split())
+    rows = [open_embeddings(sets / name).array().tobytes() for name in ("a", "b", "single")]
+    assert rows[0] == rows[1] == rows[2]
+    failed = batch(f"verify {sets}/none", command.format(sets, "c"))
+    assert failed.exit_code == 1 and f"error: {sets}/none" in failed.output and not (sets / "c").exists()

@@ -14,13 +14,8 @@ rule align:
         f"{WORK}/benchmarks/align/{{draw}}/{{aligner}}_{{captions}}.tsv"
     priority: 50
     params:
-        method=lambda w: CONFIG.aligners[w.aligner].method,
-        params=lambda w: [
-            f"--param {name}={json.dumps(value)}" for name, value in CONFIG.aligners[w.aligner].params.items()
-        ],
-        moments=lambda w, input: (
-            [f"--{side}-moments {path}" for side, path in zip(("source", "target"), input.moments)]
+        command=lambda w, input, output, threads: align_command(
+            w.aligner, input.source, input.target, output.aligned, threads, input.moments
         ),
     shell:
-        "revision align {input.source} {output.aligned} --target {input.target} --method {params.method}"
-        " {params.params} {params.moments} --threads {threads} --force > {log} 2>&1"
+        "revision {params.command} > {log} 2>&1"

@@ -43,7 +43,7 @@ RESULTS = f"results/{CONFIG.scale}"
 WORK = f"{RESULTS}/work"
 ENCODER_SEEDS, SEEDS = CONFIG.encoder_seeds, CONFIG.seeds
 FIRST = ENCODER_SEEDS[0]  # the encoder whose geometry is measured
-REPEATS = max(ENCODER_SEEDS, SEEDS, key=len)  # seeds of what depends on neither: figures 1, 3, 8 and 10
+REPEATS = max(ENCODER_SEEDS, SEEDS, key=len)[:3]  # seeds of what needs no more: figures 1, 3, 8, 10 and the gap causes
 REPLICATE = "encoder{draw}_seed{seed}"  # a training is repeated for every encoder and seed
 VARIANTS = CONFIG.trained
 TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
@@ -141,6 +141,14 @@ def stage2_training(name, draw, seed):
         seed=variant.training_seed(int(seed)),
         out=checkpoint("stage2", name, draw, seed),
     )
+
+
+def read_by_trainings(draw):
+    """Return all paths that the trainings and the dose study of an encoder draw read, each once."""
+    trainings = [stage1_training(name, draw, SEEDS[0]) for name in TRAINED["stage1"]]
+    trainings += [stage2_training(name, draw, SEEDS[0]) for name in TRAINED["stage2"]]
+    study = dose_inputs(draw).values() if CONFIG.dose else []
+    return list(dict.fromkeys([*(path for training in trainings for path in training.reads()), *study]))
 
 
 def checkpoint(stage, name, draw, seed):
@@ -256,3 +264,42 @@ def compared_sets(wildcards):
     return {
         side: f"{WORK}/compare/{wildcards.encoder}/{column}" for side, column in (("image", "image"), ("text", "short"))
     }
+
+
+def embed_command(captions, table, encoder, out):
+    """Return the command, without `revision`, that embeds a CaptionSet of a table."""
+    given = options({"encoder": encoder, "column": captions.column, "out": out})
+    return f"embed {table} {given}"
+
+
+def align_command(aligner, source, target, out, threads, moments=()):
+    """Return the command, without `revision`, that fits an aligner and aligns an embedding set; `moments` may be known."""
+    method, params = CONFIG.aligners[aligner].method, CONFIG.aligners[aligner].params
+    known = dict(zip(("source_moments", "target_moments"), moments))
+    given = options({"target": target, "method": method, "threads": threads, **known})
+    params = shlex.join(f"--param={name}={json.dumps(value)}" for name, value in params.items())
+    return f"align {source} {out} {given} {params} --force"
+
+
+def dose_inputs(encoder):
+    """Return the files that a replicate of the study reads, by their names in its settings."""
+    return {
+        "llm": f"{WORK}/llm/{CONFIG.base.llm}",
+        **{name: f"{WORK}/embeddings/{encoder}/{folder}" for name, folder in DOSE_SETS.items()},
+        **{name: f"{WORK}/data/{table}.parquet" for name, table in DOSE_TABLES.items()},
+    }
+
+
+def dose_settings(encoder, seed):
+    """Return the settings file of a replicate."""
+    used = {name: CONFIG.aligners[name] for name in CONFIG.dose.aligners}
+    inputs = DoseInputs(**dose_inputs(encoder))
+    sections = DoseSections(
+        dose=CONFIG.dose,
+        aligners=used,
+        projector=CONFIG.projector,
+        inputs=inputs,
+        encoder=encoder,
+        seed=seed,
+    )
+    return settings_file(f"dose/encoder{encoder}_seed{seed}", sections)

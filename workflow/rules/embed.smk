@@ -16,10 +16,9 @@ if SHARDS_OF_SET == 1:
             f"{WORK}/benchmarks/embed/{{draw}}/{{captions}}.tsv"
         priority: 50
         params:
-            column=lambda w: CaptionSet.parse(w.captions).column,
+            command=lambda w, input, output: embed_command(CaptionSet.parse(w.captions), *input, *output),
         shell:
-            "revision embed {input.table} --encoder {input.encoder} --column {params.column}"
-            " --out {output.embeddings} > {log} 2>&1"
+            "revision {params.command} > {log} 2>&1"
 
 else:
 

@@ -1,7 +1,9 @@
 """The `revision` command: every step of the workflow, and tools for any embeddings."""
 
 import os
+import shlex
 import sys
+from typing import Annotated
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -25,6 +27,19 @@ plan.register(app)
 dynamics.register(app)
 dose.register(app)
 align.register(app)
+
+
+@app.command("batch", no_args_is_help=True)
+def batch_command(
+    commands: Annotated[list[str], typer.Argument(help="Commands without `revision`, each one argument in quotes.")],
+) -> None:
+    """Run several commands one after another in one process, which starts once; the first failure ends it.
+
+    Example: revision batch "stats sets/images" "verify sets/images"
+    """
+    for command in commands:
+        if code := app(shlex.split(command), standalone_mode=False):
+            raise typer.Exit(code)
 
 
 def main() -> None:

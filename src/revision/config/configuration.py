@@ -50,7 +50,8 @@ class Configuration(Settings):
     projector : ProjectorSettings
         Visual tokens of an embedding.
     trainings_together : bool
-        Whether one job trains all variants of a stage and replicate; false: one job per training.
+        Whether one job trains all variants of a stage and replicate, and one aligns all texts of an encoder; false: one
+        job per training and per embedding set.
     dose : DoseSettings, optional
         Study of dose and response; None for none.
     launchers : Launchers
