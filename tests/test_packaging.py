@@ -32,7 +32,7 @@ def test_the_lock_satisfies_every_requirement():
 
 def test_the_version_is_the_same_everywhere():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    newest = re.search(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert newest and citation["version"] == newest[1] == PROJECT["version"]
 
 

@@ -108,7 +108,9 @@ def test_names_of_checkpoints_have_encoder_and_seed(tmp_path):
     for name in ("encoder1_seed0", "encoder0_seed12"):
         folder = tmp_path / "stage1/step_1" / name
         folder.mkdir(parents=True)
-        (folder / "history.csv").write_text("step,validation_loss,other_image_loss,mean_image_loss\n5,2.0,,\n10,1.5,1.8,1.7\n", encoding="utf-8")
+        (folder / "history.csv").write_text(
+            "step,validation_loss,other_image_loss,mean_image_loss\n5,2.0,,\n10,1.5,1.8,1.7\n", encoding="utf-8"
+        )
     curves = histories([tmp_path / "stage1/step_1/encoder1_seed0", tmp_path / "stage1/step_1/encoder0_seed12"])
     assert curves[["stage", "variant", "encoder", "seed", "step"]].values.tolist() == [
         ["stage1", "step_1", 1, 0, 5],

@@ -256,16 +256,17 @@ def test_stage2_reads_texts_where_a_question_has_no_image(world, monkeypatch):
 
 
 def test_a_corrected_bias_reads_images_as_texts_with_the_mean_of_the_training_set(world):
-    texts = open_embeddings(world / "e")
-    shift = np.float32([0, 0, 0, 0, 2, 0, 0, 0])
-    moved = texts.array() + shift
-    write_embeddings(world / "images", texts.ids().to_pylist(), moved / np.linalg.norm(moved, axis=1, keepdims=True))
-    common = {"validation_embeddings": "images"}
+    # Texts and images share their content, and each has a constant part of its own: the gap is one vector.
+    rows = open_embeddings(world / "e")
+    for name, axis in (("texts", 4), ("images", 5)):
+        moved = rows.array() + 2 * np.eye(8, dtype=np.float32)[axis]
+        write_embeddings(world / name, rows.ids().to_pylist(), moved / np.linalg.norm(moved, axis=1, keepdims=True))
+    common = {"embeddings": "texts", "validation_embeddings": "images"}
     stage1(world, **common)
     stage1(world, **common, reference="images", out="corrected")
     plain, corrected = (ReVisionModel.load(world / name) for name in ("s1", "corrected"))
     images = torch.from_numpy(open_embeddings(world / "images").array())
-    difference = images.mean(0) - torch.from_numpy(texts.array()).mean(0)
+    difference = images.mean(0) - torch.from_numpy(open_embeddings(world / "texts").array()).mean(0)
     with torch.no_grad():
         torch.testing.assert_close(
             corrected.projector(images), plain.projector(images - difference), rtol=1e-4, atol=1e-5
@@ -276,3 +277,5 @@ def test_a_corrected_bias_reads_images_as_texts_with_the_mean_of_the_training_se
     assert histories[0].loss.equals(histories[1].loss)
     before, after = (history.validation_loss for history in histories)
     assert before[:-1].equals(after[:-1]) and after.iloc[-1] < before.iloc[-1]
+    stage1(world, embeddings="texts", validation_embeddings="texts", out="read")
+    assert after.iloc[-1] == pytest.approx(pd.read_csv(world / "read/history.csv").validation_loss.iloc[-1], abs=0.01)

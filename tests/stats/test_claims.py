@@ -502,6 +502,17 @@ def test_the_p_value_is_that_of_the_t_statistic(tmp_path, freedom):
     assert p_value(one, judge(one, tables(tmp_path), "laptop")) == pytest.approx(expected)
 
 
+def test_questions_beyond_the_paper_are_a_family_of_their_own(tmp_path):
+    path = pairs(tmp_path, ("a", "b", 1, 2))
+    criterion = {"kind": "better", "rows": ["a", "b"]}
+    claims = [claim(criterion, id="asked"), claim(criterion, id="own", place="beyond the paper")]
+    table = verdict_table(claims, [path], "laptop")
+    assert table.family.tolist() == ["training", "beyond the paper"]
+    counts = count_verdicts(table)
+    assert counts.index.tolist() == table.family.tolist() and counts.supported.tolist() == [1, 1]
+    assert [sentence.split(":")[0] for sentence in multiplicity(table)] == ["Training", "Beyond the paper"]
+
+
 def test_multiplicity_is_stated_by_family(tmp_path):
     source = planted(
         tmp_path, {"m": ["once", "sampled"], "x": [2, 2], "low": [np.nan, 1], "high": [np.nan, 3]}, "figures/f.csv"

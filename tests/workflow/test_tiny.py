@@ -71,6 +71,25 @@ def test_the_report_holds_every_figure_and_table_and_asks_for_nothing_outside(fi
     assert len(page) < 5_000_000
 
 
+def test_the_report_says_what_is_beyond_the_paper_and_within_noise(finished):
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    within = 0
+    for path in (finished / "tables").glob("table_*.csv"):
+        table = pd.read_csv(path)
+        stages = ["stage1", "stage2"] if path.stem == "table_1" else ["stage2"]
+        total = table[table.stage.isin(stages) & (table.suite == "average") & (table.group == "all")]
+        within += (total.within_noise.astype(str) == "True").sum()
+    assert page.count(" within noise</small>") == within > 0
+    first_screen = page[: page.index('<section id="claims">')]
+    for name in ("captioning", "dose", "table-text-only", "table-mixtures"):
+        assert f'<a href="#{name}">' in first_screen
+    comparisons = page[page.index('<section id="comparisons">') : page.index('<section id="figures">')]
+    shown = re.findall(r"<tr><td", comparisons)
+    aligners = pd.read_csv(finished / "tables/when_alignment_matters.csv").aligner.nunique()
+    assert len(shown) == len(pd.read_csv(finished / "tables/what_can_show.csv")) + aligners
+    assert "<tr><td>beyond the paper</td>" in page
+
+
 def test_a_browser_has_no_complaint_and_nothing_to_fetch(report, finished):
     assert report.js("document.images.length") >= 20
     assert report.js("[...document.images].every(one => one.naturalWidth > 0)")
