@@ -204,6 +204,7 @@ def main() -> None:
         figures={"type": Path, "nargs": "+", "help": "CSV of each figure, with image and sidecar in the same folder"},
         tables={"type": Path, "nargs": "+", "help": "CSV of each table of variants, likewise"},
         alignment={"type": Path, "nargs": "*", "help": "when alignment matters, of a scale with the study of doses"},
+        bed={"type": Path, "nargs": "*", "help": "table test_bed, of a scale with generated suites"},
         identity={"type": Path, "nargs": "+", "help": "files and folders of weights to list with their checksums"},
     )
     (out,), config = options.out, read_yaml(options.config)
@@ -233,6 +234,7 @@ def main() -> None:
         losses=losses,
         figures=figures,
         beyond=openings(tables + figures),
+        bed=[row for path in options.bed for row in pd.read_csv(path).replace({np.nan: None}).to_dict("records")],
         displacements=comparison_rows(pd.read_csv(options.comparisons)),
         changes=[change_rows(pd.read_csv(path)) for path in options.alignment],
         world=world_rows(pd.read_csv(options.world)),

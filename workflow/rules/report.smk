@@ -62,6 +62,7 @@ rule report:
         claims=f"{RESULTS}/tables/claims.csv",
         world=WORLD_FACTS,
         comparisons=rules.what_can_show.output[0],
+        bed=TEST_BED,
         alignment=[FIGURES["dose_response"].also["alignment"]] if "dose_erasure" in CHOSEN else [],
         published="config/published.yaml",
         config=settings_file("report", CONFIG),
@@ -77,6 +78,6 @@ rule report:
     shell:
         "python analysis/report.py --figures {input.figures} --tables {input.tables} --table-1 {input.table_1}"
         " --gap {input.gap} --losses {input.losses} --claims {input.claims} --world {input.world}"
-        " --comparisons {input.comparisons} --alignment {input.alignment}"
+        " --comparisons {input.comparisons} --bed {input.bed} --alignment {input.alignment}"
         " --published {input.published} --identity {input.identity} --config {input.config} --out {output.page}"
         " > {log} 2>&1"

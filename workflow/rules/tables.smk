@@ -91,6 +91,30 @@ rule world_facts:
         " --long-image {input.long_image} --out {output} > {log} 2>&1"
 
 
+# Paired is compared with chance, which is known for generated scenes.
+TEST_BED = []
+if isinstance(CONFIG.evaluation.suites, SceneSuites) and "paired" in VARIANTS and "table_1" in TABLES:
+    TEST_BED = [f"{RESULTS}/tables/test_bed.csv"]
+
+    rule test_bed:
+        """Whether the test bed meets the rules by which it was chosen."""
+        input:
+            config=settings_file("report", CONFIG),
+            facts=WORLD_FACTS,
+            losses=LOSSES,
+            scores=TABLES["table_1"],
+            larger=[TABLES[name] for name in ("table_8",) if name in TABLES],
+        output:
+            TEST_BED,
+        log:
+            f"{WORK}/logs/test_bed.log",
+        benchmark:
+            f"{WORK}/benchmarks/test_bed.tsv"
+        shell:
+            "python analysis/test_bed.py --config {input.config} --facts {input.facts} --losses {input.losses}"
+            " --scores {input.scores} --larger {input.larger} --out {output} > {log} 2>&1"
+
+
 # Number of texts of each variant on the scaling curve, for the variants that are trained.
 SCALING = {
     name: round(CONFIG.data.text * CONFIG.variants[name].texts) for name in CONFIG.scaling.variants if name in VARIANTS
