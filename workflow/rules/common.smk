@@ -195,30 +195,6 @@ def evaluation_settings(draw, seed):
     return settings_file(f"evaluate/{REPLICATE.format(draw=draw, seed=seed)}", sections)
 
 
-def dose_inputs(encoder):
-    """Return the files that a replicate of the study reads, by their names in its settings."""
-    return {
-        "llm": f"{WORK}/llm/{CONFIG.base.llm}",
-        **{name: f"{WORK}/embeddings/{encoder}/{folder}" for name, folder in DOSE_SETS.items()},
-        **{name: f"{WORK}/data/{table}.parquet" for name, table in DOSE_TABLES.items()},
-    }
-
-
-def dose_settings(encoder, seed):
-    """Return the settings file of a replicate."""
-    used = {name: CONFIG.aligners[name] for name in CONFIG.dose.aligners}
-    inputs = DoseInputs(**dose_inputs(encoder))
-    sections = DoseSections(
-        dose=CONFIG.dose,
-        aligners=used,
-        projector=CONFIG.projector,
-        inputs=inputs,
-        encoder=encoder,
-        seed=seed,
-    )
-    return settings_file(f"dose/encoder{encoder}_seed{seed}", sections)
-
-
 def launched(stage, command):
     """Prepend the launcher of a stage, if the configuration sets one, to `command`."""
     launcher = getattr(CONFIG.launchers, stage)
