@@ -60,4 +60,4 @@ def test_the_oracle_is_correct_on_all_three_groups(answers):
 def test_yes_to_everything_is_at_chance_on_existence(answers):
     yes = answers[answers.method == "yes"].groupby("suite").correct.mean()
     existence = [name for name in yes.index if name.startswith("existence")]
-    assert len(existence) == 3 and (yes[existence] == 0.5).all()
+    assert len(existence) == 4 and (yes[existence] == 0.5).all()
