@@ -26,7 +26,8 @@ for the paper's.
 | not testable here | a positive control of the claim is not met in this run |
 | not run | a figure or table was not made, or the claim needs the scale `paper` |
 
-An effect that was measured only once has no interval; its criterion states a margin instead.
+An effect that was measured only once has no interval; its criterion states a margin instead. The cause of each verdict
+that is contradicted, inconclusive or smaller than published is explained under [causes of verdicts](causes.md).
 
 Positive controls: Paired has to be better than No Align for claims on alignment, and better than Blind for other claims
 on training. Where a control or the published effect changes a verdict, the verdict by the claim's own criteria is in
