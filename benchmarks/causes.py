@@ -41,6 +41,8 @@ OUT = ROOT / "reference/benchmarks/causes.csv"
 DRIFT = ROOT / "reference/pretrained/figures/drift.csv"
 NOISE = (0.0, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1)
 SHARES = (0.0, 0.4, 1.0)
+SEEDS = (0, 1)
+STEPS = 600
 Row = tuple[str, str, float]  # setting, quantity, value
 
 
@@ -58,7 +60,7 @@ class Data:
 
 def unit(rows: np.ndarray) -> np.ndarray:
     """Normalise rows."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
 def read_run(folder: Path) -> dict[str, np.ndarray]:
@@ -201,13 +203,7 @@ def isotropic_drift() -> Iterator[Row]:
             cloud[:, 1:] -= cloud[:, 1:].mean(axis=0)
             lengths.append(drift_sweep(cloud, [1.0])[0].tangential()[1])
         yield f"{rows} rows, simulated", "tangential drift", float(np.mean(lengths))
-        yield (
-            "isotropic drift",
-            "simulated",
-            f"{rows} rows",
-            "ratio",
-            texts.measured_tangential / float(np.mean(lengths)),
-        )
+        yield f"{rows} rows, simulated", "ratio", texts.measured_tangential / float(np.mean(lengths))
 
 
 def held_out(run: dict[str, np.ndarray]) -> Iterator[Row]:
@@ -234,24 +230,23 @@ def held_out(run: dict[str, np.ndarray]) -> Iterator[Row]:
 
 
 def long_captions() -> Iterator[Row]:
-    """Gap of short and of long captions against the share of training batches that have long captions."""
+    """Gap of short and of long captions against the share of training batches that have long captions.
+
+    The encoder is that of the causes of the gap, trained for longer: after its 150 steps the gap has hardly closed.
+    """
     settings = read_yaml(ROOT / "config/default.yaml")
     world = World(parse(WorldSettings, settings["world"], "world"))
     probe = Probe.of_world(world, 2000)
     longer = replace(probe, captions=world.captions(world.scenes("probe", 0, 2000), "long"))
     for share in SHARES:
-        encoder = parse(EncoderSettings, settings["dynamics"]["causes"]["base"] | {"long_share": share}, "encoder")
-        for seed in range(3):
+        encoder = parse(
+            EncoderSettings, settings["dynamics"]["causes"]["base"] | {"long_share": share, "steps": STEPS}, "encoder"
+        )
+        for seed in SEEDS:
             with TemporaryDirectory() as folder:
                 model = train(world, encoder, Path(folder) / "encoder", seed=seed, show_progress=False)
             for name, part in (("short", probe), ("long", longer)):
-                yield (
-                    "long captions",
-                    f"seed {seed}",
-                    f"share {share}",
-                    f"gap, {name}",
-                    centroid_gap(*part.embed(model)),
-                )
+                yield f"share {share}, seed {seed}", f"gap, {name}", centroid_gap(*part.embed(model))
 
 
 def costs() -> Iterator[Row]:
