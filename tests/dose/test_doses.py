@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from revision.dose.doses import FreshNoise, gap_dose, residual_covariance, residual_dose, rotation_dose, trace_dose
-from revision.errors import ConfigError, DataError
+from revision.dose.doses import gap_dose, residual_covariance, residual_dose, rotation_dose, trace_dose
+from revision.errors import DataError
 
 DIM = 12
 RNG = np.random.default_rng(0)
@@ -71,20 +71,3 @@ def test_doses_without_effect_are_the_same_rows():
     residual = residual_covariance(IMAGE, TEXT)
     for rows in (trace_dose(TEXT, MU_X, 1), rotation_dose(TEXT, MU_X, 0), residual_dose(TEXT, MU_X, residual, 0)):
         assert rows.dtype == np.float32 and np.array_equal(rows, shifted)
-
-
-def test_fresh_noise_is_a_function_of_seed_row_and_number_of_reads():
-    rows = np.eye(4, dtype=np.float32)
-    index = np.array([2, 0])
-    first = FreshNoise(rows, 0.1, seed=3)
-    one, two = first.take(index), first.take(index)
-    np.testing.assert_allclose(np.linalg.norm(one, axis=1), 1, rtol=1e-6)
-    assert np.abs(one - two).max() > 0.01
-    again = FreshNoise(rows, 0.1, seed=3)
-    assert np.array_equal(again.take(np.array([0, 3]))[0], one[1]) and np.array_equal(again.take(index)[1], two[1])
-    assert np.abs(FreshNoise(rows, 0.1, seed=4).take(index) - one).max() > 0.01
-    many = FreshNoise(np.tile(rows[:1], (3000, 1)), 0.1, seed=0).take(np.arange(3000))
-    # To first order, the first coordinate is 1 and the others are the noise.
-    np.testing.assert_allclose(many[:, 1:].std(axis=0), 0.1, rtol=0.06)
-    with pytest.raises(ConfigError, match=r"deviation 0: give a positive one"):
-        FreshNoise(rows, 0, seed=0)

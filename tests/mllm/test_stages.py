@@ -216,6 +216,19 @@ def test_noise_depends_on_seed_step_and_row_alone():
     assert abs(np.corrcoef(noisy[:-1, 1], noisy[1:, 1])[0, 1]) < 0.1
 
 
+def test_noise_has_the_asked_standard_deviation_and_leaves_unit_length():
+    rows, index = np.eye(4, dtype=np.float32), np.array([2, 0])
+    one, two = (with_noise(rows[index], 0.1, 3, step, index) for step in (0, 1))
+    np.testing.assert_allclose(np.linalg.norm(one, axis=1), 1, rtol=1e-6)
+    assert np.abs(one - two).max() > 0.01
+    other = np.array([0, 3])
+    assert np.array_equal(with_noise(rows[other], 0.1, 3, 0, other)[0], one[1])
+    assert np.abs(with_noise(rows[index], 0.1, 4, 0, index) - one).max() > 0.01
+    many = with_noise(np.tile(rows[:1], (3000, 1)), 0.1, 0, 0, np.arange(3000))
+    # To first order, the first coordinate is 1 and the others are the noise.
+    np.testing.assert_allclose(many[:, 1:].std(axis=0), 0.1, rtol=0.06)
+
+
 def test_noise_is_drawn_anew_in_every_epoch_and_only_in_training(world, monkeypatch):
     from revision.mllm import inputs
 

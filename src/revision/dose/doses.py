@@ -9,7 +9,6 @@ import numpy as np
 
 from revision.embeddings.moments import Moments
 from revision.embeddings.rows import Array, same_shape
-from revision.errors import ConfigError
 
 
 def gap_dose(text: Array, target_mean: Array, k: float) -> Array:
@@ -133,42 +132,6 @@ def residual_covariance(image: Array, text: Array) -> Array:
     """
     same_shape(image, text)
     return Moments.of(np.asarray(image, dtype=np.float64) - text, covariance=True).covariance
-
-
-class FreshNoise:
-    """Rows that get new Gaussian noise whenever they are read: C3's noise, drawn anew in every epoch.
-
-    The noise is a function of the seed, the row and how often the row was read before. The result has unit length, as
-    in C3.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Rows of unit length.
-    deviation : float
-        Standard deviation of the noise in each coordinate.
-    seed : int
-        Seed of the noise.
-
-    Raises
-    ------
-    ConfigError
-        If `deviation` is not positive.
-    """
-
-    def __init__(self, rows: Array, deviation: float, seed: int) -> None:
-        if deviation <= 0:
-            raise ConfigError(f"noise of standard deviation {deviation}: give a positive one, or the rows as they are")
-        self.rows, self.deviation, self.seed = rows, deviation, seed
-        self.times_read = np.zeros(len(rows), dtype=np.int64)
-
-    def take(self, rows: Array) -> Array:
-        """Return `unit(e + deviation g)` for the rows of these indices, float32 of shape (k, d)."""
-        keys = zip(self.times_read[rows].tolist(), rows.tolist(), strict=True)
-        drawn = [np.random.default_rng([self.seed, *key]).standard_normal(self.rows.shape[1]) for key in keys]
-        self.times_read[rows] += 1
-        noisy = self.rows[rows] + self.deviation * np.stack(drawn)
-        return (noisy / np.linalg.norm(noisy, axis=1, keepdims=True)).astype(np.float32)
 
 
 def _centred(text: Array) -> tuple[Array, Array]:

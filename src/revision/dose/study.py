@@ -23,7 +23,6 @@ from revision.config.dose import DoseSections
 from revision.config.training import LoopSettings
 from revision.data.corpus import read_columns
 from revision.dose.doses import (
-    FreshNoise,
     gap_dose,
     residual_covariance,
     residual_dose,
@@ -35,7 +34,7 @@ from revision.errors import DataError
 from revision.evaluation.tasks.utils import normalise
 from revision.io.files import atomic_file, digest, write_json
 from revision.mllm.inputs import InMemory, batch_maker, load_embeddings
-from revision.mllm.loop import run_loop
+from revision.mllm.loop import Batch, run_loop
 from revision.mllm.model import ReVisionModel, load_llm
 from revision.mllm.prompts import Examples, question_prompt, tokenise
 from revision.mllm.train import mean_loss
@@ -189,12 +188,13 @@ class Trainer:
                 curve.extend({"steps": step, "metric": name, "value": value} for name, value in metrics.items())
 
         if condition.rows is not None:
-            rows = FreshNoise(condition.rows, condition.noise, seed) if condition.noise else InMemory(condition.rows)
             model.llm.requires_grad_(False)
-            self._loop(model, self.captions, rows, self.settings.stage1, "stage 1")
+            make = batch_maker(self.captions, InMemory(condition.rows), condition.noise, seed)
+            self._loop(model, self.captions, make, self.settings.stage1, "stage 1")
             model.llm.requires_grad_(True)
         images = InMemory(self.questions_image) if visual else None
-        self._loop(model, self.questions, images, self.settings.stage2, "stage 2", observe)
+        make = batch_maker(self.questions, images)
+        self._loop(model, self.questions, make, self.settings.stage2, "stage 2", observe)
         return curve
 
     def answers(self, model: ReVisionModel, trained: torch.nn.Module, visual: bool) -> dict[str, float]:
@@ -223,14 +223,13 @@ class Trainer:
         self,
         model: ReVisionModel,
         examples: Examples,
-        rows: Any,
+        make: Callable[[np.ndarray, int], Batch],
         loop: LoopSettings,
         title: str,
         observe: Callable[[torch.nn.Module, int], None] | None = None,
     ) -> None:
         # A condition is trained as a whole: no state outlives its folder.
         with tempfile.TemporaryDirectory() as folder:
-            make, state = batch_maker(examples, rows), Path(folder) / "state"
             run_loop(
                 model,
                 examples.lengths,
@@ -238,7 +237,7 @@ class Trainer:
                 make,
                 loop,
                 seed=self.seed,
-                state=state,
+                state=Path(folder) / "state",
                 observe=observe,
                 title=title,
             )
