@@ -147,7 +147,8 @@ class ReVisionModel(nn.Module):
             raise DataError(f"{len(prompts)} prompts but {len(embeddings)} embeddings; give one embedding per prompt")
         tokenizer, device = self.tokenizer, next(self.parameters()).device
         bos, eos = boundary_tokens(tokenizer)
-        encoded = tokenizer([question_prompt(p) for p in prompts], add_special_tokens=False)["input_ids"]
+        formatted = [question_prompt(prompt) if prompt else "" for prompt in prompts]
+        encoded = tokenizer(formatted, add_special_tokens=False)["input_ids"]
         groups: dict[int, list[int]] = defaultdict(list)
         for row, ids in enumerate(encoded):
             groups[len(ids)].append(row)

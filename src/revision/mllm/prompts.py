@@ -15,8 +15,8 @@ BLOCK = 4096  # rows per call of the tokenizer
 
 
 def question_prompt(question: str) -> str:
-    """Format a question as in language training, Stage 2 and inference; an empty one stays empty (a caption)."""
-    return f"question : {question} answer :" if question else ""
+    """Format a question as in language training, Stage 2 and inference."""
+    return f"question : {question} answer :"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ SPECIAL = ("<unk>", "<bos>", "<eos>")
 
 def word_tokenizer(vocabulary: list[str]) -> PreTrainedTokenizerFast:
     """Create a word-level tokenizer of `vocabulary` and the words of the prompt format."""
-    words = sorted(set(vocabulary) | set(question_prompt("?").split()))
+    words = sorted(set(vocabulary) | set(question_prompt("").split()))
     tokens = {token: index for index, token in enumerate([*SPECIAL, *words])}
     tokenizer = Tokenizer(WordLevel(tokens, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
