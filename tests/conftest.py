@@ -1,4 +1,4 @@
-"""Small sets of embeddings that several packages are tested on, and real ones where the machine has them."""
+"""Small sets of embeddings that several packages are tested on, generated and real ones."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from hypothesis import settings
 settings.register_profile("any machine", deadline=None)  # a busy machine is no failure
 settings.load_profile("any machine")
 
-LIANG = Path(__file__).parents[2] / "shared" / "data" / "liang2022"
+LIANG = Path(__file__).parent / "data/liang2022"
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -41,11 +41,17 @@ def pairs() -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+@pytest.fixture(scope="session")
+def clip() -> tuple[np.ndarray, np.ndarray]:
+    """Image and text [500, 512] of CLIP, float32; from Liang et al. 2022."""
+    image, text = (np.load(LIANG / f"clip_{side}.npy").astype(np.float32) for side in ("image", "text"))
+    return image, text
+
+
 @pytest.fixture(scope="session", params=["clip", "convirt"])
-def real(request: pytest.FixtureRequest) -> tuple[str, np.ndarray, np.ndarray]:
-    """Name, image and text [500, 512] of the real pairs of Liang et al. 2022."""
-    path = LIANG / f"{request.param}.npy"
-    if not path.is_file():
-        pytest.skip(f"real embeddings are not here: no {request.param}.npy in ../shared/data/liang2022")
-    image, text = np.load(path, allow_pickle=False)
-    return request.param, image, text
+def real(request: pytest.FixtureRequest, clip: tuple[np.ndarray, np.ndarray]) -> tuple[str, np.ndarray, np.ndarray]:
+    """Name, image and text [500, 512] of real pairs, float32."""
+    if request.param == "clip":
+        return request.param, *clip
+    with np.load(LIANG / "convirt.npz") as arrays:
+        return request.param, arrays["image"].astype(np.float32), arrays["text"].astype(np.float32)
