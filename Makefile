@@ -24,7 +24,8 @@ setup: $(STAMP)$(EXTRA:%=-%)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Setting up $(VENV), once; this takes about 8 GB of disk, most of it CUDA libraries."
+	@echo "Setting up $(VENV), once: about 8 GB of disk, most of it torch with CUDA libraries."
+	@echo "(CONTRIBUTING.md names torch's smaller CPU build, and an install for embeddings alone.)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@echo "1/2 Installing torch (about 2 GB to download): 3 to 10 minutes ..."
 	@$(PIP) torch torchvision
