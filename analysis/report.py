@@ -15,7 +15,7 @@ import yaml
 from figure_inputs import arguments
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from style import intervals_of, name_of, number, run
+from style import NAMES, intervals_of, name_of, number, run
 
 from revision.config import read_yaml
 from revision.data.scenes import World
@@ -208,6 +208,8 @@ def main() -> None:
         identity={"type": Path, "nargs": "+", "help": "files and folders of weights to list with their checksums"},
     )
     (out,), config = options.out, read_yaml(options.config)
+    for table in config["tables"].values():
+        NAMES.update(table.get("labels", {}))
     first = pd.read_csv(options.table_1)
     losses = loss_rows(pd.read_csv(options.losses))
     claims = pd.read_csv(options.claims)

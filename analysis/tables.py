@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import PAPER, describe, name_of, run, save, save_table
+from style import NAMES, PAPER, describe, name_of, run, save, save_table
 
 from revision.config import read, read_yaml
 from revision.config.variants import ScoreTable
@@ -96,6 +96,7 @@ def main() -> None:
         stage1={"nargs": "*", "help": "rows with their own Stage 1"},
     )
     (out,), settings = options.out, read(options.settings, ScoreTable)
+    NAMES.update(settings.labels)
     published = read_yaml(options.published)["tables"].get(out.stem.replace("_", ""), {"rows": {}})
     table = measure(options.answers, settings, options.stage1)
     add_published(table, settings, published)

@@ -195,8 +195,11 @@ class Configuration(Settings):
         for name, table in self.tables.items():
             rows = [row for row in table.rows if row in self.trained]
             if table.reference in rows and len(rows) > 1:
-                published = {row: paper for row, paper in table.published.items() if row in rows}
-                filled[name] = table.model_copy(update={"rows": rows, "published": published})
+                names = {
+                    key: {row: text for row, text in getattr(table, key).items() if row in rows}
+                    for key in ("published", "labels")
+                }
+                filled[name] = table.model_copy(update={"rows": rows} | names)
         return filled
 
     def chosen_figures(self, existing: Sequence[str]) -> list[str]:
