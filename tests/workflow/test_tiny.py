@@ -29,7 +29,7 @@ def finished(checkout):
     first = start_reproduce(checkout, "--scale", "tiny")
     try:
         said = ""
-        while not re.search("rule (pretrain|finetune):", said):
+        while not re.search("start  (pretrain|finetune)", said):
             said += first.stdout.readline() or pytest.fail(f"the first run came to no stage\n{said[-3000:]}")
     finally:
         kill(first)

@@ -224,6 +224,18 @@ def claim_sources(wildcards):
     return [path for path in dict.fromkeys(f"{RESULTS}/{source}" for source in read) if path in made]
 
 
+def needed_table(wildcards):
+    """Return table 1, or refuse a report without it."""
+    if "table_1" not in TABLES:
+        table = CONFIG.tables["table_1"]
+        others = [row for row in table.rows if row != table.reference]
+        sys.exit(
+            f"error: run: the report needs table_1; add {table.reference!r} and at least one of {', '.join(others)}; "
+            "or name targets (`revision reproduce --list`)"
+        )
+    return TABLES["table_1"]
+
+
 def encoder_file(name):
     """Return the argument of `revision embed --encoder`: the folder of an encoder trained here, or a YAML."""
     return BUILT_IN.get(name, f"config/encoders/{name}.yaml")

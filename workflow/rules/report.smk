@@ -56,7 +56,7 @@ rule report:
     input:
         figures=REPORTED,
         tables=TABLES.values(),
-        table_1=f"{RESULTS}/tables/table_1.csv",
+        table_1=needed_table,
         gap=f"{RESULTS}/figures/figure_3.csv",
         losses=LOSSES,
         claims=f"{RESULTS}/tables/claims.csv",
