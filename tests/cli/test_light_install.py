@@ -39,7 +39,7 @@ def test_commands_on_embeddings_and_costs_need_no_training_library(tmp_path):
         "import clip/clip_text.npy texts",
         "align texts aligned --target images",
         "stats images aligned --save moments.npz",
-        "merge images texts --out both",
+        "merge images --out both",
         "verify images both",
         "gap --image images --text texts --aligner realign --html gap.html",
         "plan",
