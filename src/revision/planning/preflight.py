@@ -109,8 +109,8 @@ def _suites(config: Configuration) -> Iterator[str]:
     suites = config.evaluation.suites
     if not isinstance(suites, PublishedSuites):
         return
-    captioning = [captioning_suite(suites.captions)] if suites.captions else []
-    for suite in [*used_suites(suites), *captioning]:
+    photographs = [captioning_suite(suites.captions)] if suites.captions else []
+    for suite in [*used_suites(suites), *photographs]:
         if suites.data is None or not Path(suites.data, suite.name).is_dir():
             for problem in _download("dataset", task_settings(suite)["dataset_path"], suite.revision or None, suite.files):
                 hint = "" if suite.revision else f"; to record a commit first: `{_pin_command(config)}`"
