@@ -1,4 +1,4 @@
-"""CIDEr of the captions of photographs: a table of every method, stage and condition (`concept.md` explains the floors).
+"""CIDEr of captions of photographs: a table of every stage, method and condition (concept.md explains the floors).
 
 Reads the captions of every replicate (`revision evaluate --captions`).
 """
@@ -16,7 +16,7 @@ KEYS = ["stage", "method", "condition"]
 
 
 def measure(captions: pd.DataFrame) -> pd.DataFrame:
-    """One row per stage, method and condition: mean over photographs and replicates, and its 95% interval, in percent."""
+    """One row per stage, method and condition: the mean over photographs and replicates, times 100, with interval."""
     captions[["stage", "method"]] = captions.method.str.split("/", n=1, expand=True)
     replicates = 100 * captions.groupby([*KEYS, "encoder", "seed"], sort=False)[CIDER].mean()
     rows = []

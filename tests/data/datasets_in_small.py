@@ -112,7 +112,7 @@ def internvl(folder: Path) -> dict:
 
 
 def llava_pretrain(folder: Path, rows: int = 400) -> None:
-    """LLaVA-Pretrain: one JSON list whose ids are the names of the images, which images.zip holds by their first digits."""
+    """LLaVA-Pretrain: one JSON list whose ids are the names of the images, in folders by their first digits."""
     names = [f"{row:09d}" for row in range(rows)]
     images(folder / "images", [f"{name[:5]}/{name}.jpg" for name in names])
     items = [
@@ -143,7 +143,7 @@ def sharegpt4v(folder: Path, rows: int = 400) -> None:
 
 
 def llava_instruct(folder: Path, rows: int = 300) -> None:
-    """LLaVA-1.5's mixture: conversations about images of COCO, others about images that are not here, and texts alone."""
+    """LLaVA-1.5's mixture: conversations about images of COCO and about others, which are missing, and texts alone."""
     names = [f"coco/train2017/{row:012d}.jpg" for row in range(rows)]
     images(folder, names)
     items: list[dict] = [{"id": "text", "conversations": _turns("Who?", "Nobody."), "model": ""}]

@@ -238,7 +238,12 @@ def test_the_hubs_cache_is_read_as_files_without_a_network_or_a_login(tmp_path, 
     answers = evaluate([Checkpoint("m", 0, 3, tmp_path)], tmp_path / "tasks", ShadeEncoder(), tmp_path / "answers")
     assert answers["correct"].to_pylist() == [1, 0, 1, 0] and {length for _, length in ConstantModel.asked} == {16}
     science = tmp_path / "datasets--lmms-lab-encoder--ScienceQA/snapshots" / SUITES["scienceqa_img"].revision
-    for part in ("ScienceQA-IMG/test-0", "ScienceQA-IMG/train-0", "ScienceQA-IMG/validation-0", "ScienceQA-FULL/test-0"):
+    for part in (
+        "ScienceQA-IMG/test-0",
+        "ScienceQA-IMG/train-0",
+        "ScienceQA-IMG/validation-0",
+        "ScienceQA-FULL/test-0",
+    ):
         (science / f"{part}.parquet").parent.mkdir(parents=True, exist_ok=True)
         (science / f"{part}.parquet").touch()
     assert [path.name for path in data_files(SUITES["scienceqa_img"])] == ["validation-0.parquet", "test-0.parquet"]

@@ -55,5 +55,5 @@ def test_a_hub_that_cannot_be_asked_and_a_file_without_the_line(checkout, monkey
         raise ConnectionError("no route")
 
     monkeypatch.setattr(pinning.huggingface_hub.HfApi, "dataset_info", offline)
-    with pytest.raises(DataError, match="could not be looked up .* set HF_HUB_OFFLINE=0"):
+    with pytest.raises(DataError, match=r"could not be looked up .* set HF_HUB_OFFLINE=0"):
         pin(load("config", "single_gpu"), "config")

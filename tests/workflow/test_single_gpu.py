@@ -1,5 +1,5 @@
-"""The scale for one GPU: its readers, its settings and both stages, on data in the real layout and tiny random models of
-the same classes, in bfloat16 and with micro-batches; and the plan of its whole graph."""
+"""The scale for one GPU: its readers, settings and stages, on data in the real layout and tiny random models of the same
+classes, in bfloat16 and with micro-batches; and the plan of its whole graph."""
 
 import os
 import shutil
@@ -19,7 +19,8 @@ from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests/data"), str(ROOT / "tests/encoders")]
+sys.path.insert(0, str(ROOT / "tests/data"))
+sys.path.insert(0, str(ROOT / "tests/encoders"))
 
 from datasets_in_small import COLOURS, SHAPES, llava_instruct, llava_pretrain, sharegpt4v
 from tiny_models import save_hugging_face
@@ -51,7 +52,9 @@ def save_language_model(family, folder):
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=320, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
     backend.train_from_iterator([f"a {colour} {shape}" for colour in COLOURS for shape in SHAPES], trainer)
     begin = {"bos_token": "<|im_start|>"} if family == "Llama" else {}  # Qwen2.5 has no token that begins a text
     tokenizer = hf.PreTrainedTokenizerFast(
@@ -240,14 +243,14 @@ def test_what_is_missing_is_listed_with_the_command_to_get_it(tmp_path, monkeypa
     assert not {"llava_pretrain", "sharegpt4v", "llava_instruct"} & set(left)
     shutil.rmtree(tmp_path / "data/single_gpu/instruct/coco")
     lines = missing(load("config", "single_gpu"))
-    assert lines[0].startswith("llava_instruct: no folder of images data/single_gpu/instruct/coco/train2017: hf download")
+    assert lines[0].startswith("llava_instruct: no folder of images data/single_gpu/instruct/coco/train2017: hf")
 
 
 def test_the_whole_graph_is_planned(tmp_path):
     for part in ("workflow", "config", "analysis"):
         shutil.copytree(ROOT / part, tmp_path / part)
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--config", "scale=single_gpu", "tracker=tensorboard"],
+        [sys.executable, "-m", "snakemake", "-n", "--cores=1", "--config", "scale=single_gpu", "tracker=tensorboard"],
         cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
     said = done.stdout + done.stderr

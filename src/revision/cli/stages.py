@@ -16,7 +16,9 @@ Seed = Annotated[int, typer.Option(help="Seed of all random draws in this step."
 Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
 Tracker = Annotated[
     str | None,
-    typer.Option(envvar="REVISION_TRACKER", help="Experiment tracker of accelerate for the losses, such as tensorboard."),
+    typer.Option(
+        envvar="REVISION_TRACKER", help="Experiment tracker of accelerate for the losses, such as tensorboard."
+    ),
 ]
 Out = Annotated[Path, typer.Option(help="File or folder to write.")]
 

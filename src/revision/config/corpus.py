@@ -102,8 +102,8 @@ class Source(Settings):
     folders : list of str
         Folders inside `path` without which `revision preflight` reports the data set as incomplete.
     hub, licence, gated, get, gigabytes
-        For messages and documentation: address, licence, whether access must be requested, how to download (`{revision}`
-        stands for the commit), and size of the download.
+        For messages and documentation: address, licence, whether access must be requested, how to download
+        (`{revision}` stands for the commit), and size of the download.
     """
 
     path: str

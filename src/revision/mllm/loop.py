@@ -146,7 +146,9 @@ def run_loop(
                 row = {"step": progress.step, "loss": mean, "validation_loss": validate(model) if validate else None}
                 model.train()
                 progress.history.append(row | {"learning_rate": rate})
-                accelerator.log({name: row[name] for name in ("loss", "validation_loss") if row[name] is not None}, row["step"])
+                accelerator.log(
+                    {name: row[name] for name in ("loss", "validation_loss") if row[name] is not None}, row["step"]
+                )
             if observe:
                 observe(model, progress.step)
                 model.train()

@@ -99,7 +99,11 @@ def _models(config: Configuration) -> Iterator[str]:
     for model, commit in models.items():
         if Path(model).is_dir():
             continue
-        if model.startswith(GATED) and cached_snapshot("model", model, commit) is None and not huggingface_hub.get_token():
+        if (
+            model.startswith(GATED)
+            and cached_snapshot("model", model, commit) is None
+            and not huggingface_hub.get_token()
+        ):
             yield f"{model}: neither cached nor a token of the hub here: accept Meta's licence there, `hf auth login`"
         else:
             yield from _download("model", model, commit)
@@ -112,7 +116,9 @@ def _suites(config: Configuration) -> Iterator[str]:
     photographs = [captioning_suite(suites.captions)] if suites.captions else []
     for suite in [*used_suites(suites), *photographs]:
         if suites.data is None or not Path(suites.data, suite.name).is_dir():
-            for problem in _download("dataset", task_settings(suite)["dataset_path"], suite.revision or None, suite.files):
+            for problem in _download(
+                "dataset", task_settings(suite)["dataset_path"], suite.revision or None, suite.files
+            ):
                 hint = "" if suite.revision else f"; to record a commit first: `{_pin_command(config)}`"
                 yield f"suite {suite.name}: {problem}{hint}"
     if suites.captions and shutil.which("java") is None:
@@ -123,7 +129,9 @@ def _offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "1") != "0"
 
 
-def _download(kind: Literal["model", "dataset"], name: str, revision: str | None, files: Sequence[str] = ()) -> Iterator[str]:
+def _download(
+    kind: Literal["model", "dataset"], name: str, revision: str | None, files: Sequence[str] = ()
+) -> Iterator[str]:
     """Yield the download command if a repository of the hub is not cached and the run is offline."""
     if _offline() and cached_snapshot(kind, name, revision) is None:
         options = " --repo-type dataset" if kind == "dataset" else ""
