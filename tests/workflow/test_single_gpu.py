@@ -18,9 +18,8 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests/data"))
-sys.path.insert(0, str(ROOT / "tests/encoders"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "encoders"))
 
 from datasets_in_small import COLOURS, SHAPES, llava_instruct, llava_pretrain, sharegpt4v
 from tiny_models import save_hugging_face
@@ -40,6 +39,7 @@ from revision.mllm.train import train_stage1, train_stage2
 from revision.planning.preflight import missing
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 CONFIG = load(ROOT / "config", "single_gpu")
 SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
          "num_key_value_heads": 2, "max_position_embeddings": 512, "tie_word_embeddings": True}  # fmt: skip
