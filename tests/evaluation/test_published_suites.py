@@ -285,7 +285,7 @@ def test_photographs_are_captioned_with_floors_and_scored_by_cider(tmp_path, mon
     assert table.image.unique().tolist() == ["000000000000.jpg", "000000000001.jpg", "000000000002.jpg"]
     mean = table.groupby("condition").cider.mean()
     assert (table[table.condition == "own"].cider > 5).all()  # equal texts after COCO's tokenizer; 10 if all are long
-    assert mean["own"] > mean["other"] == mean["none"] == 0 and mean["own"] > mean["mean"]
+    assert mean["none"] == 0 and mean["own"] > 2 * max(mean["mean"], mean["other"])
     assert table.object_f1.isna().all() and table.prediction.iloc[0].endswith(".")
 
 

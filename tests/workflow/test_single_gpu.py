@@ -1,4 +1,4 @@
-"""The scale for one GPU: its readers, settings and stages, on data in the real layout and tiny random models of the same
+"""The scale for one GPU: readers, settings and stages, on data in the real layout and tiny random models of the same
 classes, in bfloat16 and with micro-batches; and the plan of its whole graph."""
 
 import os

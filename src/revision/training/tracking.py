@@ -46,6 +46,6 @@ def tracked(tracker: str | None, folder: str | Path) -> dict[str, Any]:
 
 
 def finish(accelerator: Accelerator) -> None:
-    """Close the trackers. `Accelerator.end_training` would also end the group of processes, which later trainings use."""
+    """Close the trackers; `Accelerator.end_training` would also end the processes' group, needed later on."""
     for tracker in accelerator.trackers:
         tracker.finish()
