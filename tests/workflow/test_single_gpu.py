@@ -110,7 +110,7 @@ def own_precision():
 
 
 def loop(stage, **changes):
-    """The scale's settings of a stage, with batches of 16 rows in micro-batches of 5."""
+    """The scale's settings of a stage, with batches of a few rows in micro-batches that do not divide them."""
     small = {"batch_size": 16, "micro_batch_size": 5, "validate_every": 4, "checkpoint_every": 3}
     return getattr(CONFIG, stage).model_copy(update=small | changes)
 
@@ -130,7 +130,7 @@ def stage2(folder, start, out):
         validation_instructions=str(folder / "validation_instruct.parquet"),
         validation_embeddings=str(folder / "validation_instruct_image"), out=str(out),
     )  # fmt: skip
-    train_stage2(training, loop("stage2", epochs=3), CONFIG.projector)
+    train_stage2(training, loop("stage2", epochs=2, batch_size=4, micro_batch_size=3), CONFIG.projector)
 
 
 def test_the_tables_have_the_rows_of_their_shares(prepared):
