@@ -69,9 +69,10 @@ def _data(config: Configuration) -> Iterator[str]:
 
 def _pinned(config: Configuration, source: Source) -> str:
     """Return the download command of a data set with its commit, or first the command that records one."""
-    if "{revision}" in source.get and not source.revision:
-        return f"{_pin_command(config)}, which records the commit of {source.hub}"
-    return source.get.replace("{revision}", source.revision)
+    if "{revision}" in source.get:
+        first = f"{_pin_command(config)}, which records the commit of {source.hub}"
+        return source.get.replace("{revision}", source.revision) if source.revision else first
+    return f"{source.get}, at the commit {source.revision}" if source.revision else source.get
 
 
 def _pin_command(config: Configuration) -> str:
@@ -113,14 +114,16 @@ def _suites(config: Configuration) -> Iterator[str]:
     suites = config.evaluation.suites
     if not isinstance(suites, PublishedSuites):
         return
-    photographs = [captioning_suite(suites.captions)] if suites.captions else []
-    for suite in [*used_suites(suites), *photographs]:
-        if suites.data is None or not Path(suites.data, suite.name).is_dir():
-            for problem in _download(
-                "dataset", task_settings(suite)["dataset_path"], suite.revision or None, suite.files
-            ):
-                hint = "" if suite.revision else f"; to record a commit first: `{_pin_command(config)}`"
-                yield f"suite {suite.name}: {problem}{hint}"
+    photographs = captioning_suite(suites.captions) if suites.captions else None
+    for suite in [*used_suites(suites), *filter(None, [photographs])]:
+        name, known = task_settings(suite)["dataset_path"], suite.revision or None
+        if suites.data is not None and Path(suites.data, suite.name).is_dir():
+            continue
+        if known is None and cached_snapshot("dataset", name, known) is None:
+            yield f"suite {suite.name}: {name}: not in the hub's cache: first `{_pin_command(config)}`, for its commit"
+            continue
+        for problem in _download("dataset", name, known, suite.files, streamed=suite is not photographs):
+            yield f"suite {suite.name}: {problem}"
     if suites.captions and shutil.which("java") is None:
         yield "java: not found; CIDEr of photographs needs it for the tokenizer of COCO: install a Java runtime"
 
@@ -130,11 +133,17 @@ def _offline() -> bool:
 
 
 def _download(
-    kind: Literal["model", "dataset"], name: str, revision: str | None, files: Sequence[str] = ()
+    kind: Literal["model", "dataset"],
+    name: str,
+    revision: str | None,
+    files: Sequence[str] = (),
+    *,
+    streamed: bool = True,
 ) -> Iterator[str]:
-    """Yield the download command if a repository of the hub is not cached and the run is offline."""
-    if _offline() and cached_snapshot(kind, name, revision) is None:
+    """Yield the download command if a repository of the hub is not cached and the run will not fetch it itself."""
+    if (_offline() or not streamed) and cached_snapshot(kind, name, revision) is None:
         options = " --repo-type dataset" if kind == "dataset" else ""
         options += f" --revision {revision}" if revision else ""
         options += "".join(f" --include '{pattern}'" for pattern in files)
-        yield f"{name}: not in the hub's cache: `hf download {name}{options}`, or set HF_HUB_OFFLINE=0"
+        otherwise = ", or set HF_HUB_OFFLINE=0" if streamed else ""
+        yield f"{name}: not in the hub's cache: `hf download {name}{options}`{otherwise}"
