@@ -62,6 +62,13 @@ def test_stage_2_trains_everything_for_each_variant(planned):
     assert hours == pytest.approx(1_470_000 * 12e9 / 0.5e12 / 3600)
 
 
+def test_a_text_only_model_has_no_visual_tokens():
+    only = {"run": ["blind"], "variants": {"blind": BASE.model_copy(update={"source": "none", "visual": False})}}
+    table = work(SMALL.model_copy(update=only), PUBLISHED, GIVEN).set_index(["stage", "model"])
+    assert table.tokens["Stage 2", "base"] == 2 * 500 * 2 * 2 * 99
+    assert table.tokens["evaluation", "base"] == 2 * 110 * 20
+
+
 def test_evaluation_reads_every_checkpoint(planned):
     # (2 starts + 4 variants) x 2 seeds x 110 questions x (15 + 5 + 6 tokens); 2 N.
     assert tuple(planned.loc[("evaluation", "base"), ["tokens", "flops"]]) == (34_320, 2 * N * 34_320)

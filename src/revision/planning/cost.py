@@ -290,8 +290,8 @@ def _counts(config: Configuration, given: Assumptions) -> dict[tuple[str, str], 
     for variant in variants:
         conversations = replicates * config.stage2.epochs * data.instruct * variant.share
         seconds = starting(config.stage2, conversations * given.exchanges)
-        add("Stage 2", variant, given.stage2_tokens(conversations, visual), seconds)
+        add("Stage 2", variant, given.stage2_tokens(conversations, visual * variant.visual), seconds)
     for variant in [*starts, *variants]:  # Stage-1 checkpoints are evaluated too
-        tokens = given.questions * (given.question_tokens + given.answer_tokens + visual)
+        tokens = given.questions * (given.question_tokens + given.answer_tokens + visual * variant.visual)
         add("evaluation", variant, replicates * tokens, replicates * given.decoding_steps * given.step_seconds)
     return counts
