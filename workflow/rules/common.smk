@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shlex
 import sys
@@ -38,6 +39,10 @@ try:
     CONFIG = load("config", overrides=config)  # `config` is Snakemake's: the settings of `--config` and `--configfile`
 except RevisionError as error:
     sys.exit(f"error: {error}")
+
+# An environment variable, and not an option of the rules, because another tracker must not repeat finished trainings.
+if CONFIG.tracker:
+    os.environ["REVISION_TRACKER"] = CONFIG.tracker
 
 RESULTS = f"results/{CONFIG.scale}"
 WORK = f"{RESULTS}/work"

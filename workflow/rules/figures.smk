@@ -194,10 +194,11 @@ FIGURES = {
 }
 
 # Figures that a scale cannot make. Non-visual phrases (figure 11) and contents of images (captioning) are known only
-# for generated scenes.
+# for generated scenes; published data may have no second domain (figure 8).
 IMPOSSIBLE = {
+    "figure_8": "scan_probe" not in CONFIG.corpus_tables,
     "figure_11": isinstance(CONFIG.corpus, SourcesCorpus),
-    "captioning": "captions" not in SCORED,
+    "captioning": not isinstance(CONFIG.evaluation.suites, SceneSuites),
     "scaling": len(SCALING) < 2 or CONFIG.scaling.paired not in VARIANTS,
     "dose_response": not DOSE_RESPONSES,
     "real_parts": CONFIG.beside is None,

@@ -73,6 +73,25 @@ rule stage1_losses:
         "python analysis/stage1_losses.py --checkpoints {input} --out {output} > {log} 2>&1"
 
 
+# CIDEr of photographs. The captions of generated scenes have a figure.
+PHOTOGRAPHS = []
+if CAPTIONS and isinstance(CONFIG.evaluation.suites, PublishedSuites):
+    PHOTOGRAPHS = [f"{RESULTS}/tables/photograph_captions.csv"]
+
+    rule photograph_captions:
+        """CIDEr of zero-shot captions of photographs, with floors."""
+        input:
+            CAPTIONS,
+        output:
+            PHOTOGRAPHS,
+        log:
+            f"{WORK}/logs/photograph_captions.log",
+        benchmark:
+            f"{WORK}/benchmarks/photograph_captions.tsv"
+        shell:
+            "python analysis/photograph_captions.py --captions {input} --out {output} > {log} 2>&1"
+
+
 rule world_facts:
     """Facts about the data and the encoder."""
     input:

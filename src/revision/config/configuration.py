@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from revision.config.base import Natural, Settings, Unique, unknown_name
-from revision.config.corpus import LONG, SCENE_TABLES, Corpus, RowCounts, SourcesCorpus
+from revision.config.corpus import LONG, SCENE_TABLES, SECOND_DOMAIN, Corpus, RowCounts, SourcesCorpus
 from revision.config.dose import DoseSettings
 from revision.config.dynamics import DynamicsSettings
 from revision.config.encoders import Encoder, EncoderFile
@@ -78,6 +78,12 @@ class Configuration(Settings):
         Figures to make; None for all.
     beside : str, optional
         Another scale, whose reference results (folder reference/) are shown next to this one's.
+    tracker : str, optional
+        Experiment tracker of accelerate that also receives the losses of the stages. Not part of the records, since it
+        changes no result.
+    assumptions : dict of str to float
+        What `revision plan` assumes about this scale, in place of the defaults of `revision.planning.cost.Assumptions`;
+        not part of the records either.
     """
 
     scale: str
@@ -106,6 +112,8 @@ class Configuration(Settings):
     compare: Compare
     figures: Annotated[list[str], Unique] | None = None
     beside: str | None = None
+    tracker: str | None = Field(default=None, exclude=True)
+    assumptions: dict[str, float] = Field(default={}, exclude=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -148,7 +156,8 @@ class Configuration(Settings):
                 yield from unknown_name("dose.aligners", name, self.aligners)
         if isinstance(self.corpus, SourcesCorpus):
             # The table `reading` trains a language model from scratch, which real data never does.
-            needed = [name for name in RowCounts.model_fields if name != "reading"]
+            unused = {"reading"} if set(SECOND_DOMAIN) & set(self.corpus.tables) else {"reading", *SECOND_DOMAIN}
+            needed = [name for name in RowCounts.model_fields if name not in unused]
             for name in needed:
                 yield from unknown_name("corpus.tables", name, self.corpus.tables)
             for name in self.corpus.tables:

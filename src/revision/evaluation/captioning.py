@@ -1,6 +1,7 @@
-"""Metrics of a caption of a generated scene, whose content is known, and the table of scored captions."""
+"""Metrics of a caption of a generated scene, whose content is known, or of a photograph, and the table of captions."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from revision.data.scenes.lexicon import DOMAINS
+from revision.errors import ConfigError
 from revision.io.files import atomic_file
 
 KINDS = ("object", "colour", "pair", "place")
@@ -121,8 +123,40 @@ def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> np.nd
     return scorer.compute_score()[1]
 
 
+def coco_tokens(captions: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Separate words by spaces with the tokenizer of COCO's evaluation, which is a Java program in pycocoevalcap.
+
+    Parameters
+    ----------
+    captions : sequence of str
+        One caption per image.
+    references : sequence of sequence of str
+        Reference captions of each image.
+
+    Returns
+    -------
+    captions : list of str
+    references : list of list of str
+        In lower case and without punctuation.
+
+    Raises
+    ------
+    ConfigError
+        If there is no Java runtime.
+    """
+    if shutil.which("java") is None:
+        raise ConfigError("java: not found; the tokenizer of COCO's captions needs it: install a Java runtime")
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+    def tokens(texts: Sequence[Sequence[str]]) -> list[list[str]]:
+        numbered = {row: [{"caption": text} for text in of_image] for row, of_image in enumerate(texts)}
+        return list(PTBTokenizer().tokenize(numbered).values())
+
+    return [text for (text,) in tokens([[caption] for caption in captions])], tokens(references)
+
+
 def caption_rows(
-    samples: Mapping[str, Sequence[Mapping[str, Any]]], conditions: Mapping[str, str]
+    samples: Mapping[str, Sequence[Mapping[str, Any]]], conditions: Mapping[str, str], *, photographs: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Turn lmms-eval's logs of the captioning tasks into rows of the table.
 
@@ -132,6 +166,8 @@ def caption_rows(
         Logged images by task, with the values of the metrics.
     conditions : mapping of str to str
         Name of the task of each condition; conditions whose task has no log are left out.
+    photographs : bool, default False
+        Whether CIDEr uses COCO's tokenizer; the other metrics, which need known contents, are then empty.
 
     Yields
     ------
@@ -143,9 +179,11 @@ def caption_rows(
             continue
         logged = samples[task]
         parts = [sample[CIDER] for sample in logged]
-        scores = cider([part["caption"] for part in parts], [part["references"] for part in parts])
+        texts = [part["caption"] for part in parts], [part["references"] for part in parts]
+        scores = cider(*(coco_tokens(*texts) if photographs else texts))
         for sample, score in zip(logged, scores, strict=True):
-            metrics = {name: sample[name] for name in METRICS} | {CIDER: float(score)}
+            metrics = {} if photographs else {name: sample[name] for name in METRICS}
+            metrics[CIDER] = float(score)
             about = {"condition": condition, "image": sample["doc"]["id"], "prediction": sample[CIDER]["caption"]}
             yield about | metrics
 

@@ -106,7 +106,8 @@ def evaluate(
         results = _score(checkpoint, objects, images, limit, batch_size, device, precision)
         labels = {"method": checkpoint.method, "encoder": checkpoint.encoder, "seed": checkpoint.seed}
         rows += [labels | row for row in _answer_rows(results, chosen, objects)]
-        captioned += [labels | row for row in caption_rows(results["samples"], captioning)]
+        written = caption_rows(results["samples"], captioning, photographs=is_published(tasks))
+        captioned += [labels | row for row in written]
         if progress:
             counted = f"{len(rows)} answers" + (f" and {len(captioned)} captions" if captioning else "")
             progress(f"{checkpoint.method}, encoder {checkpoint.encoder}, seed {checkpoint.seed}: {counted} so far")

@@ -138,16 +138,25 @@ def write_tasks(
             path = temporary / f"group_{group}.yaml"
             path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         if captions:
-            _write_captioning(world, temporary / CAPTIONING, captions)
+            write_captioning(captioning_table(world, captions), "captioning.yaml", temporary / CAPTIONING)
     return Path(folder)
 
 
-def _write_captioning(world: World, folder: Path, count: int) -> None:
-    """Write captioning tasks and their data file to a subfolder, since each Parquet file of the folder is a suite."""
+def write_captioning(table: pa.Table, template: str, folder: Path) -> None:
+    """Write captioning tasks and their data file to a subfolder, since each Parquet file of the folder is a suite.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The images and what scores their captions.
+    template : str
+        YAML file of `revision.evaluation.tasks` that all tasks include.
+    folder : Path
+        Folder to make.
+    """
     folder.mkdir()
-    pq.write_table(captioning_table(world, count), folder / f"{CAPTIONING}.parquet", write_page_checksum=True)
-    template = files("revision.evaluation.tasks") / "captioning.yaml"
-    (folder / "_captioning_yaml").write_bytes(template.read_bytes())
+    pq.write_table(table, folder / f"{CAPTIONING}.parquet", write_page_checksum=True)
+    (folder / "_captioning_yaml").write_bytes((files("revision.evaluation.tasks") / template).read_bytes())
     for visual, name in CONDITIONS.items():
         settings = {"max_new_tokens": CAPTION_TOKENS, "do_sample": False, "until": ["\n"], "visual": visual}
         task = {"include": "_captioning_yaml", "task": name, "generation_kwargs": settings}

@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -117,6 +117,32 @@ def snapshot(loader: str, name: str, model: str, revision: str | None, *, code: 
     if not any(downloaded.rglob(WEIGHTS)):
         downloaded = _download(where, model, revision, [*kinds, PICKLED])
     return Snapshot(downloaded, downloaded.name)
+
+
+def cached_snapshot(kind: Literal["model", "dataset"], name: str, revision: str | None) -> Path | None:
+    """Find a repository in the hub's cache.
+
+    Parameters
+    ----------
+    kind : {"model", "dataset"}
+        Kind of the repository.
+    name : str
+        Its id on the hub.
+    revision : str or None
+        Commit; None for that of the default branch when it was last asked for, else any that is there.
+
+    Returns
+    -------
+    Path or None
+        Folder of its files, which may be incomplete; None if it is not in the cache.
+    """
+    folder = Path(constants.HF_HUB_CACHE, f"{kind}s--{name.replace('/', '--')}")
+    snapshots = sorted((folder / "snapshots").glob("*"))
+    if revision is None:
+        main = folder / "refs" / constants.DEFAULT_REVISION
+        revision = main.read_text(encoding="utf-8").strip() if main.is_file() else None
+    chosen = [path for path in snapshots if revision in (None, path.name)]
+    return chosen[-1] if chosen else None
 
 
 def refuse_foreign_code(folder: Path, name: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from revision.data.images import decode_image
-from revision.evaluation.captioning import CIDER, caption_scores, cider
+from revision.evaluation.captioning import CIDER, caption_scores, cider, coco_tokens
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w\s]")
@@ -51,8 +51,12 @@ def no_text(doc: Mapping[str, Any]) -> str:
 
 def score_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
     """Score a caption; its CIDEr needs the references of all images, so that `mean_cider` computes it."""
-    caption = results[0]
-    return caption_scores(caption, doc["scene"]) | {CIDER: {"caption": caption, "references": list(doc["references"])}}
+    return caption_scores(results[0], doc["scene"]) | keep_caption(doc, results)
+
+
+def keep_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Return the caption of an image with its references, from which the CIDEr of all images is computed."""
+    return {CIDER: {"caption": results[0], "references": list(doc["references"])}}
 
 
 def mean_of_defined(values: Sequence[float]) -> float:
@@ -64,6 +68,12 @@ def mean_of_defined(values: Sequence[float]) -> float:
 def mean_cider(values: Sequence[Mapping[str, Any]]) -> float:
     """Return the mean CIDEr-D of the captions of a task."""
     return float(np.mean(cider([value["caption"] for value in values], [value["references"] for value in values])))
+
+
+def mean_coco_cider(values: Sequence[Mapping[str, Any]]) -> float:
+    """Return the mean CIDEr-D of the captions of photographs, with COCO's tokenizer."""
+    texts = coco_tokens([value["caption"] for value in values], [value["references"] for value in values])
+    return float(np.mean(cider(*texts)))
 
 
 def one_image(docs: Any) -> Any:
