@@ -246,7 +246,7 @@ def test_a_criterion_reads_as_a_sentence():
             better | {"group": "reasoning", "between": [-1, 1], "stage": "stage1"},
             "ReAlign minus No Align, accuracy on reasoning suites after Stage 1, points: between -1 and 1",
         ),
-        (value | {"below": 0.5, "margin": 0.1}, "gap: below 0.5 by at least 0.1"),
+        (value | {"below": 0.5, "margin": 0.1}, "gap: below 0.5 with 0.1 to spare"),
     ):
         assert claim(criterion).criteria[0].describe(names.__getitem__) == sentence
 

@@ -70,6 +70,32 @@ def multiplicity(verdicts: pd.DataFrame) -> list[str]:
     return sentences
 
 
+def false_discoveries(verdicts: pd.DataFrame) -> str:
+    """State how many of all decided verdicts chance could explain at most.
+
+    Parameters
+    ----------
+    verdicts : pandas.DataFrame
+        As for `count_verdicts`; second versions are left out. Verdicts are those by the criteria alone.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    first = first_versions(verdicts)
+    tested = first[first.low < first.high]
+    decided = tested.verdict_without_control.isin((SUPPORTED, CONTRADICTED)).sum()
+    chance = (1 - LEVEL) * len(tested)
+    sentence = (
+        f"Of {len(tested)} tests with an interval {decided} were decided; at 5% chance decides at most {chance:.1f}"
+    )
+    if decided:
+        sentence += f", {min(chance / decided, 1):.0%} of these"
+    once = (first.low.isna() & first.effect.notna()).sum()
+    return f"{sentence}." + (f" {once} further effects were measured once and clear a margin or not." if once else "")
+
+
 def first_versions(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Select the claims that are not second versions from a table of `verdict_table`, or read from its CSV file."""
     return verdicts[verdicts.second_version_of.fillna("") == ""]
