@@ -52,10 +52,7 @@ def stage_sentence(table: pd.DataFrame, what: str) -> tuple[str, str]:
     part = table[table.what == what].set_index(["method", "reference"]).sort_index()
     stage, form, unit = f"After Stage {what[-1]}", FORMS[what], UNITS[what]
     aligned = part.loc[("revision", REFERENCE)]
-    measure = (
-        "Caption loss on held-out images, No Align minus" if what == STAGE1 else "Accuracy minus that of No Align,"
-    )
-    effect = f"{measure} ReAlign: {span(aligned, form)} {unit}"
+    effect = f"{CHANGES[what]}: {span(aligned, form)} {unit}"
     if (CEILING, REFERENCE) not in part.index:
         return f"{stage} this run cannot tell", f"It has no training on pairs as a positive control. {effect}."
     if (CEILING, FLOOR) in part.index and not part.loc[(CEILING, FLOOR)].low > 0:

@@ -87,13 +87,10 @@ def false_discoveries(verdicts: pd.DataFrame) -> str:
     tested = first[first.low < first.high]
     decided = tested.verdict_without_control.isin((SUPPORTED, CONTRADICTED)).sum()
     chance = (1 - LEVEL) * len(tested)
-    sentence = (
-        f"Of {len(tested)} tests with an interval {decided} were decided; at 5% chance decides at most {chance:.1f}"
-    )
-    if decided:
-        sentence += f", {min(chance / decided, 1):.0%} of these"
+    sentence = f"{decided} of {len(tested)} tests with an interval were decided; at 5% each, chance alone decides"
+    sentence += f" {chance:.1f} at most" + (f" ({min(chance / decided, 1):.0%} of the {decided})." if decided else ".")
     once = (first.low.isna() & first.effect.notna()).sum()
-    return f"{sentence}." + (f" {once} further effects were measured once and clear a margin or not." if once else "")
+    return sentence + (f" {once} effects were measured once: their margins have no known error rate." if once else "")
 
 
 def first_versions(verdicts: pd.DataFrame) -> pd.DataFrame:
