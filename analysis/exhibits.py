@@ -111,13 +111,14 @@ def placed(claims: pd.DataFrame, shown: set[str], tables: Mapping[str, Sequence[
     """
     compared, first, groups = compared_in(tables), {}, {}
     for row in claims.astype(object).where(claims.notna(), None).to_dict("records"):
-        claim = row | {"text": effect_text(row), "second": [], "criteria": row["criterion"].split("; ")}
+        exhibit = exhibit_of(row, shown, compared)
+        claim = row | {"text": effect_text(row), "exhibit": exhibit, "second": []}
+        claim["criteria"] = row["criterion"].split("; ")
         if row["second_version_of"]:
             first[row["second_version_of"]]["second"].append(claim)
             continue
         first[row["id"]] = claim
         section = COSTS if row["family"] == ARITHMETIC else section_of(row["place"])
-        claim["exhibit"] = exhibit_of(row, shown, compared)
         run = row["verdict"] != NOT_RUN
-        groups.setdefault((section, claim["exhibit"] if run else NOT_RUN), []).append(claim)
+        groups.setdefault((section, exhibit if run else NOT_RUN), []).append(claim)
     return groups

@@ -25,7 +25,7 @@ ALIGNERS = {
 CEILING, FLOOR, REFERENCE = "paired", "blind", "no_align"
 NO_IMAGE = "mean image"
 GAP, STAGE1, STAGE2 = ("fitted", "held-out"), "stage1", "stage2"
-LABEL = {"textcoords": "offset points", "fontsize": 7, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.1}}
+LABEL = {"textcoords": "offset points", "fontsize": 8, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.1}}
 
 
 def measure(gap: pd.DataFrame, losses: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     shown = [name for name in ALIGNERS if name == REFERENCE or name in set(differences.method)]
     rows = [*shown, *([CEILING] if CEILING in set(differences.method) else []), FLOOR]
     y = {name: index for index, name in enumerate(rows)} | {NO_IMAGE: len(rows) - 1}
-    figure, (first, second, third) = plt.subplots(1, 3, figsize=(7.2, 1.35 + 0.26 * len(rows)), sharey=True)
+    figure, (first, second, third) = plt.subplots(1, 3, figsize=(7.2, 1.35 + 0.28 * len(rows)), sharey=True)
     for row in table[table.what.isin(GAP) & table.method.isin(shown)].itertuples():
         fill = "full" if row.what == GAP[0] else "none"
         first.plot(row.value, y[row.method], "o", color=colour_of(row.method), markersize=5, fillstyle=fill)
@@ -117,8 +117,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     )
     for axes, title, label in zip((first, second, third), titles, labels, strict=True):
         axes.set_title(title, fontsize=9, loc="left", fontweight="bold")
-        axes.set_xlabel(label, fontsize=8)
-        axes.tick_params(labelsize=8)
+        axes.set_xlabel(label)
     save(figure, path)
 
 

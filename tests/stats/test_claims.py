@@ -12,7 +12,7 @@ from revision.errors import ConfigError
 from revision.stats.claims import NOT_RUN, NOT_TESTABLE, SMALLER, Claim, judge, p_value, read_claims, verdict_table
 from revision.stats.criteria import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Tables, decide
 from revision.stats.intervals import Interval, random_effects
-from revision.stats.multiplicity import count_verdicts, multiplicity
+from revision.stats.multiplicity import count_verdicts, false_discoveries, multiplicity
 from revision.stats.paired import Answers, paired_table
 from revision.stats.published import read_published
 
@@ -541,6 +541,11 @@ def test_multiplicity_is_stated_by_family(tmp_path):
         " (not c3).",
         "Arithmetic: 1 tests. Exact, without sampling error: 1.",
     ]
+    # Four tests have an interval: one of the geometry and three of training, of which three were decided.
+    assert false_discoveries(table) == (
+        "3 of 4 tests with an interval were decided; at 5% each, chance alone decides 0.2 at most (7% of the 3)."
+        " Effects measured once, with a margin of unknown error rate: 1."
+    )
     assert count_verdicts(table).to_dict("index") == {
         "geometry": {SUPPORTED: 1, INCONCLUSIVE: 1, NOT_RUN: 0},
         "training": {SUPPORTED: 2, INCONCLUSIVE: 1, NOT_RUN: 1},

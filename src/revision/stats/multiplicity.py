@@ -90,7 +90,7 @@ def false_discoveries(verdicts: pd.DataFrame) -> str:
     sentence = f"{decided} of {len(tested)} tests with an interval were decided; at 5% each, chance alone decides"
     sentence += f" {chance:.1f} at most" + (f" ({min(chance / decided, 1):.0%} of the {decided})." if decided else ".")
     once = (first.low.isna() & first.effect.notna()).sum()
-    return sentence + (f" {once} effects were measured once: their margins have no known error rate." if once else "")
+    return sentence + (f" Effects measured once, with a margin of unknown error rate: {once}." if once else "")
 
 
 def first_versions(verdicts: pd.DataFrame) -> pd.DataFrame:
