@@ -90,7 +90,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     shown = [name for name in ALIGNERS if name == REFERENCE or name in set(differences.method)]
     rows = [*shown, *([CEILING] if CEILING in set(differences.method) else []), FLOOR]
     y = {name: index for index, name in enumerate(rows)} | {NO_IMAGE: len(rows) - 1}
-    figure, (first, second, third) = plt.subplots(1, 3, figsize=(7.2, 1.35 + 0.28 * len(rows)), sharey=True)
+    figure, (first, second, third) = plt.subplots(1, 3, figsize=(6.75, 1.35 + 0.28 * len(rows)), sharey=True)
     for row in table[table.what.isin(GAP) & table.method.isin(shown)].itertuples():
         fill = "full" if row.what == GAP[0] else "none"
         first.plot(row.value, y[row.method], "o", color=colour_of(row.method), markersize=5, fillstyle=fill)

@@ -49,11 +49,20 @@ def embedded(path: Path) -> dict[str, Any]:
 def described(path: Path) -> dict[str, Any]:
     """What the page shows of a figure or table: the texts of its sidecar, its image, its id and its files.
 
-    The caption is split into the sentence that leads it and the rest.
+    The caption is split into the sentence that leads it and the rest. A figure of several panels may have a table for
+    each of them.
     """
     sidecar = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     _, lead, rest = sidecar["caption"].split("**", 2)
-    about = {"id": anchor(path.stem), "lead": lead, "rest": rest.strip(), "files": f"{path.parent.name}/{path.stem}"}
+    own = path.with_suffix(".csv")
+    data = [own] if own.is_file() else sorted(path.parent.glob(f"{path.stem}[a-z].csv"))
+    about = {
+        "id": anchor(path.stem),
+        "lead": lead,
+        "rest": rest.strip(),
+        "data": [f"{table.parent.name}/{table.name}" for table in data],
+        "pdf": f"{path.parent.name}/{path.stem}.pdf",
+    }
     return sidecar | about | embedded(path.with_suffix(".png"))
 
 
