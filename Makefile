@@ -55,6 +55,7 @@ coverage: setup
 
 docs: setup
 	python analysis/status.py reference --out docs/status.md
+	python analysis/scales.py reference/laptop reference/pretrained --out reference/scales.html
 	mkdocs build --strict
 
 lint: setup

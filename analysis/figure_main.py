@@ -1,0 +1,139 @@
+"""The main figure: what each aligner does to the gap, after Stage 1 and after Stage 2, with floor and ceiling.
+
+Reads the table of figure 3, the caption losses after Stage 1 and the paired differences of all variants.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from figure_inputs import arguments
+from matplotlib.axes import Axes
+from style import colour_of, describe, name_of, number, run, save, save_table
+
+from revision.stats.intervals import Interval, over_seeds, over_trainings
+
+# Variants of the paper that differ in nothing but the aligner of their Stage-1 texts, with that aligner.
+ALIGNERS = {
+    "no_align": "identity",
+    "c3": "c3",
+    "bc_align": "bc_align",
+    "step_1": "realign_1",
+    "step_12": "realign_12",
+    "revision": "realign",
+}
+CEILING, FLOOR, REFERENCE = "paired", "blind", "no_align"
+NO_IMAGE = "mean image"
+GAP, STAGE1, STAGE2 = ("fitted", "held-out"), "stage1", "stage2"
+LABEL = {"textcoords": "offset points", "fontsize": 8, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.1}}
+
+
+def measure(gap: pd.DataFrame, losses: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """One row per number: what (fitted, held-out, stage1, stage2), method, reference, value, low and high.
+
+    stage1 is the caption loss of the reference minus that of the method, stage2 the accuracy of the method minus that
+    of the reference, so that more is better in both. Stage 1 has no text-only model; its floor is Paired with the mean
+    image.
+    """
+    rows = []
+
+    def add(what: str, method: str, effect: Interval, reference: str = "") -> None:
+        rows.append({"what": what, "method": method, "reference": reference} | effect.ends())
+
+    short = gap[gap.caption == "short"]
+    for method, aligner in ALIGNERS.items():
+        for sample in GAP:
+            values = short[(short.method == aligner) & (short["sample"] == sample)].gap
+            if len(values):
+                add(sample, method, over_seeds(values.to_numpy()))
+    wide = losses.pivot(index=["encoder", "seed"], columns="method", values=["caption_loss", "mean_image_loss"])
+    loss = wide["caption_loss"]
+    for method in [*ALIGNERS, CEILING]:
+        if method in loss and method != REFERENCE:
+            add(STAGE1, method, over_trainings(loss[REFERENCE] - loss[method]), REFERENCE)
+    if CEILING in loss:
+        add(STAGE1, NO_IMAGE, over_trainings(loss[REFERENCE] - wide["mean_image_loss", CEILING]), REFERENCE)
+    final = pairs[(pairs.stage == STAGE2) & (pairs.group == "all")].set_index(["first", "second"])
+    for first, second in [*((method, REFERENCE) for method in [*ALIGNERS, CEILING, FLOOR]), (CEILING, FLOOR)]:
+        if (first, second) in final.index:
+            row = final.loc[(first, second)]
+            add(STAGE2, first, Interval(row.difference, row.low, row.high), second)
+    return pd.DataFrame(rows)
+
+
+def gained(axes: Axes, table: pd.DataFrame, y: dict[str, int], form: str, floor: str) -> None:
+    """Draw differences from No Align as dots with intervals; a floor beyond the other rows becomes an arrow."""
+    inner = table[table.method != floor]
+    span = max(inner.high.max(), 0) - min(inner.low.min(), 0)
+    left, right = min(inner.low.min(), 0) - 0.12 * span, max(inner.high.max(), 0) + 0.12 * span
+    axes.axvline(0, color=colour_of(REFERENCE), linewidth=1)
+    for row in table.itertuples():
+        colour = colour_of("blind" if row.method == floor else row.method)
+        if row.method == CEILING:
+            axes.axvspan(row.low, row.high, color=colour, alpha=0.15, linewidth=0)
+            axes.axvline(row.value, color=colour, linewidth=1, linestyle="--")
+        if row.method == floor and row.value < left:
+            text = f"◂ {row.value:{form}} [{row.low:{form}}, {row.high:{form}}]"
+            axes.annotate(text, (left, y[row.method]), (2, 0), va="center", **LABEL)
+            continue
+        errors = [[row.value - row.low], [row.high - row.value]]
+        axes.errorbar(row.value, y[row.method], xerr=errors, fmt="o", capsize=2, color=colour, markersize=5)
+        axes.annotate(f"{row.value:{form}}", (row.value, y[row.method]), (0, 6), ha="center", **LABEL)
+    axes.set_xlim(left, right)
+    axes.grid(axis="x", alpha=0.3)
+    axes.grid(axis="y", visible=False)
+
+
+def draw(table: pd.DataFrame, path: Path) -> None:
+    """Draw one row per aligner and three panels: the gap, Stage 1 and Stage 2."""
+    differences = table[(table.reference == REFERENCE)]
+    shown = [name for name in ALIGNERS if name == REFERENCE or name in set(differences.method)]
+    rows = [*shown, *([CEILING] if CEILING in set(differences.method) else []), FLOOR]
+    y = {name: index for index, name in enumerate(rows)} | {NO_IMAGE: len(rows) - 1}
+    figure, (first, second, third) = plt.subplots(1, 3, figsize=(6.75, 1.35 + 0.28 * len(rows)), sharey=True)
+    for row in table[table.what.isin(GAP) & table.method.isin(shown)].itertuples():
+        fill = "full" if row.what == GAP[0] else "none"
+        first.plot(row.value, y[row.method], "o", color=colour_of(row.method), markersize=5, fillstyle=fill)
+        if row.what == GAP[0]:
+            at = (row.value, y[row.method])
+            first.annotate(number(row.value, 2), at, (0, 6), ha="center", **LABEL)
+    first.set_xscale("log")
+    first.margins(x=0.15)
+    first.grid(axis="x", alpha=0.3)
+    first.grid(axis="y", visible=False)
+    gained(second, differences[differences.what == STAGE1], y, "+.3f", NO_IMAGE)
+    gained(third, differences[differences.what == STAGE2], y, "+.1f", FLOOR)
+    names = {name: name_of(aligner) for name, aligner in ALIGNERS.items()} | {
+        CEILING: "Ceiling: pairs",
+        FLOOR: "Floor: no image",
+    }
+    first.set_yticks(range(len(rows)), [names[name] for name in rows])
+    first.set_ylim(len(rows) - 0.5, -0.7)
+    titles = "Gap that is left", "Gain after Stage 1", "Gain after Stage 2"
+    labels = (
+        "distance of the centroids\n(ring: held out)",
+        "caption loss below No Align,\nnats per token (better →)",
+        "accuracy above No Align,\npoints (better →)",
+    )
+    for axes, title, label in zip((first, second, third), titles, labels, strict=True):
+        axes.set_title(title, fontsize=9, loc="left", fontweight="bold")
+        axes.set_xlabel(label)
+    save(figure, path)
+
+
+def main() -> None:
+    """Measure, draw and describe."""
+    options = arguments(__doc__, "gap", "losses", "pairs")
+    (out,), losses = options.out, pd.read_csv(options.losses)
+    table = measure(pd.read_csv(options.gap), losses, pd.read_csv(options.pairs))
+    save_table(table, out)
+    draw(table, out)
+    effects = {
+        what: part.set_index("method").to_dict("index")
+        for what, part in table[table.reference != FLOOR].groupby("what")
+    }
+    describe(out, {"effects": effects, "encoders": losses.encoder.nunique(), "seeds": losses.seed.nunique()})
+
+
+if __name__ == "__main__":
+    run(main)
