@@ -5,9 +5,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, rows
+from figure_inputs import CAPTIONS, arguments
+from figure_inputs import rows as embeddings
 from matplotlib.ticker import MaxNLocator
-from style import PAGE, colour_of, describe, number_column, run, save, save_table
+from style import PAGE, colour_of, describe, number_column, rows, run, save, save_table
 
 from revision.config import read_yaml
 from revision.geometry.gap import centroid_gap
@@ -41,7 +42,7 @@ def intervals(table: pd.DataFrame) -> dict[str, Interval]:
 
 
 def draw(whole: pd.DataFrame, published: dict, path: Path) -> None:
-    """Draw one panel per metric and one row per set: dots with 95% intervals, the parts as ticks; numbers beside."""
+    """Draw one panel per metric and one row per set: dots with 95% intervals, and numbers beside."""
     figure, panels = plt.subplots(1, 3, figsize=(PAGE, 1.5), sharey=True)
     for panel, (metric, (label, key)) in zip(panels, FIGURES.items(), strict=True):
         table, paper = whole[whole.metric == metric], published[key] if key else {}
@@ -51,18 +52,14 @@ def draw(whole: pd.DataFrame, published: dict, path: Path) -> None:
                 style = {"color": colour_of(name), "zorder": 3}
                 panel.plot(means[name].value, y, "o", **style)
                 panel.plot([means[name].low, means[name].high], [y, y], **style)
-                panel.plot(table[table.set == name].value, [y] * (table.set == name).sum(), "|", color="grey")
         values = [means[name].value if name in means else None for name in LABELS]
         number_column(panel, values, "ours")
         if paper:
             number_column(panel, [paper.get(name) for name in LABELS], "paper", 36)
+        rows(panel, list(LABELS.values()))
         panel.margins(x=0.1)
         panel.set_xlabel(label)
         panel.xaxis.set_major_locator(MaxNLocator(4))
-        panel.grid(axis="x")
-    panels[0].set_yticks(range(len(LABELS)), LABELS.values())
-    panels[0].set_ylim(len(LABELS) - 0.5, -0.5)
-    panels[0].tick_params(axis="y", length=0)
     save(figure, path)
 
 
@@ -76,7 +73,7 @@ FIGURES = {
 def main() -> None:
     """Measure, draw and describe."""
     options = arguments(__doc__, "image", *CAPTIONS, "published", parts={"type": int})
-    sets = {name: rows(getattr(options, name)) for name in ("image", *CAPTIONS)}
+    sets = {name: embeddings(getattr(options, name)) for name in ("image", *CAPTIONS)}
     whole = measure(sets, options.parts)
     published = read_yaml(options.published)["figures"]["fig10"]
     paper = {metric: published[key] if key else {} for metric, (_, key) in FIGURES.items()}

@@ -19,7 +19,6 @@ from style import (
     describe,
     dots,
     name_of,
-    plain_log,
     run,
     save,
     save_table,
@@ -83,7 +82,7 @@ def draw(table: pd.DataFrame, dim: int, reference: dict, path: Path) -> None:
     overlap = reference["subspace_overlap"]
     curve.plot(overlap["q"] / reference["dimension"], overlap["value"], **PAPER)
     curve.set(xlabel="q / d", ylabel="overlap of subspaces, O$_q$", xscale="log", ylim=(0, 1.05))
-    plain_log(curve.xaxis)
+    curve.set_xticks((0.03, 0.1, 0.3, 1), ("0.03", "0.1", "0.3", "1"))
     figure.legend(*curve.get_legend_handles_labels(), ncols=6, loc="outside lower center")
     save(figure, path)
 

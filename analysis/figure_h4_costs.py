@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments
-from style import PAGE, PAPER, describe, number_column, run, save, save_table
+from style import PAGE, PAPER, describe, number_column, rows, run, save, save_table
 
 from revision.config import read_yaml
 from revision.stats.published import cost_usd
@@ -34,21 +34,17 @@ def measure(published: dict) -> pd.DataFrame:
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw USD on the left and cost relative to paired data on the right; bars: recomputed, diamonds: printed."""
     figure, panels = plt.subplots(1, 2, figsize=(PAGE, 1.7), sharey=True)
-    rows = range(len(table))
     for panel, ours, paper, label in (
         (panels[0], "usd", "published_usd", "cost, USD"),
         (panels[1], "relative", "published_relative", "cost relative to paired data"),
     ):
-        panel.barh(rows, table[ours], 0.6, color="#BBBBBB", label="recomputed")
-        panel.plot(table[paper], rows, **PAPER | {"label": "printed"})
+        panel.barh(range(len(table)), table[ours], 0.6, color="#BBBBBB", label="recomputed")
+        panel.plot(table[paper], range(len(table)), **PAPER | {"label": "printed"})
         number_column(panel, list(table[ours]), "recomputed")
         number_column(panel, list(table[paper]), "printed", 54)
-        panel.grid(axis="x")
+        rows(panel, list(table.data))
         panel.grid(visible=False, axis="y")
         panel.set_xlabel(label)
-    panels[0].set_yticks(rows, table.data)
-    panels[0].set_ylim(len(table) - 0.5, -0.5)
-    panels[0].tick_params(axis="y", length=0)
     figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, loc="outside upper center")
     save(figure, path)
 

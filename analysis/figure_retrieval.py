@@ -80,7 +80,6 @@ def findings(table: pd.DataFrame, paired: list[str]) -> dict:
         "without": without,
         "common": common,
         "steps": dict(zip(STEP_NAMES, steps.itertuples(), strict=True)),
-        "step_methods": STEPS[1:],
         "losing": [name for name, high in zip(STEP_NAMES, steps.high, strict=True) if high < 0],
         "methods": len(rest),
         "relation": spearmanr((common - common["identity"])[rest], (recall - recall["identity"])[rest]).statistic,
@@ -125,7 +124,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         left.plot(100 * without[name], y, "^", fillstyle="none", **style)
         middle.plot(100 * common[name], y, "s", **style)
     left.set_xlabel("R@1, both directions, %")
-    middle.set_xlabel("common part of the scores, %")
+    middle.set_xlabel("common part, % of the variance")
     for panel in (left, middle):
         panel.xaxis.set_major_locator(MaxNLocator(3))
     middle.set_xlim(left=0)
@@ -141,9 +140,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     handles = [
         key(label="R@1"),
         key(marker="^", fillstyle="none", label="R@1 without the common part"),
-        key(marker="s", label="common part, fraction of the variance"),
     ]
-    below.legend(handles=handles, ncols=3, loc="outside upper center")
+    below.legend(handles=handles, ncols=2, loc="outside upper center")
     save(figure, path)
 
 

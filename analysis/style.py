@@ -219,19 +219,27 @@ def key(**style: Any) -> plt.Line2D:
     return plt.Line2D([], [], **{"color": "grey", "marker": "o", "linestyle": "none"} | style)
 
 
-def method_rows(axes: Axes, methods: Sequence[str]) -> None:
-    """Prepare one row per method, the first on top."""
-    axes.set_yticks(range(len(methods)), [name_of(name) for name in methods])
-    axes.set_ylim(len(methods) - 0.5, -0.5)
+def rows(axes: Axes, names: Sequence[str]) -> None:
+    """Prepare a row for each of `names`, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
 
 
-def number_column(axes: Axes, values: Sequence[float | None], heading: str = "", right: float = 6) -> None:
+def method_rows(axes: Axes, methods: Sequence[str]) -> None:
+    """Prepare a row for each method."""
+    rows(axes, [name_of(name) for name in methods])
+
+
+def number_column(axes: Axes, values: Sequence[float | str | None], heading: str = "", right: float = 6) -> None:
     """Print one number per row, and a heading above, in a column `right` points to the right of the axes."""
-    for y, text in enumerate([heading, *(number(value, 3) for value in values)], start=-1):
-        place = {"xycoords": ("axes fraction", "data"), "xytext": (right, 0), "textcoords": "offset points"}
-        axes.annotate(text, (1, y), va="center_baseline", annotation_clip=False, **place)
+    beside = {"textcoords": "offset points", "annotation_clip": False}
+    for y, value in enumerate(values):
+        text = value if isinstance(value, str) else number(value, 3)
+        place = {"xytext": (right, 0), "xycoords": ("axes fraction", "data"), "va": "center_baseline"}
+        axes.annotate(text, (1, y), **place, **beside)
+    axes.annotate(heading, (1, 1), xytext=(right, 4), xycoords="axes fraction", va="baseline", **beside)
 
 
 def dots(axes: Axes, values: dict[str, float], published: dict[str, float] | None = None) -> None:
