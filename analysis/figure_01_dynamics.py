@@ -15,7 +15,6 @@ from revision.geometry.spectrum import EFFECTIVE_ENERGY
 from revision.stats.intervals import over_seeds
 
 
-
 class Panel(NamedTuple):
     """A panel: title, label and possible range of its values, its curves (metric, label), and the isotropic level."""
 
@@ -103,7 +102,9 @@ def curve(axes: Axes, table: pd.DataFrame, metric: str, within: tuple[float, flo
     steps = table[table.metric == metric].groupby("step").value
     means = pd.DataFrame({step: over_seeds(part.to_numpy()).ends() for step, part in steps}).T
     axes.plot(means.index, means.value, **style)
-    axes.fill_between(means.index, *means[["low", "high"]].clip(*within).T.to_numpy(), color=style["color"], alpha=0.15, lw=0)
+    axes.fill_between(
+        means.index, *means[["low", "high"]].clip(*within).T.to_numpy(), color=style["color"], alpha=0.15, lw=0
+    )
 
 
 def summarise(summaries: list[dict]) -> pd.DataFrame:

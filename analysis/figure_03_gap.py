@@ -52,16 +52,16 @@ def draw(table: pd.DataFrame, published: dict, path: Path) -> None:
     for panel, (column, corpus) in zip(panels, CORPORA.items(), strict=True):
         method_rows(panel, methods)
         for y, method in enumerate(methods):
-            for sample, fill in (("fitted", "full"), ("held-out", "none")):
-                seeds, colour = gaps(table, column, method, sample).clip(LEAST), colour_of(method)
+            for on, fill in (("fitted", "full"), ("held-out", "none")):
+                seeds, colour = gaps(table, column, method, on).clip(LEAST), colour_of(method)
                 marker = "o" if seeds.min() > LEAST else "<"
                 panel.plot([seeds.min(), seeds.max()], [y, y], color=colour, linewidth=2.5, alpha=0.4)
                 panel.plot(seeds.mean(), y, marker, color=colour, fillstyle=fill)
             value = published[corpus].get(PUBLISHED.get(method, ""))
             if value is not None:
                 panel.plot(value, y, **PAPER)
-        for sample, right in (("fitted", 6), ("held-out", 54)):
-            number_column(panel, [mean_gap(table, column, method, sample) for method in methods], sample, right)
+        for on, right in (("fitted", 6), ("held-out", 54)):
+            number_column(panel, [mean_gap(table, column, method, on) for method in methods], on, right)
         panel.axvline(mean_gap(table, column, NOISE, "held-out"), **LEVEL)
         panel.set_title(f"{column} captions")
         panel.set_xscale("log")

@@ -49,7 +49,7 @@ def draw(precision: pd.DataFrame, cost: pd.DataFrame, published: dict, path: Pat
     for name, style in STYLES.items():
         part = precision[precision.precision == name]
         handles += panels[0].plot(part.samples, part.error, label=name, **style)
-    for name, error in published["fig7a"].items():
+    for error in published["fig7a"].values():
         panels[0].plot(PRECISION_SIZES[-1], error, **PAPER)
     ours = {"color": colour_of("realign"), "marker": "o", "label": name_of("realign")}
     handles += panels[1].plot(cost.samples, cost.seconds, **ours)

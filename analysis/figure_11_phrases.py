@@ -72,7 +72,10 @@ def draw(table: pd.DataFrame, correlations: dict[tuple[str, str], float], path: 
         panel.set_ylim(middle - half, middle + half)
     figure.supxlabel(AGAINST["nonvisual_share"])
     panels[0][0].set_ylabel("1 − cosine to its image")
-    handles = [key(markersize=2, label="one caption"), key(color="black", markersize=3, linestyle="-", label="mean, 95% interval")]
+    handles = [
+        key(markersize=2, label="one caption"),
+        key(color="black", markersize=3, linestyle="-", label="mean, 95% interval"),
+    ]
     figure.legend(handles=handles, ncols=2, loc="outside upper center")
     save(figure, path)
 

@@ -18,7 +18,13 @@ from revision.geometry.drift import drift_sweep
 COLOURS = {"texts": colour_of("realign_12"), "isotropic": "black"}
 MARKS = {
     "texts": {"color": COLOURS["texts"], "marker": "o", "linestyle": "none"},
-    "isotropic": {"color": COLOURS["isotropic"], "marker": "o", "linestyle": "none", "markersize": 7, "fillstyle": "none"},
+    "isotropic": {
+        "color": COLOURS["isotropic"],
+        "marker": "o",
+        "linestyle": "none",
+        "markersize": 7,
+        "fillstyle": "none",
+    },
 }
 SEED = 0
 

@@ -85,7 +85,9 @@ def draw_erasure(changes: pd.DataFrame, path: Path) -> None:
     grid[0, 1].set_title("aligner minus No Align")
     figure.supxlabel("optimiser steps of Stage 2")
     for axes, (title, shown) in zip(grid[1], (("gap dose", dose_colours), ("aligner", colours)), strict=True):
-        handles = [key(color=colour, linestyle="-", markersize=3, label=name_of(name)) for name, colour in shown.items()]
+        handles = [
+            key(color=colour, linestyle="-", markersize=3, label=name_of(name)) for name, colour in shown.items()
+        ]
         axes.legend(handles=handles, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
     save(figure, path)
 

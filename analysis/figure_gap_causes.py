@@ -12,7 +12,10 @@ from style import PAGE, describe, rows, run, save, save_table
 
 from revision.dynamics.causes import effects
 
-PANELS = {"gap": ("distance of the centroids on held-out pairs", 2), "recall_at_1": ("R@1", 1)}  # label, largest possible
+PANELS = {
+    "gap": ("distance of the centroids on held-out pairs", 2),
+    "recall_at_1": ("R@1", 1),
+}  # label, largest possible
 BEFORE = {"marker": "o", "linestyle": "none", "color": "#777777", "fillstyle": "none"}
 AFTER = {"marker": "o", "linestyle": "none", "color": "black"}
 SEED = {"marker": "|", "linestyle": "none", "color": "black", "markersize": 6, "markeredgewidth": 0.8}
@@ -33,7 +36,7 @@ def draw(table: pd.DataFrame, means: pd.DataFrame, path: Path) -> None:
                 panel.plot([max(cell.low, 0), min(cell.high, most)], [y, y], color=AFTER["color"], linewidth=1)
                 panel.plot(seeds[seeds.metric == metric].value, [y] * seeds.seed.nunique(), **SEED)
                 panel.plot(cell.value, y, **AFTER)
-            names.append(f"{at} (base)" if values.base.any() else at)
+            names.append(f"{at} (base)" if values.base.any() and at != "base" else at)
     figure.set_figheight(0.9 + 0.16 * len(names))
     for panel, (label, _) in zip(panels, PANELS.values(), strict=True):
         rows(panel, names)

@@ -69,7 +69,8 @@ def draw(gaps: pd.DataFrame, noise: pd.Series, path: Path) -> None:
     axes.set(xscale="log", xlabel="fraction of the gap left on held-out pairs")
     plain_log(axes.xaxis)
     handles = [key(fillstyle=fill, label=scale) for scale, (fill, _) in scales.items()] + [
-        plt.Line2D([], [], **LEVEL | {"linestyle": line}, label=f"{NOISE}, {scale}") for scale, (_, line) in scales.items()
+        plt.Line2D([], [], **LEVEL | {"linestyle": line}, label=f"{NOISE}, {scale}")
+        for scale, (_, line) in scales.items()
     ]
     figure.legend(handles=handles, ncols=4, loc="outside upper center")
     save(figure, path)

@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from scipy.stats import spearmanr
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import spearmanr
 from style import LEVEL, PAGE, ROW, colour_of, describe, key, method_rows, name_of, run, save, save_table
 
 from revision.embeddings.rows import measured

@@ -1,12 +1,14 @@
 """What all scripts share: names, colours and number formats, and how figures, tables and sidecars are written.
 
 Figures have the width of one or of both columns of a paper and one size of letters. Colours are safe for colour-blind
-readers (after Okabe and Ito, and Tol); a method has the same in every figure. The paper's value is an open black diamond.
+readers (after Okabe and Ito, and Tol); a method has the same one in every figure. Open black diamonds are the paper's
+values.
 """
 
 import math
 import sys
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from PIL import Image
 
 from revision.errors import RevisionError
 from revision.io.files import atomic_file, write_json
@@ -201,11 +204,14 @@ def colour_of(method: str) -> str:
 
 
 def save(figure: Figure, table: Path) -> None:
-    """Write the figure as PNG and PDF beside the CSV file `table`."""
-    for ending, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        with atomic_file(table.with_suffix(ending)) as temporary:
-            figure.savefig(temporary, metadata=metadata)
+    """Write the figure as PDF and PNG, the latter in 256 colours for small reports, beside the CSV file `table`."""
+    with atomic_file(table.with_suffix(".pdf")) as temporary:
+        figure.savefig(temporary, metadata={"CreationDate": None})
+    pixels = BytesIO()
+    figure.savefig(pixels, format="png")
     plt.close(figure)
+    with Image.open(pixels) as image, atomic_file(table.with_suffix(".png")) as temporary:
+        image.convert("RGB").quantize(256).save(temporary, format="png", optimize=True)
 
 
 def save_table(frame: pd.DataFrame, path: Path) -> None:

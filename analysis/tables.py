@@ -62,7 +62,9 @@ def draw(table: pd.DataFrame, reference: str, path: Path) -> None:
                 style |= {"fmt": "o", "markersize": 4.5, "elinewidth": 1.2, "color": colour_of(str(method))}
             errors = [score.value - score.low], [score.high - score.value]
             left.errorbar(score.value, y + 0.2 * (index - (len(groups) - 1) / 2), xerr=errors, **style)
-        handles.append(key(marker=style["fmt"], markersize=style["markersize"], label=AVERAGE if group == ALL else group))
+        handles.append(
+            key(marker=style["fmt"], markersize=style["markersize"], label=AVERAGE if group == ALL else group)
+        )
     number_column(left, [f"{value:.1f}" for value in total.value], AVERAGE)
     if total.published_average.notna().any():
         number_column(left, list(total.published_average), "paper", 42)
@@ -80,7 +82,13 @@ def draw(table: pd.DataFrame, reference: str, path: Path) -> None:
             right.errorbar(row.difference, methods.index(str(method)), xerr=errors, fmt="o", **style)
     right.set_xlim(edges)
     right.axvline(0, **LEVEL)
-    number_column(right, [f"{value:+.1f}".replace("-", "−") if name in compared.index else "–" for name, value in total.difference.items()])
+    number_column(
+        right,
+        [
+            f"{value:+.1f}".replace("-", "−") if name in compared.index else "–"
+            for name, value in total.difference.items()
+        ],
+    )
     left.set_xlabel("accuracy, %")
     right.set_xlabel(f"difference to {name_of(reference)}, points")
     handles.append(key(fillstyle="none", label="within noise"))

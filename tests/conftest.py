@@ -1,4 +1,4 @@
-"""Small sets of embeddings that several packages are tested on, real ones where the machine has them, and the layout of figures."""
+"""Small sets of embeddings for several packages, real ones where the machine has them, and the layout of figures."""
 
 from pathlib import Path
 
@@ -70,7 +70,9 @@ def legible(monkeypatch: pytest.MonkeyPatch) -> None:
         width, height = figure.canvas.get_width_height()
         boxes = [(text.get_text(), text.get_window_extent()) for text in dict.fromkeys(drawn)]
         for index, (text, box) in enumerate(boxes):
-            assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1, f"{text!r} leaves the figure"
+            assert box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1, (
+                f"{text!r} leaves the figure"
+            )
             for other, place in boxes[index + 1 :]:
                 apart = max(box.x0, place.x0) - min(box.x1, place.x1), max(box.y0, place.y0) - min(box.y1, place.y1)
                 assert max(apart) > -1, f"{text!r} overlaps {other!r}"
