@@ -121,17 +121,18 @@ def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, path: Path)
     for index, (panel, axes) in enumerate(zip(PANELS, grid.flat, strict=True)):
         for (metric, label), style in zip(panel.curves, STYLES, strict=False):
             curve(axes, table, metric, panel.within, label=label, **style)
-        if panel.isotropic:
-            level = over_seeds(np.array([summary[panel.isotropic] for summary in summaries])).value
+        levels = [summary[panel.isotropic] for summary in summaries] if panel.isotropic else []
+        if levels:
+            level = over_seeds(np.array(levels)).value
             axes.axhline(level, color="#777777", linestyle="-.", label="isotropic")
         axes.axvline(summaries[0]["frozen_at"], **LEVEL)
         axes.axvspan(settings["monitor"]["late_from"], settings["encoder"]["steps"], color="grey", alpha=0.1, lw=0)
         axes.set_title(panel.title)
         axes.set_ylabel(panel.label)
         if panel.log:
-            shown = table[table.metric.isin([metric for metric, _ in panel.curves])].value
+            values = [*levels, *table[table.metric.isin([metric for metric, _ in panel.curves])].value]
             axes.set_yscale("log")
-            axes.set_ylim(max(panel.within[0], shown.min() / 2), shown.max() * 2)
+            axes.set_ylim(max(panel.within[0], min(values) / 2), max(values) * 2)
             plain_log(axes.yaxis)
         else:
             low, high = panel.within

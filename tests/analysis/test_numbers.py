@@ -8,6 +8,7 @@ import figure_12_answers
 import figure_h4_costs
 import figure_retrieval
 import figure_scaling
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -253,7 +254,8 @@ def test_a_table_states_its_design_and_what_it_can_detect(encoders, expected, co
     numbers = tables.precision(whole)
     about = {"title": "t", "place": "p", "reference": "ReVision", "note": "", "compares": False}
     caption = style.fill_template("table", about | numbers)["caption"]
-    tables.draw(table.assign(published_average=np.nan), "revision", tmp_path / "table.csv")
+    with matplotlib.rc_context(style.STYLE):
+        tables.draw(table.assign(published_average=np.nan), "revision", tmp_path / "table.csv")
     assert (tmp_path / "table.png").stat().st_size > 5000
     assert expected in caption and ("conditional on one encoder" in caption) == conditional
     assert caption.startswith("**Clearly different from ReVision: Blind.** Accuracy after Stage 2 on 80 questions.")
