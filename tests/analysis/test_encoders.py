@@ -24,6 +24,7 @@ def suite(seed, paired):
     return run_suite(image, text, ["realign"], paired=paired, settings=SuiteSettings(sample=100)).to_dict()
 
 
+@pytest.mark.usefixtures("legible")
 def test_figure_has_table_images_and_caption(tmp_path, monkeypatch):
     paths = []
     for name, paired in (("built_in", True), ("mine", False)):

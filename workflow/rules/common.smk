@@ -221,8 +221,9 @@ def options(values):
 
 def claim_sources(wildcards):
     """Return the tables that the claims read and that this scale makes."""
-    further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
-    made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
+    further = [path for name in {DRAWN[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
+    figures = [f"{RESULTS}/figures/{panel}.csv" for panel, name in PANELS.items() if {panel, name} & {*CHOSEN}]
+    made = {*figures, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
     claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
     criteria = [one for claim in claims for one in [*claim["criteria"], *claim.get("requires", [])]]
     read = [criterion.get("source", "tables/pairs.csv") for criterion in criteria]

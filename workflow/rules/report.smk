@@ -1,11 +1,11 @@
 # The figures that a scale reports, the verdicts on the claims, and the report page.
 
 try:
-    CHOSEN = CONFIG.chosen_figures(list(PANELS))
+    CHOSEN = CONFIG.chosen_figures(list(DRAWN))
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
-REPORTED = [f"{RESULTS}/figures/{name}.csv" for name in CHOSEN]
+REPORTED = [f"{RESULTS}/figures/{name}.json" for name in CHOSEN]
 
 
 rule claims:
