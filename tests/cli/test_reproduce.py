@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from workflow_copy import HANGS, kill, revision, start_reproduce
 
-from revision.cli.reproduce import check_targets, essential, made_for
+from revision.cli.reproduce import check_targets, essential, explained, made_for
 from revision.errors import ConfigError
 
 pytestmark = pytest.mark.slow
@@ -119,6 +119,7 @@ def test_a_dry_run_counts_the_jobs_says_why_and_makes_nothing(toy):
     done = run(toy, "-n")
     assert done.returncode == 0 and done.stdout.count("Job stats") == 1
     assert "output files have to be generated:\n        a, b, c" in done.stdout and not (toy / WORK).exists()
+    assert max(map(len, done.stdout.splitlines())) <= 80
     assert "individual jobs above" not in done.stdout and "revision preflight --scale toy" in done.stdout
 
 
@@ -182,6 +183,17 @@ Error in rule a:
     assert total.endswith("  0 of 12 jobs done") and done.endswith("  done   language_model (1 of 12 jobs done)")
     assert start[5:].startswith("  start  language_model llm=yyy") and len(start) < 80
     assert error == ["Error in rule a:", "    message: None", "    log: a.log"]
+
+
+def test_the_reasons_of_a_dry_run_are_wrapped():
+    rules = ", ".join(f"rule_{number}" for number in range(40))
+    plan = (
+        f"Job stats:\njob\n\nJob stats:\na    1\n\nReasons:\n    output files have to be generated:\n        {rules}\n"
+    )
+    table, heading, reason, *names = [line for line in explained(plan).splitlines() if line and line != "a    1"]
+    assert (table, heading, reason) == ("Job stats:", "Reasons:", "    output files have to be generated:")
+    assert len(names) > 3 and all(line.startswith(" " * 8 + "rule_") and len(line) < 80 for line in names)
+    assert " ".join(line.strip() for line in names) == rules
 
 
 def test_what_snakemake_refuses_is_passed_on(toy):

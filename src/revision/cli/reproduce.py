@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -79,7 +80,7 @@ def reproduce_command(
             snakemake += ["--forcerun", *stale]
         if dry_run:
             typer.echo(explained(output_of([*snakemake, "--dry-run", "--quiet", "host", "rules", *wanted])))
-            typer.echo(f"To check that this machine has all data and models: revision preflight --scale {scale}")
+            typer.echo(f"To check data and models first: revision preflight --scale {scale}")
             return
         code = run([*snakemake, "--quiet", "host", "reason", *wanted])
     except KeyboardInterrupt as stopped:
@@ -103,9 +104,13 @@ def output_of(command: Sequence[str]) -> str:
 
 
 def explained(plan: str) -> str:
-    """Shorten a dry run to one table of jobs, which Snakemake prints twice, and the reasons."""
-    parts = plan.strip().split("\n\n")[-2:]
-    return "\n\n".join(parts).replace("    (check individual jobs above for details)\n", "")
+    """Shorten a dry run to one table of jobs, which Snakemake prints twice, and the reasons, wrapped."""
+    lines = "\n\n".join(plan.strip().split("\n\n")[-2:]).splitlines()
+    return "\n".join(
+        textwrap.fill(line, WIDTH - 1, subsequent_indent=" " * 8, break_on_hyphens=False)
+        for line in lines
+        if not line.strip().startswith(("(check individual jobs", "This was a dry-run"))
+    )
 
 
 def known_targets(snakemake: Sequence[str]) -> dict[str, str]:
