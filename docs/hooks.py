@@ -1,5 +1,6 @@
-"""mkdocs hook that fills two pages: the commands from their help texts, and the settings from config/README.md."""
+"""mkdocs hook: titles of code blocks, and two generated pages, commands and settings."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ GENERATED: dict[str, Callable[[], str]] = {"commands": commands, "configuration"
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Replace the marker of a page by its generated text."""
+    """Make file names of code blocks their titles; replace the marker of a page by its generated text."""
+    # Markdown would not recognise the block, and take its end for the start of another.
+    markdown = re.sub(r"^```(\w+) (\S+)$", r'```\1 title="\2"', markdown, flags=re.MULTILINE)
     name = page.file.src_uri.removesuffix(".md")
     return markdown.replace(f"<!-- {name} -->", GENERATED[name]()) if name in GENERATED else markdown

@@ -71,8 +71,8 @@ def plan_command(
     cards.columns = ["card", "memory, GB", "hours", "does not fit, not in the hours"]
     _show("On one card", cards)
     assert isinstance(config.corpus, SourcesCorpus)  # `work` refuses others
-    rows = [(name, one.hub, one.gigabytes or math.nan, one.licence) for name, one in config.corpus.sources.items()]
-    _show("Data sets", pd.DataFrame(rows, columns=["name", "hub", "download, GB", "licence"]))
+    sources = [(name, one.hub, one.gigabytes or math.nan, one.licence) for name, one in config.corpus.sources.items()]
+    _show("Data sets", pd.DataFrame(sources, columns=["name", "hub", "download, GB", "licence"]))
     stored = disk(config, given)
     rows = [(name, size / 1e9) for name, size in (stored | {"all": sum(stored.values())}).items()]
     _show("Disk, without images and downloads", pd.DataFrame(rows, columns=["artefact", "GB"]))
