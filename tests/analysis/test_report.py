@@ -51,6 +51,17 @@ def test_the_answer_says_what_the_controls_allow(changes, stage1, stage2):
         assert ("Its positive control fails" in text) == ("room" in head or "decides nothing" in head)
 
 
+def test_the_answer_includes_training_on_text_alone_where_a_run_has_it():
+    rows = [
+        ("text only", "text_revision", "text_no_align", 6, 4, 8),
+        ("text only", "paired", "text_no_align", 9, 8, 10),
+    ]
+    table = main_table()
+    head, text = answer.sentences(pd.concat([table, pd.DataFrame(rows, columns=table.columns)]))[-1]
+    assert head == "Beyond the paper, with text alone in both stages, alignment helps"
+    assert text.startswith("ReAlign raises the accuracy by 6.0 [4.0, 8.0] points against no alignment; the ceiling,")
+
+
 def test_the_answer_says_where_the_gap_stays_open_and_where_a_control_is_missing():
     table = main_table(left=0.5)
     heads = [head for head, _ in answer.sentences(table[table.method != "paired"])]
@@ -83,7 +94,7 @@ def test_the_main_figure_has_gains_with_the_sign_that_more_is_better(tmp_path, m
             ("stage2", first, second, "all", difference, difference - 1, difference + 1)
             for first, second, difference in (
                 *(("revision", "no_align", 0.5), ("paired", "no_align", 2.0)),
-                *(("blind", "no_align", -30.0), ("paired", "blind", 32.0)),
+                *(("blind", "no_align", -30.0), ("paired", "blind", 32.0), ("text_revision", "text_no_align", 7.0)),
             )
         ],
         columns=["stage", "first", "second", "group", "difference", "low", "high"],
@@ -98,6 +109,7 @@ def test_the_main_figure_has_gains_with_the_sign_that_more_is_better(tmp_path, m
     assert table["stage1", "revision", "no_align"] == pytest.approx(0.3)
     assert table["stage1", figure_main.NO_IMAGE, "no_align"] == pytest.approx(-0.5)
     assert table["stage2", "blind", "no_align"] == -30 and table["stage2", "paired", "blind"] == 32
+    assert table["text only", "text_revision", "text_no_align"] == 7
     caption = json.loads((tmp_path / "figure_main.json").read_text())["caption"]
     assert caption.startswith(
         "**ReAlign leaves a gap of 0.001 of 0.8; the caption loss after Stage 1 changes by -0.300 ["
