@@ -26,7 +26,7 @@ CEILING, FLOOR, REFERENCE = "paired", "blind", "no_align"
 NO_IMAGE = "mean image"
 TEXT_ONLY = ("text_revision", "text_no_align")  # both stages on text alone, with ReAlign and without alignment
 GAP, STAGE1, STAGE2, TEXT = ("fitted", "held-out"), "stage1", "stage2", "text only"
-LABEL = {"textcoords": "offset points", "fontsize": 8, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.1}}
+LABEL = {"textcoords": "offset points", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.1}}
 
 
 def measure(gap: pd.DataFrame, losses: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +119,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         "accuracy above No Align,\npoints (better →)",
     )
     for axes, title, label in zip((first, second, third), titles, labels, strict=True):
-        axes.set_title(title, fontsize=9, loc="left", fontweight="bold")
+        axes.set_title(title, loc="left", fontweight="bold")
         axes.set_xlabel(label)
     save(figure, path)
 
