@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import pandas as pd
-from figure_main import CEILING, FLOOR, REFERENCE, STAGE1, STAGE2, TEXT, TEXT_ONLY
-from style import number
+from exhibits import significant
+from figure_main import CEILING, FLOOR, GAP, REFERENCE, STAGE1, STAGE2, TEXT, TEXT_ONLY
 
 CLOSED = 0.1  # largest fraction of the gap that may be left
 
@@ -42,8 +42,8 @@ def gap_sentence(table: pd.DataFrame) -> tuple[str, str]:
 
     def written(method: str, what: str) -> str:
         cell = gaps.loc[(method, what)]
-        ends = "" if pd.isna(cell.low) else f" [{number(max(cell.low, 0), 3)}, {number(cell.high, 3)}]"
-        return number(cell.value, 3) + ends
+        ends = "" if pd.isna(cell.low) else f" [{significant(max(cell.low, 0))}, {significant(cell.high)}]"
+        return significant(cell.value) + ends
 
     head = "ReAlign closes the gap" if most < CLOSED * least else "ReAlign does not close the gap"
     text = (
@@ -52,9 +52,8 @@ def gap_sentence(table: pd.DataFrame) -> tuple[str, str]:
         f" {written('revision', 'held-out')} on held-out pairs"
     )
     if ("c3", "fitted") in gaps.index:
-        text += (
-            f" (C3: {number(gaps.loc[('c3', 'fitted')].value, 3)} and {number(gaps.loc[('c3', 'held-out')].value, 3)})"
-        )
+        fitted, held_out = (significant(gaps.loc[("c3", what)].value) for what in GAP)
+        text += f" (C3: {fitted} and {held_out})"
     return head, text + "."
 
 

@@ -44,7 +44,7 @@ def main_table(aligned=(1.0, 0.5, 1.5), ceiling=(2.0, 1.5, 2.5), seen=(9.0, 8.0,
 )
 def test_the_answer_says_what_the_controls_allow(changes, stage1, stage2):
     gap, first, second = answer.sentences(main_table(**changes))
-    assert gap[0] == "ReAlign closes the gap" and "0.7 [0.693, 0.707] to 0.0007 [" in gap[1]
+    assert gap[0] == "ReAlign closes the gap" and "0.700 [0.693, 0.707] to 0.000700 [" in gap[1]
     assert stage1 in first[0] and first[0].startswith("After Stage 1") and "nats per token" in first[1]
     assert stage2 in second[0] and second[0].startswith("After Stage 2") and "points" in second[1]
     for head, text in (first, second):
@@ -185,7 +185,7 @@ def test_a_claim_is_shown_with_what_decided_it(tmp_path):
         ("a minus b, accuracy after Stage 2, points", (1.234, -0.5, 3), "+1.2 [-0.5, +3.0]"),
         ("caption loss, nats per token", (-0.1234, None, None), "-0.123"),
         ("nearest neighbours kept by ReAlign, percent", (97.94, 97.94, 97.94), "97.9"),
-        ("ratio", (0.00045678, 0.0004, 0.0005), "0.000457 [0.0004, 0.0005]"),
+        ("ratio", (0.00045678, 0.0004, 0.0005), "0.000457 [0.000400, 0.000500]"),
         ("ratio", (None, None, None), ""),
     ],
 )
