@@ -1,16 +1,31 @@
-"""The answer of a run in three sentences: the gap, training after Stage 1, training after Stage 2."""
+"""The answer of a run in a sentence each: the gap, training after Stage 1 and after Stage 2, training on text alone."""
+
+from typing import NamedTuple
 
 import pandas as pd
-from figure_main import CEILING, FLOOR, REFERENCE, STAGE1, STAGE2
-from style import number
+from exhibits import significant
+from figure_main import CEILING, FLOOR, GAP, REFERENCE, STAGE1, STAGE2, TEXT, TEXT_ONLY
 
 CLOSED = 0.1  # largest fraction of the gap that may be left
-FORMS = {STAGE1: "+.3f", STAGE2: "+.1f"}
-CHANGES = {
-    STAGE1: "No Align minus ReAlign, caption loss on held-out images",
-    STAGE2: "ReAlign minus No Align, accuracy",
+
+
+class Stage(NamedTuple):
+    """What a sentence on training is about: opening, measure, verb for a gain, unit, format and pair of variants."""
+
+    opening: str
+    measure: str
+    gain: str
+    unit: str
+    form: str
+    pair: tuple[str, str] = ("revision", REFERENCE)
+
+
+LOSS, ACCURACY = "caption loss on held-out images", "accuracy"
+STAGES = {
+    STAGE1: Stage("After Stage 1", LOSS, "lowers", "nats per token", ".3f"),
+    STAGE2: Stage("After Stage 2", ACCURACY, "raises", "points", ".1f"),
+    TEXT: Stage("Beyond the paper, with text alone in both stages,", ACCURACY, "raises", "points", ".1f", TEXT_ONLY),
 }
-UNITS = {STAGE1: "nats per token", STAGE2: "points"}
 
 
 def span(cell: pd.Series, form: str) -> str:
@@ -27,8 +42,8 @@ def gap_sentence(table: pd.DataFrame) -> tuple[str, str]:
 
     def written(method: str, what: str) -> str:
         cell = gaps.loc[(method, what)]
-        ends = "" if pd.isna(cell.low) else f" [{number(max(cell.low, 0), 3)}, {number(cell.high, 3)}]"
-        return number(cell.value, 3) + ends
+        ends = "" if pd.isna(cell.low) else f" [{significant(max(cell.low, 0))}, {significant(cell.high)}]"
+        return significant(cell.value) + ends
 
     head = "ReAlign closes the gap" if most < CLOSED * least else "ReAlign does not close the gap"
     text = (
@@ -37,9 +52,8 @@ def gap_sentence(table: pd.DataFrame) -> tuple[str, str]:
         f" {written('revision', 'held-out')} on held-out pairs"
     )
     if ("c3", "fitted") in gaps.index:
-        text += (
-            f" (C3: {number(gaps.loc[('c3', 'fitted')].value, 3)} and {number(gaps.loc[('c3', 'held-out')].value, 3)})"
-        )
+        fitted, held_out = (significant(gaps.loc[("c3", what)].value) for what in GAP)
+        text += f" (C3: {fitted} and {held_out})"
     return head, text + "."
 
 
@@ -50,29 +64,36 @@ def stage_sentence(table: pd.DataFrame, what: str) -> tuple[str, str]:
     better than Blind.
     """
     part = table[table.what == what].set_index(["method", "reference"]).sort_index()
-    stage, form, unit = f"After Stage {what[-1]}", FORMS[what], UNITS[what]
-    aligned = part.loc[("revision", REFERENCE)]
-    effect = f"{CHANGES[what]}: {span(aligned, form)} {unit}"
-    if (CEILING, REFERENCE) not in part.index:
-        return f"{stage} this run cannot tell", f"It has no training on pairs as a positive control. {effect}."
+    stage = STAGES[what]
+    signed = "+" + stage.form
+    aligned = part.loc[stage.pair]
+    order = "No Align minus ReAlign" if stage.measure == LOSS else "ReAlign minus No Align"
+    effect = f"{order}, {stage.measure}: {span(aligned, signed)} {stage.unit}"
+    if (CEILING, stage.pair[1]) not in part.index:
+        return f"{stage.opening} this run cannot tell", f"It has no training on pairs as a positive control. {effect}."
     if (CEILING, FLOOR) in part.index and not part.loc[(CEILING, FLOOR)].low > 0:
-        control = span(part.loc[(CEILING, FLOOR)], form)
-        control = f"training on pairs is not clearly better than training without images ({control} {unit})"
-        return f"{stage} this run decides nothing", f"Its positive control fails: {control}. {effect}."
-    ceiling = part.loc[(CEILING, REFERENCE)]
+        control = f"{span(part.loc[(CEILING, FLOOR)], signed)} {stage.unit}"
+        control = f"training on pairs is not clearly better than training without images ({control})"
+        return f"{stage.opening} this run decides nothing", f"Its positive control fails: {control}. {effect}."
+    ceiling = part.loc[(CEILING, stage.pair[1])]
     if not ceiling.low > 0:
-        control = f"even training on pairs is not clearly better than no alignment ({span(ceiling, form)} {unit})"
-        return f"{stage} this run shows no room for an aligner", f"Its positive control fails: {control}. {effect}."
+        control = (
+            f"even training on pairs is not clearly better than no alignment ({span(ceiling, signed)} {stage.unit})"
+        )
+        head = f"{stage.opening} this run shows no room for an aligner"
+        return head, f"Its positive control fails: {control}. {effect}."
     if aligned.low > 0:
-        head = f"{stage} alignment helps"
-    elif aligned.high < 0:
-        head = f"{stage} alignment hurts"
-    else:
-        head = f"{stage} no effect of alignment is clear"
-    return head, f"{effect}; the ceiling, training on pairs: {span(ceiling, form)}."
+        gains = f"ReAlign {stage.gain} the {stage.measure} by {span(aligned, stage.form)} {stage.unit}"
+        return (
+            f"{stage.opening} alignment helps",
+            f"{gains} against no alignment; the ceiling, training on pairs: {span(ceiling, stage.form)}.",
+        )
+    head = "alignment hurts" if aligned.high < 0 else "no effect of alignment is clear"
+    return f"{stage.opening} {head}", f"{effect}; the ceiling, training on pairs: {span(ceiling, signed)}."
 
 
 def sentences(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Head and sentence of each part of the answer, from the table of the main figure."""
     table = table.fillna({"reference": ""})
-    return [gap_sentence(table), stage_sentence(table, STAGE1), stage_sentence(table, STAGE2)]
+    stages = [what for what in STAGES if ((table.what == what) & (table.method == STAGES[what].pair[0])).any()]
+    return [gap_sentence(table), *(stage_sentence(table, what) for what in stages)]

@@ -87,6 +87,11 @@ def exhibit_of(claim: Mapping[str, Any], shown: set[str], compared: Mapping[str,
     return next((one for one in [*named, *sources, *by_rows] if one in shown), "")
 
 
+def significant(value: float) -> str:
+    """A number to three significant digits, trailing zeros included, so that a value and its interval look alike."""
+    return f"{value:#.3g}".rstrip(".") if 1e-4 <= abs(value) < 1000 else number(value, 3)
+
+
 def effect_text(claim: Mapping[str, Any]) -> str:
     """The effect of a claim with its interval, in the format of its unit; empty if nothing was measured."""
     if claim["effect"] is None:
@@ -94,7 +99,7 @@ def effect_text(claim: Mapping[str, Any]) -> str:
     form = FORMS.get(claim["quantity"].rsplit(", ", 1)[-1])
 
     def written(value: float) -> str:
-        return format(value, form) if form else number(value, 3)
+        return format(value, form) if form else significant(value)
 
     ends = (
         f" [{written(claim['low'])}, {written(claim['high'])}]"

@@ -24,12 +24,13 @@ ALIGNERS = {
 }
 CEILING, FLOOR, REFERENCE = "paired", "blind", "no_align"
 NO_IMAGE = "mean image"
-GAP, STAGE1, STAGE2 = ("fitted", "held-out"), "stage1", "stage2"
-LABEL = {"textcoords": "offset points", "fontsize": 8, "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.1}}
+TEXT_ONLY = ("text_revision", "text_no_align")  # both stages on text alone, with ReAlign and without alignment
+GAP, STAGE1, STAGE2, TEXT = ("fitted", "held-out"), "stage1", "stage2", "text only"
+LABEL = {"textcoords": "offset points", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.1}}
 
 
 def measure(gap: pd.DataFrame, losses: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """One row per number: what (fitted, held-out, stage1, stage2), method, reference, value, low and high.
+    """One row per number: what (fitted, held-out, stage1, stage2, text only), method, reference, value, low and high.
 
     stage1 is the caption loss of the reference minus that of the method, stage2 the accuracy of the method minus that
     of the reference, so that more is better in both. Stage 1 has no text-only model; its floor is Paired with the mean
@@ -54,10 +55,12 @@ def measure(gap: pd.DataFrame, losses: pd.DataFrame, pairs: pd.DataFrame) -> pd.
     if CEILING in loss:
         add(STAGE1, NO_IMAGE, over_trainings(loss[REFERENCE] - wide["mean_image_loss", CEILING]), REFERENCE)
     final = pairs[(pairs.stage == STAGE2) & (pairs.group == "all")].set_index(["first", "second"])
-    for first, second in [*((method, REFERENCE) for method in [*ALIGNERS, CEILING, FLOOR]), (CEILING, FLOOR)]:
+    compared = [(STAGE2, method, REFERENCE) for method in [*ALIGNERS, CEILING, FLOOR]] + [(STAGE2, CEILING, FLOOR)]
+    compared += [(TEXT, method, TEXT_ONLY[1]) for method in (TEXT_ONLY[0], CEILING)]
+    for what, first, second in compared:
         if (first, second) in final.index:
             row = final.loc[(first, second)]
-            add(STAGE2, first, Interval(row.difference, row.low, row.high), second)
+            add(what, first, Interval(row.difference, row.low, row.high), second)
     return pd.DataFrame(rows)
 
 
@@ -116,7 +119,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         "accuracy above No Align,\npoints (better →)",
     )
     for axes, title, label in zip((first, second, third), titles, labels, strict=True):
-        axes.set_title(title, fontsize=9, loc="left", fontweight="bold")
+        axes.set_title(title, loc="left", fontweight="bold")
         axes.set_xlabel(label)
     save(figure, path)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 from answer import sentences, span
-from exhibits import SECTIONS, effect_text, section_of
+from exhibits import SECTIONS, effect_text, section_of, significant
 from figure_main import ALIGNERS, CEILING, FLOOR, REFERENCE, STAGE1, STAGE2
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from style import name_of, number, run
+from style import name_of, run
 
 from revision.io.files import write_text
 from revision.stats.claims import NOT_RUN
@@ -34,7 +34,7 @@ def effect_rows(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
             for what in COLUMNS:
                 form = {STAGE1: "+.3f", STAGE2: "+.1f"}.get(what)
                 known = what in part.index
-                cells.append("" if not known else span(part.loc[what], form) if form else number(part.value[what], 3))
+                cells.append("" if not known else span(part.loc[what], form) if form else significant(part.value[what]))
         if any(cells):
             rows.append({"name": name_of(aligner), "cells": cells})
     return rows

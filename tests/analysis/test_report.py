@@ -44,11 +44,22 @@ def main_table(aligned=(1.0, 0.5, 1.5), ceiling=(2.0, 1.5, 2.5), seen=(9.0, 8.0,
 )
 def test_the_answer_says_what_the_controls_allow(changes, stage1, stage2):
     gap, first, second = answer.sentences(main_table(**changes))
-    assert gap[0] == "ReAlign closes the gap" and "0.7 [0.693, 0.707] to 0.0007 [" in gap[1]
+    assert gap[0] == "ReAlign closes the gap" and "0.700 [0.693, 0.707] to 0.000700 [" in gap[1]
     assert stage1 in first[0] and first[0].startswith("After Stage 1") and "nats per token" in first[1]
     assert stage2 in second[0] and second[0].startswith("After Stage 2") and "points" in second[1]
     for head, text in (first, second):
         assert ("Its positive control fails" in text) == ("room" in head or "decides nothing" in head)
+
+
+def test_the_answer_includes_training_on_text_alone_where_a_run_has_it():
+    rows = [
+        ("text only", "text_revision", "text_no_align", 6, 4, 8),
+        ("text only", "paired", "text_no_align", 9, 8, 10),
+    ]
+    table = main_table()
+    head, text = answer.sentences(pd.concat([table, pd.DataFrame(rows, columns=table.columns)]))[-1]
+    assert head == "Beyond the paper, with text alone in both stages, alignment helps"
+    assert text.startswith("ReAlign raises the accuracy by 6.0 [4.0, 8.0] points against no alignment; the ceiling,")
 
 
 def test_the_answer_says_where_the_gap_stays_open_and_where_a_control_is_missing():
@@ -83,7 +94,7 @@ def test_the_main_figure_has_gains_with_the_sign_that_more_is_better(tmp_path, m
             ("stage2", first, second, "all", difference, difference - 1, difference + 1)
             for first, second, difference in (
                 *(("revision", "no_align", 0.5), ("paired", "no_align", 2.0)),
-                *(("blind", "no_align", -30.0), ("paired", "blind", 32.0)),
+                *(("blind", "no_align", -30.0), ("paired", "blind", 32.0), ("text_revision", "text_no_align", 7.0)),
             )
         ],
         columns=["stage", "first", "second", "group", "difference", "low", "high"],
@@ -98,6 +109,7 @@ def test_the_main_figure_has_gains_with_the_sign_that_more_is_better(tmp_path, m
     assert table["stage1", "revision", "no_align"] == pytest.approx(0.3)
     assert table["stage1", figure_main.NO_IMAGE, "no_align"] == pytest.approx(-0.5)
     assert table["stage2", "blind", "no_align"] == -30 and table["stage2", "paired", "blind"] == 32
+    assert table["text only", "text_revision", "text_no_align"] == 7
     caption = json.loads((tmp_path / "figure_main.json").read_text())["caption"]
     assert caption.startswith(
         "**ReAlign leaves a gap of 0.001 of 0.8; the caption loss after Stage 1 changes by -0.300 ["
@@ -173,7 +185,7 @@ def test_a_claim_is_shown_with_what_decided_it(tmp_path):
         ("a minus b, accuracy after Stage 2, points", (1.234, -0.5, 3), "+1.2 [-0.5, +3.0]"),
         ("caption loss, nats per token", (-0.1234, None, None), "-0.123"),
         ("nearest neighbours kept by ReAlign, percent", (97.94, 97.94, 97.94), "97.9"),
-        ("ratio", (0.00045678, 0.0004, 0.0005), "0.000457 [0.0004, 0.0005]"),
+        ("ratio", (0.00045678, 0.0004, 0.0005), "0.000457 [0.000400, 0.000500]"),
         ("ratio", (None, None, None), ""),
     ],
 )

@@ -543,8 +543,8 @@ def test_multiplicity_is_stated_by_family(tmp_path):
     ]
     # Four tests have an interval: one of the geometry and three of training, of which three were decided.
     assert false_discoveries(table) == (
-        "3 of 4 tests with an interval were decided; at 5% each, chance alone decides 0.2 at most (7% of the 3)."
-        " Effects measured once, with a margin of unknown error rate: 1."
+        "3 of 4 tests with an interval were decided; at 5% each, chance is expected to decide 0.2 at most (7% of the"
+        " 3). Effects measured once, with a margin of unknown error rate: 1."
     )
     assert count_verdicts(table).to_dict("index") == {
         "geometry": {SUPPORTED: 1, INCONCLUSIVE: 1, NOT_RUN: 0},

@@ -87,8 +87,10 @@ def false_discoveries(verdicts: pd.DataFrame) -> str:
     tested = first[first.low < first.high]
     decided = tested.verdict_without_control.isin((SUPPORTED, CONTRADICTED)).sum()
     chance = (1 - LEVEL) * len(tested)
-    sentence = f"{decided} of {len(tested)} tests with an interval were decided; at 5% each, chance alone decides"
-    sentence += f" {chance:.1f} at most" + (f" ({min(chance / decided, 1):.0%} of the {decided})." if decided else ".")
+    sentence = f"{decided} of {len(tested)} tests with an interval were decided; at 5% each, chance is expected to"
+    sentence += f" decide {chance:.1f} at most" + (
+        f" ({min(chance / decided, 1):.0%} of the {decided})." if decided else "."
+    )
     once = (first.low.isna() & first.effect.notna()).sum()
     return sentence + (f" Effects measured once, with a margin of unknown error rate: {once}." if once else "")
 
