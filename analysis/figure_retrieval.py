@@ -122,7 +122,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         left.plot([100 * recall[name], 100 * without[name]], [y, y], color=colour_of(name), linewidth=0.8)
         left.plot(100 * recall[name], y, "o", **style)
         left.plot(100 * without[name], y, "^", fillstyle="none", **style)
-        middle.plot(100 * common[name], y, "s", **style)
+        middle.plot(100 * common[name], y, "s", clip_on=False, **style)
     left.set_xlabel("R@1, both directions, %")
     middle.set_xlabel("common part, % of the variance")
     for panel in (left, middle):
