@@ -199,8 +199,8 @@ def intervals_of(encoders: int, seeds: int) -> str:
 
 
 def colour_of(method: str) -> str:
-    """The colour of a method, the same in every figure."""
-    return COLOURS.get(method, "#555555")
+    """The colour of a method, the same in every figure; with text-only questions it is that of the aligner."""
+    return COLOURS.get(method.removeprefix("text_"), "#555555")
 
 
 def save(figure: Figure, table: Path) -> None:
