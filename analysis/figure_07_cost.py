@@ -57,7 +57,8 @@ def draw(precision: pd.DataFrame, cost: pd.DataFrame, published: dict, path: Pat
     handles += panels[1].plot(list(seconds), list(seconds.values()), **PAPER)
     panels[2].plot(cost.samples, cost.peak_mb, **ours)
     panels[2].plot(COST_SIZES[-1], published["fig7b"]["peak_mb"], **PAPER)
-    for panel, label in zip(panels, ("error of the mean (Euclidean)", "time, s", "peak memory, MB"), strict=True):
+    labels = "error of the mean (Euclidean)", "time, s", "peak memory, MB\n(embeddings not counted)"
+    for panel, label in zip(panels, labels, strict=True):
         panel.set(xscale="log", yscale="log", xlabel="samples", ylabel=label)
         panel.margins(0.1)
         plain_log(panel.xaxis, panel.yaxis)

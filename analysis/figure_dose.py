@@ -62,11 +62,11 @@ def draw_doses(means: pd.DataFrame, path: Path) -> None:
             if column == 0:
                 axes.set_ylabel(label)
         grid[-1, column].set_xlabel(KINDS[kind])
-    handles = [key(color=colours[step], linestyle="-", markersize=3, label=f"{step} steps") for step in steps] + [
-        key(marker="", color=colour_of(name), **style, label=f"{name_of(name)}, {last} steps")
+    handles = [key(color=colours[step], linestyle="-", markersize=3, label=f"{step}") for step in steps] + [
+        key(marker="", color=colour_of(name), **style, label=f"{name_of(name)}, {last}")
         for name, style in CONTROLS.items()
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=6)
+    figure.legend(handles=handles, title="optimiser steps of Stage 2", loc="outside upper center", ncols=7)
     save(figure, path)
 
 
@@ -83,12 +83,12 @@ def draw_erasure(changes: pd.DataFrame, path: Path) -> None:
         grid[row, 0].set_ylabel(label)
     grid[0, 0].set_title("gap dose minus gap dose 0")
     grid[0, 1].set_title("aligner minus No Align")
-    figure.supxlabel("optimiser steps of Stage 2")
     for axes, (title, shown) in zip(grid[1], (("gap dose", dose_colours), ("aligner", colours)), strict=True):
         handles = [
             key(color=colour, linestyle="-", markersize=3, label=name_of(name)) for name, colour in shown.items()
         ]
-        axes.legend(handles=handles, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
+        axes.set_xlabel("optimiser steps of Stage 2")
+        axes.legend(handles=handles, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=3)
     save(figure, path)
 
 

@@ -41,7 +41,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         panel.barh(range(len(table)), table[ours], 0.6, color="#BBBBBB", label="recomputed")
         panel.plot(table[paper], range(len(table)), **PAPER | {"label": "printed"})
         number_column(panel, list(table[ours]), "recomputed")
-        number_column(panel, list(table[paper]), "printed", 54)
+        number_column(panel, list(table[paper]), "printed", 62)
         rows(panel, list(table.data))
         panel.grid(visible=False, axis="y")
         panel.set_xlabel(label)

@@ -122,7 +122,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         left.plot([100 * recall[name], 100 * without[name]], [y, y], color=colour_of(name), linewidth=0.8)
         left.plot(100 * recall[name], y, "o", **style)
         left.plot(100 * without[name], y, "^", fillstyle="none", **style)
-        middle.plot(100 * common[name], y, "s", **style)
+        middle.plot(100 * common[name], y, "s", clip_on=False, **style)
     left.set_xlabel("R@1, both directions, %")
     middle.set_xlabel("common part, % of the variance")
     for panel in (left, middle):
@@ -134,7 +134,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
         style = {"fmt": "o", "color": colour_of("realign"), "fillstyle": fill}
         right.errorbar(np.arange(len(part)) + offset, 100 * part.value, errors, **style)
     right.axhline(0, **LEVEL)
-    right.set_xticks(range(len(STEP_NAMES)), STEP_NAMES)
+    right.set_xticks(range(len(STEP_NAMES)), [name.replace(": ", "\n") for name in STEP_NAMES])
     right.set_xlim(-0.5, len(STEP_NAMES) - 0.5)
     right.set(ylabel="change of R@1, points", xlabel="step of ReAlign")
     handles = [

@@ -199,8 +199,8 @@ def intervals_of(encoders: int, seeds: int) -> str:
 
 
 def colour_of(method: str) -> str:
-    """The colour of a method, the same in every figure."""
-    return COLOURS.get(method, "#555555")
+    """The colour of a method, the same in every figure; with text-only questions it is that of the aligner."""
+    return COLOURS.get(method.removeprefix("text_"), "#555555")
 
 
 def save(figure: Figure, table: Path) -> None:
@@ -261,13 +261,13 @@ def dots(axes: Axes, values: dict[str, float], published: dict[str, float] | Non
 
 
 def plain_log(*axes: Axis) -> None:
-    """Tick labels of logarithmic axes: powers of ten, or plain 1, 2 and 5 where that would leave fewer than three."""
+    """Tick labels of logarithmic axes: powers of ten, or plain numbers where there are few powers of ten."""
     for axis in axes:
         low, high = sorted(axis.get_view_interval())
-        few = np.floor(np.log10(high)) - np.ceil(np.log10(low)) < 2
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+        decades = np.log10(high / low)
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.2 else (1, 3) if decades < 2.4 else (1,)))
         axis.set_minor_formatter(NullFormatter())
-        if few:
+        if decades < 2.4:
             axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 

@@ -80,7 +80,7 @@ def draw(table: pd.DataFrame, reference: str, path: Path) -> None:
         )
     number_column(left, [f"{value:.1f}" for value in total.value], AVERAGE)
     if total.published_average.notna().any():
-        number_column(left, list(total.published_average), "paper", 42)
+        number_column(left, [f"{value:.2f}".replace("nan", "–") for value in total.published_average], "paper", 42)
     compared = total[total.within_noise.notna()]
     inner = compared.drop(index=BLIND, errors="ignore")
     low, high = min(inner.difference_low.min(), 0), max(inner.difference_high.max(), 0)
