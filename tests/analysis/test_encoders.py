@@ -49,7 +49,7 @@ def test_rule_accepts_yaml_and_arrays_and_is_not_part_of_the_report(tmp_path):
     for part in ("workflow", "config", "analysis"):
         shutil.copytree(ROOT / part, tmp_path / part)
     for side in ("image", "text"):
-        np.save(tmp_path / f"{side}.npy", np.ones((4, 2), np.float32))
+        np.save(tmp_path / f"config/encoders/{side}.npy", np.ones((4, 2), np.float32))
     arrays = {"family": "arrays", "image": "image.npy", "text": "text.npy"}
     (tmp_path / "config/encoders/mine.yaml").write_text(yaml.safe_dump(arrays))
     compare = "compare={encoders: [clip_vit_b32, mine], aligners: [realign, c3]}"
@@ -58,7 +58,12 @@ def test_rule_accepts_yaml_and_arrays_and_is_not_part_of_the_report(tmp_path):
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "--encoder config/encoders/clip_vit_b32.yaml --column image" in output
-    assert "revision gap --image image.npy --text text.npy --aligner realign --aligner c3 --json" in output
+    arrays = "--image config/encoders/image.npy --text config/encoders/text.npy"  # relative to the YAML file
+    assert f"revision gap {arrays} --aligner realign --aligner c3 --json" in output
+    assert "revision check-encoder config/encoders/clip_vit_b32.yaml --json" in output
+    assert "--check results/tiny/work/compare/built_in.checks.json" in output and "mine.checks.json" not in output
+    assert "--check results/tiny/work/compare/clip_vit_b32.checks.json" in output
+    assert "--out results/tiny/compare/leaderboard.md --out results/tiny/compare/leaderboard.html" in output
     assert "--encoder results/tiny/work/dynamics/seed1/encoder --column short" in output
     everything = subprocess.run([*command, "all"], cwd=tmp_path, capture_output=True, text=True)
     assert everything.returncode == 0 and "compare_encoders" not in everything.stdout + everything.stderr
