@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 from working_folder import ROOT
 
+from revision.gap.across_dimensions import run_any_suite
 from revision.gap.measure import SuiteSettings, run_suite
 
 
@@ -43,6 +44,20 @@ def test_figure_has_table_images_and_caption(tmp_path, monkeypatch):
     assert re.search(r"ReAlign closes \d+\.\d to \d+\.\d% of the gap, R@1 changes by", sidecar["caption"])
     gaps = table[(table["set"] == "identity") & (table.metric == "gap")].value
     assert [row["ours"] for row in sidecar["comparisons"]] == pytest.approx(list(gaps))
+
+
+def test_figure_takes_encoders_without_common_space_and_without_an_aligner(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    across = run_any_suite(random.standard_normal((60, 8)), random.standard_normal((60, 9)), ["realign"], paired=True)
+    for name, result in (("across", across.to_dict()), ("built_in", suite(0, True))):
+        (tmp_path / f"{name}.json").write_text(json.dumps(result, sort_keys=True))
+    out = tmp_path / "encoders.csv"
+    paths = [str(tmp_path / f"{name}.json") for name in ("across", "built_in")]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["figure_encoders", "--suites", *paths, "--out", str(out)])
+    runpy.run_path(str(ROOT / "analysis/figure_encoders.py"), run_name="__main__")
+    (row,) = json.loads(out.with_suffix(".json").read_text())["comparisons"]
+    assert row["ours"] == suite(0, True)["methods"]["identity"]["gap"]
 
 
 def test_rule_accepts_yaml_and_arrays_and_is_not_part_of_the_report(tmp_path):

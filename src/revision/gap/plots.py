@@ -129,14 +129,15 @@ def _distributions(suite: Suite) -> Plot:
     # The covariance of n rows has rank n - 1: eigenvalues beyond are rounding errors.
     lowest = suite.images.eigenvalues[min(len(suite.images.rows), suite.dimension) - 2] / suite.images.eigenvalues.sum()
     spectra.set(xlabel="rank", ylabel="fraction of the trace", ylim=(max(lowest, 1e-9) / 10, 1))
-    cosines.set(xlabel="cosine of two rows of one set", ylabel="density", xlim=(-1, 1))
+    cosines.set(xlabel="cosine of two rows of one set", ylabel="density", xlim=(-1, 1), xticks=(-1, -0.5, 0, 0.5, 1))
     handles, labels = spectra.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", fontsize=8)
+    figure.legend(handles[::-1], labels[::-1], loc="outside right center", fontsize=8)
     return Plot(
         "Spectra and cosines (figure 4)",
         _uri(figure),
         "Left: eigenvalues of the covariances over their sum by rank. Right: densities of the cosines within a set.",
-        " ".join(suite.choices[name] for name in ("power law", "cosines") if name in suite.choices),
+        "Coloured: the smallest gaps; grey: the other aligners. "
+        + " ".join(suite.choices[name] for name in ("power law", "cosines") if name in suite.choices),
     )
 
 
