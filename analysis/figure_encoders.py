@@ -75,7 +75,7 @@ def main() -> None:
     table = leaderboard(suites)
     save_table(table, out)
     draw(table, out)
-    gaps = table[(table["set"] == BEFORE) & (table.metric == "gap")]
+    gaps = table[(table["set"] == BEFORE) & (table.metric == "gap")].dropna()
     describe(
         out,
         {

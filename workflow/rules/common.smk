@@ -247,14 +247,23 @@ def encoder_file(name):
     return BUILT_IN.get(name, f"config/encoders/{name}.yaml")
 
 
+def given_arrays(name):
+    """Return the sets of an encoder of the family `arrays`, whose paths are relative to its YAML file, or None."""
+    path = Path(encoder_file(name))
+    if name in BUILT_IN or not path.is_file():
+        return None
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if values["family"] != "arrays":
+        return None
+    return {side: str(path.parent / values[side]) for side in ("image", "text")}
+
+
 def compared_sets(wildcards):
     """Return the probe images and texts embedded by an encoder; for the family `arrays`, the given arrays."""
     if wildcards.encoder == "built_in":
         return {"image": embeddings("probe", "image"), "text": embeddings("probe", "short")}
-    if wildcards.encoder not in BUILT_IN:
-        values = yaml.safe_load(Path(encoder_file(wildcards.encoder)).read_text(encoding="utf-8"))
-        if values["family"] == "arrays":
-            return {"image": values["image"], "text": values["text"]}
+    if (arrays := given_arrays(wildcards.encoder)) is not None:
+        return arrays
     return {
         side: f"{WORK}/compare/{wildcards.encoder}/{column}" for side, column in (("image", "image"), ("text", "short"))
     }

@@ -10,7 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import typer
 
-from revision.cli import align, dose, dynamics, gap, plan, reproduce, stages
+from revision.cli import align, dose, dynamics, gap, plan, reproduce, share, stages
 from revision.cli.messages import FAILED
 from revision.errors import RevisionError
 
@@ -29,6 +29,7 @@ plan.register(app)
 dynamics.register(app)
 dose.register(app)
 align.register(app)
+share.register(app)
 
 
 @app.command("batch", no_args_is_help=True)
