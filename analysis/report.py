@@ -117,7 +117,7 @@ def world_rows(world: pd.DataFrame) -> list[dict[str, Any]]:
 def setting(config: dict[str, Any]) -> dict[str, Any]:
     """Data and encoder in words: place, parts, title of the facts, and `chance`, the accuracy of guessing in percent.
 
-    `chance` is None for published suites, whose answers are not balanced.
+    `chance` is None without generated suites: the answers of published ones are not balanced.
     """
     real, encoder, world = config["corpus"]["kind"] == "sources", config["encoder"], World()
     if encoder["kind"] == "file":
@@ -126,12 +126,14 @@ def setting(config: dict[str, Any]) -> dict[str, Any]:
         parts = "Trained heads on frozen pretrained towers"
     else:
         parts = "A dual encoder trained from scratch"
-    published = config["evaluation"]["suites"]["kind"] == "published"
+    photos, chance = config["corpus"]["kind"] == "photos", None
+    if config["evaluation"]["suites"]["kind"] == "scenes":
+        chance = 100 * float(np.mean([world.chance(suite) for suite in world.suites()]))
     return {
-        "place": "real data" if real else "images of a built-in world",
+        "place": "captioned images" if photos else "real data" if real else "images of a built-in world",
         "parts": parts,
-        "facts": "Held-out pairs" if real else "The built-in world",
-        "chance": None if published else 100 * float(np.mean([world.chance(suite) for suite in world.suites()])),
+        "facts": "The built-in world" if config["corpus"]["kind"] == "scenes" else "Held-out pairs",
+        "chance": chance,
     }
 
 
@@ -161,7 +163,9 @@ def answers(gap: pd.DataFrame, stage2: list[dict[str, Any]], losses: list[dict[s
             f"Training on pairs reaches {both[0]}, the same model without images (Blind) {both[1]}: {meaning}."
         )
     others = [row for row in stage2 if row["method"] not in (REFERENCE, "blind")]
-    sentences.append("After Stage 2: " + "; ".join(compared(row, name_of(REFERENCE)) for row in others) + " (table 1).")
+    if others:
+        rows = "; ".join(compared(row, name_of(REFERENCE)) for row in others)
+        sentences.append(f"After Stage 2: {rows} (table 1).")
     ranked = [f"{row['name']} {row['loss'].value:.3f}" for row in sorted(losses, key=lambda row: row["loss"].value)]
     sentences.append("Caption loss on real images after Stage 1 alone, lowest first: " + ", ".join(ranked) + ".")
     return sentences
@@ -200,15 +204,17 @@ def main() -> None:
     """Write the page."""
     options = arguments(
         __doc__,
-        *("config", "table_1", "gap", "losses", "claims", "world", "published", "comparisons"),
+        *("config", "gap", "losses", "claims", "world", "published", "comparisons"),
         figures={"type": Path, "nargs": "+", "help": "CSV of each figure, with image and sidecar in the same folder"},
-        tables={"type": Path, "nargs": "+", "help": "CSV of each table of variants, likewise"},
+        tables={"type": Path, "nargs": "*", "help": "CSV of each table of variants, likewise"},
+        table_1={"type": Path, "nargs": "*", "help": "table 1, of a scale with questions"},
         alignment={"type": Path, "nargs": "*", "help": "when alignment matters, of a scale with the study of doses"},
         bed={"type": Path, "nargs": "*", "help": "table test_bed, of a scale with generated suites"},
         identity={"type": Path, "nargs": "+", "help": "files and folders of weights to list with their checksums"},
     )
     (out,), config = options.out, read_yaml(options.config)
-    first = pd.read_csv(options.table_1)
+    first = pd.read_csv(options.table_1[0]) if options.table_1 else None
+    stages = {stage: [] if first is None else accuracy_rows(first, stage) for stage in ("stage1", "stage2")}
     losses = loss_rows(pd.read_csv(options.losses))
     claims = pd.read_csv(options.claims)
     families = count_verdicts(claims)
@@ -223,14 +229,14 @@ def main() -> None:
         **setting(config),
         encoder_seeds=config["encoder_seeds"],
         seeds=config["seeds"],
-        answers=answers(pd.read_csv(options.gap), accuracy_rows(first, "stage2"), losses),
+        answers=answers(pd.read_csv(options.gap), stages["stage2"], losses),
         claims=claims.replace({np.nan: None}).to_dict("records"),
         first_versions=len(first_versions(claims)),
         families=families.to_dict("index"),
         counts=families.sum().to_dict(),
         multiplicity=multiplicity(claims),
         tables=tables,
-        stage1=accuracy_rows(first, "stage1"),
+        stage1=stages["stage1"],
         losses=losses,
         figures=figures,
         beyond=openings(tables + figures),
@@ -239,7 +245,7 @@ def main() -> None:
         changes=[change_rows(pd.read_csv(path)) for path in options.alignment],
         world=world_rows(pd.read_csv(options.world)),
         checks=len(checked),
-        intervals=intervals_of(first.encoders.iloc[0], first.seeds.iloc[0]),
+        intervals=intervals_of(*map(len, (config["encoder_seeds"], config["seeds"]))),
         wrong=checked[~checked.holds].to_dict("records"),
         config=yaml.safe_dump(config, sort_keys=True),
         versions=versions(),

@@ -9,13 +9,14 @@ import yaml
 from snakemake.utils import min_version
 
 from revision.config import CaptionSet, TableName, load
-from revision.config.corpus import CorpusSections, SourcesCorpus
+from revision.config.corpus import CorpusSections, PhotosCorpus, ScenesCorpus, SourcesCorpus
 from revision.config.dose import DoseInputs, DoseSections
 from revision.config.dynamics import CausesSections, DynamicsSections
 from revision.config.encoders import EncoderFile, EncoderSections
 from revision.config.evaluation import (
     Checkpoint,
     EvaluationSections,
+    PhotoCaptions,
     PublishedSuites,
     SceneSuites,
     TaskSections,
@@ -47,6 +48,8 @@ REPEATS = max(ENCODER_SEEDS, SEEDS, key=len)[:3]  # seeds of what needs no more:
 REPLICATE = "encoder{draw}_seed{seed}"  # a training is repeated for every encoder and seed
 VARIANTS = CONFIG.trained
 TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
+PHOTOS = isinstance(CONFIG.corpus, PhotosCorpus)  # such a corpus has no questions and no second domain
+TABLE = " --table {input.table}" if PHOTOS else ""  # of commands that generate scenes or read photographs
 
 
 wildcard_constraints:
@@ -68,7 +71,7 @@ def settings_file(name, settings):
 
 
 def corpus_settings(table):
-    """Return the settings file of a corpus table: the world, or the source of the table."""
+    """Return the settings file of a corpus table: the world, the source of the table, or the photographs."""
     if isinstance(CONFIG.corpus, SourcesCorpus):
         return settings_file(f"corpus/{table}", CorpusSections(corpus=CONFIG.corpus.only(table)))
     return settings_file("corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world))
@@ -157,7 +160,10 @@ def checkpoint(stage, name, draw, seed):
 
 
 # Trainings of each stage. Variants may share a Stage 1; a stage is one job for a replicate, or one for each training.
-TRAINED = {"stage1": list(dict.fromkeys(filter(None, map(CONFIG.stage1_of, VARIANTS)))), "stage2": VARIANTS}
+TRAINED = {
+    "stage1": list(dict.fromkeys(filter(None, map(CONFIG.stage1_of, VARIANTS)))),
+    "stage2": VARIANTS if CONFIG.stage2 else [],
+}
 TOGETHER = CONFIG.trainings_together
 JOB = REPLICATE if TOGETHER else f"{{variant}}_{REPLICATE}"
 
@@ -217,7 +223,8 @@ def options(values):
 def claim_sources(wildcards):
     """Return the tables that the claims read and that this scale makes."""
     further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
-    made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
+    made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS}
+    made |= {f"{RESULTS}/tables/pairs.csv"} if ANSWERS else set()
     claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
     criteria = [one for claim in claims for one in [*claim["criteria"], *claim.get("requires", [])]]
     read = [criterion.get("source", "tables/pairs.csv") for criterion in criteria]

@@ -129,7 +129,7 @@ FIGURES = {
     "figure_12": Figure(
         "Questions with the trained model's answers.",
         "figure_12_answers",
-        {"answers": ANSWERS[0], "tasks": f"{WORK}/tasks"},
+        {"answers": ANSWERS[:1], "tasks": f"{WORK}/tasks"},
         {"method": "stage2/revision"},
     ),
     "captioning": Figure(
@@ -193,12 +193,13 @@ FIGURES = {
     ),
 }
 
-# Figures that a scale cannot make. Non-visual phrases (figure 11) and contents of images (captioning) are known only
-# for generated scenes.
+# Figures that a scale cannot make. Non-visual phrases (figure 11) are known only for generated scenes.
 IMPOSSIBLE = {
-    "figure_11": isinstance(CONFIG.corpus, SourcesCorpus),
+    "figure_8": PHOTOS,
+    "figure_11": not isinstance(CONFIG.corpus, ScenesCorpus),
+    "figure_12": not ANSWERS,
     "captioning": "captions" not in SCORED,
-    "scaling": len(SCALING) < 2 or CONFIG.scaling.paired not in VARIANTS,
+    "scaling": len(SCALING) < 2 or not ANSWERS or CONFIG.scaling.paired not in VARIANTS,
     "dose_response": not DOSE_RESPONSES,
     "real_parts": CONFIG.beside is None,
 }

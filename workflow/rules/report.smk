@@ -39,8 +39,7 @@ rule records:
         checkpoints=RECORDED,
         config=settings_file("report", CONFIG),
     output:
-        [f"{RESULTS}/records/captions.parquet"] if CAPTIONS else [],
-        answers=f"{RESULTS}/records/answers.parquet",
+        [f"{RESULTS}/records/{name}.parquet" for name in SCORED],
         histories=f"{RESULTS}/records/histories.parquet",
         config=f"{RESULTS}/records/config.yaml",
         versions=f"{RESULTS}/records/versions.json",
@@ -48,7 +47,7 @@ rule records:
         f"{WORK}/logs/records.log",
     shell:
         "python analysis/records.py --answers {input.answers} --captions {input.captions} --checkpoints {input.checkpoints}"
-        " --config {input.config} --out $(dirname {output.answers}) > {log} 2>&1"
+        " --config {input.config} --out $(dirname {output.config}) > {log} 2>&1"
 
 
 rule report:
@@ -56,7 +55,7 @@ rule report:
     input:
         figures=REPORTED,
         tables=TABLES.values(),
-        table_1=f"{RESULTS}/tables/table_1.csv",
+        table_1=[path for name, path in TABLES.items() if name == "table_1"],
         gap=f"{RESULTS}/figures/figure_3.csv",
         losses=LOSSES,
         claims=f"{RESULTS}/tables/claims.csv",
@@ -67,7 +66,8 @@ rule report:
         published="config/published.yaml",
         config=settings_file("report", CONFIG),
         identity=[
-            *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe", "instruct")),
+            *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe")),
+            *([] if PHOTOS else [f"{WORK}/data/instruct.parquet"]),
             encoder_of(FIRST),
             *ANSWERS,
         ],

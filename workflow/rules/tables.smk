@@ -2,7 +2,7 @@
 
 SCORE_TABLES = CONFIG.filled_tables()
 TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in SCORE_TABLES}
-ANSWERS = expand(f"{WORK}/answers/{REPLICATE}.parquet", draw=ENCODER_SEEDS, seed=SEEDS)
+ANSWERS = expand(SCORED["answers"], draw=ENCODER_SEEDS, seed=SEEDS) if "answers" in SCORED else []
 CAPTIONS = expand(SCORED["captions"], draw=ENCODER_SEEDS, seed=SEEDS) if "captions" in SCORED else []
 LOSSES = f"{RESULTS}/tables/stage1_caption_loss.csv"
 WORLD_FACTS = f"{RESULTS}/tables/world.csv"

@@ -1,4 +1,4 @@
-"""Metrics of a caption of a generated scene, whose content is known, and the table of scored captions."""
+"""Metrics of captions, most of them of generated scenes, whose content is known, and the table of scored captions."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ CAPTIONS = pa.schema(
         *[pa.field(name, pa.float64()) for name in (*METRICS, CIDER)],
     ]
 )
-"""One row per checkpoint, condition and image."""
+"""One row per checkpoint, condition and image. For photographs, whose content is not known, `CIDER` alone is given."""
 
 _WORD = re.compile(r"\w+")
 _GENERAL = DOMAINS["general"]
@@ -35,6 +35,11 @@ _GENERAL = DOMAINS["general"]
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
+
+
+def plain(text: str) -> str:
+    """Convert to lower case and remove punctuation, as `cider` needs it for captions that people wrote."""
+    return " ".join(_words(text))
 
 
 def content(text: str) -> dict[str, set[str]]:
@@ -145,7 +150,7 @@ def caption_rows(
         parts = [sample[CIDER] for sample in logged]
         scores = cider([part["caption"] for part in parts], [part["references"] for part in parts])
         for sample, score in zip(logged, scores, strict=True):
-            metrics = {name: sample[name] for name in METRICS} | {CIDER: float(score)}
+            metrics = {name: sample.get(name) for name in METRICS} | {CIDER: float(score)}
             about = {"condition": condition, "image": sample["doc"]["id"], "prediction": sample[CIDER]["caption"]}
             yield about | metrics
 

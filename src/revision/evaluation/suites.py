@@ -1,4 +1,7 @@
-"""Suites and captioning of generated scenes as an lmms-eval task folder: Parquet files, task YAMLs, group YAMLs."""
+"""Suites and captioning as an lmms-eval task folder: Parquet files, task YAMLs, group YAMLs.
+
+Questions exist for generated scenes, captioning also for the photographs of a corpus table.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +15,11 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
+from revision.data.corpus import read_columns, stream
 from revision.data.images import encode_image
 from revision.data.scenes import World
 from revision.errors import ConfigError, DataError
-from revision.evaluation.captioning import VISUAL
+from revision.evaluation.captioning import VISUAL, plain
 from revision.io.files import atomic_folder
 
 COLUMNS = ("id", "image", "question", "answer", "suite", "group")
@@ -138,16 +142,52 @@ def write_tasks(
             path = temporary / f"group_{group}.yaml"
             path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         if captions:
-            _write_captioning(world, temporary / CAPTIONING, captions)
+            _write_captioning(captioning_table(world, captions), "captioning.yaml", temporary / CAPTIONING)
     return Path(folder)
 
 
-def _write_captioning(world: World, folder: Path, count: int) -> None:
+def write_photo_tasks(table: str | Path, folder: str | Path) -> Path:
+    """Write captioning of the photographs of a corpus table as an lmms-eval task folder without suites, atomically.
+
+    Parameters
+    ----------
+    table : path
+        Corpus table of captioned images (`revision.data.photos`).
+    folder : path
+        Folder to write.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    DataError
+        If the table or an image cannot be read.
+    """
+    texts = read_columns(table, ("id", "captions"))
+    images = [image for block in stream(table, ("image",)) for image in block["image"]]
+    rows = [
+        {
+            "id": name,
+            "image": {"bytes": image if isinstance(image, bytes) else image.read_bytes(), "path": None},
+            "suite": CAPTIONING,
+            "references": [plain(caption) for caption in captions],
+        }
+        for name, image, captions in zip(texts["id"], images, texts["captions"], strict=True)
+    ]
+    with atomic_folder(folder) as temporary:
+        _write_captioning(_captioning_rows(rows), "photo_captioning.yaml", temporary / CAPTIONING)
+    return Path(folder)
+
+
+def _write_captioning(table: pa.Table, template: str, folder: Path) -> None:
     """Write captioning tasks and their data file to a subfolder, since each Parquet file of the folder is a suite."""
     folder.mkdir()
-    pq.write_table(captioning_table(world, count), folder / f"{CAPTIONING}.parquet", write_page_checksum=True)
-    template = files("revision.evaluation.tasks") / "captioning.yaml"
-    (folder / "_captioning_yaml").write_bytes(template.read_bytes())
+    pq.write_table(table, folder / f"{CAPTIONING}.parquet", write_page_checksum=True)
+    shared = (files("revision.evaluation.tasks") / template).read_bytes()
+    (folder / "_captioning_yaml").write_bytes(shared)
     for visual, name in CONDITIONS.items():
         settings = {"max_new_tokens": CAPTION_TOKENS, "do_sample": False, "until": ["\n"], "visual": visual}
         task = {"include": "_captioning_yaml", "task": name, "generation_kwargs": settings}
@@ -169,8 +209,6 @@ def captioning_table(world: World, count: int) -> pa.Table:
     pyarrow.Table
         Columns id, image (PNG), suite, references (short captions) and scene (the full caption).
     """
-    import datasets
-
     scenes = world.scenes("evaluation", 0, count)
     texts = zip(*(world.captions(scenes, "short", variant) for variant in range(REFERENCES)), strict=True)
     rows = [
@@ -179,8 +217,14 @@ def captioning_table(world: World, count: int) -> pa.Table:
             zip(world.images(scenes), texts, world.captions(scenes, "full"), strict=True)
         )
     ]
+    return _captioning_rows(rows)
+
+
+def _captioning_rows(rows: list[dict[str, Any]]) -> pa.Table:
+    import datasets
+
     text = datasets.Value("string")
-    features = {"id": text, "image": datasets.Image(), "suite": text, "references": [text], "scene": text}
+    features = {name: text for name in rows[0]} | {"image": datasets.Image(), "references": [text]}
     return pa.Table.from_pylist(rows, schema=datasets.Features(features).arrow_schema)
 
 

@@ -233,6 +233,7 @@ def _tokens(config: Configuration, given: Assumptions) -> dict[tuple[str, str], 
     for variant in starts:
         texts = replicates * config.stage1.epochs * data.text * variant.texts
         tokens["Stage 1", variant.llm] += given.stage1_tokens(texts, variant.caption)
+    assert config.stage2 is not None  # only a corpus of kind photos has no Stage 2
     for variant in variants:
         conversations = replicates * config.stage2.epochs * data.instruct * variant.share
         tokens["Stage 2", variant.llm] += given.stage2_tokens(conversations)

@@ -9,11 +9,12 @@ import huggingface_hub
 from huggingface_hub import constants
 
 from revision.config import Configuration
-from revision.config.corpus import SourcesCorpus
+from revision.config.corpus import PhotosCorpus, SourcesCorpus
 from revision.config.dynamics import ShardTraining
 from revision.config.encoders import EncoderFile, HeadSettings
 from revision.config.evaluation import PublishedSuites
 from revision.config.language_models import HubModel, PackagedModel
+from revision.data.openclipart import PACKAGE
 from revision.data.sources import files_of
 from revision.encoders import registry
 from revision.errors import RevisionError
@@ -56,6 +57,11 @@ def _data(config: Configuration) -> Iterator[str]:
                 yield f"{name}: no folder of images {Path(source.path, source.images)}: {get}"
         except RevisionError as error:
             yield f"{name}: {error}: {get}"
+    if isinstance(config.corpus, PhotosCorpus) and not Path(config.corpus.root).is_dir():
+        yield (
+            f"captioned images: no folder {config.corpus.root}: `make setup SCALE={config.scale}` makes the default "
+            f"from Debian's {PACKAGE}; for your own images give --config 'corpus={{root: FOLDER}}' (docs/photos.md)"
+        )
     training = config.dynamics.training
     if isinstance(training, ShardTraining) and not any(Path().glob(training.files)):
         yield (
@@ -71,7 +77,7 @@ def _packages(config: Configuration) -> Iterator[str]:
         packages += [config.encoder.vision_package, config.encoder.text_package]
     for package in packages:
         if find_spec(package) is None:
-            yield f"package {package}: not installed: `make setup SCALE=pretrained`"
+            yield f"package {package}: not installed: `make setup SCALE={config.scale}`"
 
 
 def _models(config: Configuration) -> Iterator[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from revision.data.images import decode_image
-from revision.evaluation.captioning import CIDER, caption_scores, cider
+from revision.evaluation.captioning import CIDER, caption_scores, cider, plain
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w\s]")
@@ -53,6 +53,11 @@ def score_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, A
     """Score a caption; its CIDEr needs the references of all images, so that `mean_cider` computes it."""
     caption = results[0]
     return caption_scores(caption, doc["scene"]) | {CIDER: {"caption": caption, "references": list(doc["references"])}}
+
+
+def score_photo_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score a caption of a photograph, of which only captions that people wrote are known."""
+    return {CIDER: {"caption": plain(results[0]), "references": list(doc["references"])}}
 
 
 def mean_of_defined(values: Sequence[float]) -> float:
