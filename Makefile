@@ -1,4 +1,5 @@
 # make reproduce [SCALE=tiny|laptop|pretrained|photos] [CORES=2]: set up, run the workflow, print the path of the report.
+# With SCALE=photos, ROOT=/data/flickr8k names a folder of captioned images (docs/photos.md).
 # make test: set up, lint, run the tests. make coverage: run the tests and measure their coverage of src.
 # make lint: check style, types, spelling and the workflow. make docs: build the site of docs/ in build/site.
 # make lock: update requirements.lock to the newest versions that pyproject.toml allows.
@@ -46,7 +47,7 @@ $(STAMP)-photos: $(STAMP)-pretrained
 	@$(if $(ROOT),,touch $@)
 
 reproduce: setup
-	revision reproduce --scale $(SCALE) --cores $(CORES) $(ROOT:%=--config 'corpus={root: %}') $(TARGETS)
+	revision reproduce --scale $(SCALE) --cores $(CORES) $(ROOT:%=--set 'corpus={root: %}') $(TARGETS)
 	@echo "For the commands revision and snakemake: source $(VENV)/bin/activate"
 
 test: lint

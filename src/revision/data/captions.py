@@ -1,7 +1,7 @@
 """Read images with human captions from a folder in one of the common layouts.
 
-Layouts: Karpathy's JSON (dataset_flickr8k.json, dataset_coco.json), COCO's JSON (captions_train2017.json), Flickr's lines
-`image.jpg#0<TAB>caption`, and CSV with the columns image and caption. Several captions of an image stay together.
+Layouts: Karpathy's JSON (dataset_flickr8k.json, dataset_coco.json), COCO's JSON (captions_train2017.json), Flickr's
+lines `image.jpg#0<TAB>caption`, and CSV with the columns image and caption. Captions of an image stay together.
 """
 
 import csv

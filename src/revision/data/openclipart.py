@@ -59,9 +59,9 @@ def download_package(folder: str | Path) -> Path:
     except (OSError, subprocess.CalledProcessError, StopIteration) as error:
         reason = getattr(error, "stderr", "") or str(error)
         raise DataError(
-            f"`{' '.join(command)}` failed ({reason.strip()}); on Debian or Ubuntu run `apt-get update` first; elsewhere "
-            f"download the file for `all` from {PAGE} and give it as --deb; or bring a folder of captioned images of your "
-            "own (docs/photos.md)"
+            f"`{' '.join(command)}` failed ({reason.strip()}); on Debian or Ubuntu run `apt-get update`; elsewhere "
+            f"download the file for `all` from {PAGE} and give it as --deb; or bring a folder of captioned images of "
+            "your own (docs/photos.md)"
         ) from error
 
 

@@ -60,7 +60,7 @@ def _data(config: Configuration) -> Iterator[str]:
     if isinstance(config.corpus, PhotosCorpus) and not Path(config.corpus.root).is_dir():
         yield (
             f"captioned images: no folder {config.corpus.root}: `make setup SCALE={config.scale}` makes the default "
-            f"from Debian's {PACKAGE}; for your own images give --config 'corpus={{root: FOLDER}}' (docs/photos.md)"
+            f"from Debian's {PACKAGE}; for your own images add ROOT=FOLDER to the command of make (docs/photos.md)"
         )
     training = config.dynamics.training
     if isinstance(training, ShardTraining) and not any(Path().glob(training.files)):
