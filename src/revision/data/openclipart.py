@@ -27,6 +27,7 @@ DRAWINGS = "usr/share/openclipart/svg"  # in the package
 CAPTIONS = "captions.csv"
 SIDE = 224  # of the images, in pixels
 DPI = 96.0
+LONGEST = 20  # words of a caption; a few descriptions are essays
 SHARED = 10  # a title of more drawings does not describe one
 _AUTHOR = re.compile(r"^Clipart by [^-]+ - ")
 _NO_WORD = re.compile(r"hash.*|0x\w+|\W*", re.IGNORECASE)  # left behind by the program that wrote the keywords
@@ -159,7 +160,7 @@ def _captions(path: Path) -> list[str]:
     captions = [title, ", ".join(dict.fromkeys(keywords))]
     if len(description.split()) > 2 and description != title:
         captions.append(description)
-    return captions
+    return [caption for caption in captions if len(caption.split()) <= LONGEST]
 
 
 def _plain(text: str | None) -> str:
