@@ -156,8 +156,10 @@ class CausesSettings(Settings):
 
     def encoder(self, point: Point, where: str) -> EncoderSettings | HeadSettings:
         """Return the complete encoder settings of a point; errors begin with `where`."""
-        kind = HeadSettings if self.base.get("kind") == "pretrained_heads" else EncoderSettings
-        return parse(kind, self.base | point.encoder, f"{where}.encoder")
+        values = self.base | point.encoder
+        if values.get("kind") == "pretrained_heads":
+            return parse(HeadSettings, values, f"{where}.encoder")
+        return parse(EncoderSettings, values, f"{where}.encoder")
 
 
 class DynamicsSettings(Settings):

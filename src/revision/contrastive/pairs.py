@@ -33,7 +33,8 @@ class ScenePairs:
     """The first `count` scenes of the split `encoder` with their captions. Implements `Pairs`."""
 
     def __init__(self, world: World, count: int) -> None:
-        self.world, self.identity = world, {"world": world.settings.record()}
+        self.world = world
+        self.identity: dict[str, Any] = {"world": world.settings.record()}
         self.scenes = world.scenes("encoder", 0, count)
 
     def images(self) -> Iterator[list[Image.Image]]:
@@ -60,7 +61,8 @@ class TablePairs:
     """
 
     def __init__(self, table: str | Path) -> None:
-        self.table, self.identity = table, {"table": digest(table)}
+        self.table = table
+        self.identity: dict[str, Any] = {"table": digest(table)}
         columns = read_columns(table, ("captions", "long"))
         self._short, self._long = columns["captions"], columns["long"]
 

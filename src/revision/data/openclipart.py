@@ -122,7 +122,7 @@ def write_openclipart(deb: str | Path, folder: str | Path) -> int:
                 rows += [(name, caption) for caption in captions]
             with open(out / CAPTIONS, "w", newline="", encoding="utf-8") as file:
                 csv.writer(file, lineterminator="\n").writerows(rows)
-            write_json(out / "origin.json", {"package": PACKAGE, "sha256": digest(deb), "licence": "public domain"})
+            write_json(out / "origin.json", {"package": PACKAGE, "xxh3_128": digest(deb), "licence": "public domain"})
     return len(drawn)
 
 
