@@ -60,7 +60,7 @@ def causes_command(
         from revision.config.encoders import HeadSettings
         from revision.dynamics.head_causes import HeadStudy
 
-        further["measure"] = HeadStudy(*tables, parse(HeadSettings, sections.causes.base, "causes.base"))
+        further["heads"] = HeadStudy(*tables, parse(HeadSettings, sections.causes.base, "causes.base"))
     study_causes(sections.causes, sections.world, out, seed=seed, threads=threads, progress=typer.echo, **further)
 
 

@@ -192,7 +192,7 @@ def study_causes(
     *,
     seed: int,
     threads: int = 1,
-    measure: Callable[..., dict[str, float]] = measure,
+    heads: Callable[..., dict[str, float]] | None = None,
     progress: Callable[[str], Any] = lambda text: None,
 ) -> pd.DataFrame:
     """Measure every point with a seed and write a tidy table.
@@ -211,8 +211,8 @@ def study_causes(
         Seed of all trainings.
     threads : int
         Threads of PyTorch.
-    measure : callable
-        Trains and measures a point, as `measure` does; `HeadStudy` for trained heads.
+    heads : HeadStudy, optional
+        Trains and measures each point in place of `measure`, where the encoders are trained heads.
     progress : callable
         Called with a description of each point before it is trained.
 
@@ -234,7 +234,7 @@ def study_causes(
         path = finished / f"{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}.json"
         if not path.is_file():
             progress(f"seed {seed}, {point.cause} {point.at}")
-            write_json(path, measure(point, settings.probe, seed=seed, threads=threads))
+            write_json(path, (heads or measure)(point, settings.probe, seed=seed, threads=threads))
         metrics = json.loads(path.read_text(encoding="utf-8"))
         rows += [
             {
