@@ -27,7 +27,8 @@ setup: $(STAMP)$(EXTRA:%=-%) $(DATA)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Setting up $(VENV), once; this takes about 8 GB of disk, most of it CUDA libraries."
+	@echo "Setting up $(VENV), once: about 8 GB of disk, most of it torch with CUDA libraries."
+	@echo "(CONTRIBUTING.md names torch's smaller CPU build, and an install for embeddings alone.)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@echo "1/2 Installing torch (about 2 GB to download): 3 to 10 minutes ..."
 	@$(PIP) torch torchvision
@@ -65,6 +66,7 @@ coverage: setup
 
 docs: setup
 	python analysis/status.py reference --out docs/status.md
+	python analysis/scales.py reference/laptop reference/pretrained --out reference/scales.html
 	mkdocs build --strict
 
 lint: setup

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from figure_inputs import arguments
 from matplotlib.ticker import MaxNLocator
-from style import colour_of, describe, name_of, run, save, save_table
+from style import PAGE, colour_of, describe, key, method_rows, name_of, run, save, save_table
 
 from revision.evaluation.captioning import CIDER, METRICS, VISUAL
 from revision.stats.intervals import over_trainings
@@ -49,32 +50,31 @@ def summarise(table: pd.DataFrame, stage: str) -> pd.DataFrame:
 def draw(summary: pd.DataFrame, paired: str, path: Path) -> None:
     """Draw one panel per metric and one row per method: captions as a dot with interval, floors as grey marks."""
     methods = list(dict.fromkeys(summary.method))
-    size = 7.4, 1.3 + 0.34 * len(methods)
     drawn = {metric: label for metric, label in DRAWN.items() if metric in set(summary.metric)}
+    size = PAGE, 0.9 + 0.27 * len(methods)
     figure, (panels,) = plt.subplots(1, len(drawn), figsize=size, sharey=True, squeeze=False)
+    floors = {name: {"marker": mark, "color": "#555555", "linestyle": "none"} for name, mark in MARKERS.items()}
+    ceiling = {"color": colour_of(paired), "linestyle": ":", "linewidth": 1}
     for panel, (metric, label) in zip(panels, drawn.items(), strict=True):
+        method_rows(panel, methods)
         values = summary[summary.metric == metric].set_index(["condition", "method"])
         for y, method in enumerate(methods):
             own = values.loc[OWN, method]
             errors = [own.value - own.low], [own.high - own.value]
-            style = {"color": colour_of(method), "markersize": 6, "capsize": 2}
-            panel.errorbar(own.value, y, xerr=errors, fmt="o", **style)
-        for floor, marker in MARKERS.items():
-            marks = values.loc[floor].value.reindex(methods)
-            style = {"linestyle": "none", "color": "#555555", "markersize": 6, "zorder": 3}
-            panel.plot(marks, range(len(methods)), marker, label=FLOOR_NAMES[floor], **style)
-        panel.plot([], [], "o", color="#555555", label="own image")
+            panel.errorbar(own.value, y - 0.15, xerr=errors, fmt="o", color=colour_of(method))
+        for floor, style in floors.items():
+            panel.plot(values.loc[floor].value.reindex(methods), np.arange(len(methods)) + 0.22, **style, zorder=3)
         if paired in methods:
-            ceiling = values.loc[OWN, paired].value
-            panel.axvline(ceiling, color=colour_of(paired), linestyle=":", label=f"ceiling: {name_of(paired)}")
+            panel.axvline(values.loc[OWN, paired].value, **ceiling)
         panel.set_xlabel(label)
-        panel.margins(x=0.08)
         panel.set_xlim(left=0)
         panel.xaxis.set_major_locator(MaxNLocator(3))
-        panel.grid(axis="x", alpha=0.3)
-    panels[0].set_yticks(range(len(methods)), [name_of(method) for method in methods])
-    panels[0].set_ylim(len(methods) - 0.5, -0.5)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7)
+    handles = [
+        key(label="own image, 95% interval"),
+        *(plt.Line2D([], [], **style, label=FLOOR_NAMES[floor]) for floor, style in floors.items()),
+        plt.Line2D([], [], **ceiling, label=name_of(paired)),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5)
     save(figure, path)
 
 

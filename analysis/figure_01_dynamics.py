@@ -2,35 +2,87 @@
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
 from matplotlib.axes import Axes
-from style import describe, run, save, save_table
+from style import LEVEL, PAGE, describe, plain_log, run, save, save_table
 
 from revision.geometry.spectrum import EFFECTIVE_ENERGY
 from revision.stats.intervals import over_seeds
 
-ORANGE, BLUE, GREEN, RED, PURPLE = "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7"
-# Panel, metric, label, colour, line style, whether on the right axis.
-CURVES = (
-    ("a", "leak_ref", "gradient leakage into V", BLUE, "-", False),
-    ("a", "sin_theta", r"baseline $\sin\theta(U_t, U)$", ORANGE, "-", False),
-    ("a", "sin_theta_rms", r"baseline, root mean square over angles", ORANGE, "--", False),
-    ("b", "gamma_cosine", r"adjacent cosine of $\gamma$", GREEN, "-", False),
-    ("b", "gamma_drift", r"drift of $\gamma$ from $t_0$", RED, "-", False),
-    ("c", "delta_condition", r"condition number of Cov($\delta$)", BLUE, "-", False),
-    ("c", "rho_eig", r"$\rho_{eig}$ with gradients (right)", RED, "-", True),
-    ("c", "rho_eig_chance", r"$\rho_{eig}$ with isotropic gradients (right)", RED, ":", True),
-    ("c", "rho_diagonal", "correlation of the diagonals (right)", PURPLE, "--", True),
-    ("d", "zeta_condition", r"condition number of Cov($\zeta$)", BLUE, "-", False),
-    ("d", "zeta_kappa", r"concentration $\kappa$ of $\zeta$ directions", GREEN, "-", False),
-    ("d", "gamma_angle", r"angle of $\gamma$ and leading V direction (right)", RED, "-", True),
+
+class Panel(NamedTuple):
+    """A panel: title, label and possible range of its values, its curves (metric, label), and the isotropic level."""
+
+    title: str
+    label: str
+    within: tuple[float, float]
+    curves: tuple[tuple[str, str], ...]
+    isotropic: str | None = None
+    log: bool = False
+
+
+SHAPE = "effective condition number"
+PANELS = (
+    Panel(
+        "(a) gradients in V",
+        "fraction; sine",
+        (0, 1),
+        (
+            ("leak_ref", "fraction of gradients in V"),
+            ("sin_theta", r"baseline $\sin\theta(U_t, U)$"),
+            ("sin_theta_rms", r"RMS of $\sin\theta$ over angles"),
+        ),
+        "leak_isotropic",
+    ),
+    Panel(
+        r"(b) mean residual $\gamma$ in V",
+        "cosine; fraction",
+        (0, 1),
+        (("gamma_cosine", "cosine to the step before"), ("gamma_drift", r"relative drift from $t_0$")),
+    ),
+    Panel(
+        r"(c) residual $\delta$ in U",
+        SHAPE,
+        (1, np.inf),
+        (("delta_condition", r"Cov($\delta$)"),),
+        "delta_condition_isotropic",
+        log=True,
+    ),
+    Panel(
+        r"(c) $\delta$ and gradients in U",
+        "correlation",
+        (-1, 1),
+        (
+            ("rho_eig", r"spectra, $\rho_{\mathrm{eig}}$"),
+            ("rho_eig_chance", r"$\rho_{\mathrm{eig}}$, isotropic gradients"),
+            ("rho_diagonal", "diagonals"),
+        ),
+    ),
+    Panel(
+        r"(d) residual $\zeta$ in V",
+        SHAPE + r"; $\kappa$",
+        (0, np.inf),
+        (("zeta_condition", r"Cov($\zeta$)"), ("zeta_kappa", r"concentration $\kappa$ of directions")),
+        "zeta_condition_isotropic",
+        log=True,
+    ),
+    Panel(
+        r"(d) angle of $\gamma$ and $\zeta$",
+        "degrees",
+        (0, 90),
+        (("gamma_angle", r"$\gamma$ to leading direction of $\zeta$"),),
+    ),
 )
-ISOTROPIC = {"a": "leak_isotropic", "c": "delta_condition_isotropic", "d": "zeta_condition_isotropic"}
-TITLES = {"a": "gradient leakage into V", "b": r"stability of $\gamma$", "c": "residual in U", "d": "residual in V"}
+STYLES = (
+    {"color": "black"},
+    {"color": "#777777", "linestyle": "--"},
+    {"color": "#777777", "linestyle": (0, (1, 1))},
+)
 
 
 def read(manifests: list[Path], series: list[Path], summaries: list[Path]) -> tuple[pd.DataFrame, list[dict], dict]:
@@ -45,12 +97,14 @@ def read(manifests: list[Path], series: list[Path], summaries: list[Path]) -> tu
     return pd.concat(tables, ignore_index=True), values, runs[0]["settings"]
 
 
-def curve(axes: Axes, table: pd.DataFrame, metric: str, **style: str) -> None:
-    """Plot the mean over seeds with its 95% band."""
+def curve(axes: Axes, table: pd.DataFrame, metric: str, within: tuple[float, float], **style: Any) -> None:
+    """Plot the mean over seeds with the part of its 95% band that is within the possible range."""
     steps = table[table.metric == metric].groupby("step").value
     means = pd.DataFrame({step: over_seeds(part.to_numpy()).ends() for step, part in steps}).T
     axes.plot(means.index, means.value, **style)
-    axes.fill_between(means.index, means.low, means.high, color=style["color"], alpha=0.18, lw=0)
+    axes.fill_between(
+        means.index, *means[["low", "high"]].clip(*within).T.to_numpy(), color=style["color"], alpha=0.15, lw=0
+    )
 
 
 def summarise(summaries: list[dict]) -> pd.DataFrame:
@@ -62,35 +116,30 @@ def summarise(summaries: list[dict]) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, summaries: list[dict], settings: dict, path: Path) -> None:
-    """Draw the four panels: the late window shaded, t0 dotted, isotropic levels dashed in grey."""
-    figure, grid = plt.subplots(2, 2, figsize=(8.6, 6.0), sharex=True)
-    for panel, axes in zip("abcd", grid.flat, strict=True):
-        curves = [row[1:] for row in CURVES if row[0] == panel]
-        right = axes.twinx() if any(on_right for *_, on_right in curves) else None
-        for metric, label, colour, line, on_right in curves:
-            curve(right if on_right else axes, table, metric, color=colour, linestyle=line, label=label)
-        if panel in ISOTROPIC:
-            level = over_seeds(np.array([summary[ISOTROPIC[panel]] for summary in summaries])).value
-            axes.axhline(level, color="grey", linestyle="--", linewidth=1, label="isotropic")
-        axes.axvline(summaries[0]["frozen_at"], color="black", linestyle=":", linewidth=1)
+    """Draw the six panels: the late window shaded, t0 dotted, isotropic levels dash-dotted."""
+    figure, grid = plt.subplots(2, 3, figsize=(PAGE, 5.0), sharex=True)
+    for index, (panel, axes) in enumerate(zip(PANELS, grid.flat, strict=True)):
+        for (metric, label), style in zip(panel.curves, STYLES, strict=False):
+            curve(axes, table, metric, panel.within, label=label, **style)
+        levels = [summary[panel.isotropic] for summary in summaries] if panel.isotropic else []
+        if levels:
+            level = over_seeds(np.array(levels)).value
+            axes.axhline(level, color="#777777", linestyle="-.", label="isotropic")
+        axes.axvline(summaries[0]["frozen_at"], **LEVEL)
         axes.axvspan(settings["monitor"]["late_from"], settings["encoder"]["steps"], color="grey", alpha=0.1, lw=0)
-        axes.set_title(f"({panel}) {TITLES[panel]}", fontsize=9)
-        if panel in "ab":
-            axes.set_ylim(-0.03, 1.08)
-        else:
+        axes.set_title(panel.title)
+        axes.set_ylabel(panel.label)
+        if panel.log:
+            values = [*levels, *table[table.metric.isin([metric for metric, _ in panel.curves])].value]
             axes.set_yscale("log")
-            axes.set_ylim(bottom=1 if panel == "c" else 0.2, top=axes.get_ylim()[1] * 1.3)
-            axes.set_ylabel("effective condition number" + (r"; $\kappa$" if panel == "d" else ""))
-        if right is not None:
-            right.spines["right"].set_visible(True)
-            right.grid(False)
-            right.set_ylim(*((0, 95) if panel == "d" else (-0.05, 1.05)))
-            right.set_ylabel("degrees" if panel == "d" else "correlation")
-        handles = [line for side in (axes, right) if side for line in side.get_legend_handles_labels()[0]]
-        below = -0.08 if panel in "ab" else -0.17
-        axes.legend(handles=handles, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, below), ncols=2)
-        if panel in "cd":
+            axes.set_ylim(max(panel.within[0], min(values) / 2), max(values) * 2)
+            plain_log(axes.yaxis)
+        else:
+            low, high = panel.within
+            axes.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
+        if index > 2:
             axes.set_xlabel("training step")
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.05, -0.05 if index < 3 else -0.3))
     save(figure, path)
 
 

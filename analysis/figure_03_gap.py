@@ -8,7 +8,22 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import CAPTIONS, arguments, read_aligners, sample
-from style import PAPER, colour_of, describe, name_of, number, run, save, save_table
+from style import (
+    LEVEL,
+    PAGE,
+    PAPER,
+    ROW,
+    colour_of,
+    describe,
+    key,
+    method_rows,
+    name_of,
+    number_column,
+    plain_log,
+    run,
+    save,
+    save_table,
+)
 
 from revision.config import read_yaml
 from revision.gap.held_out import read_aligner
@@ -17,42 +32,50 @@ from revision.stats.intervals import over_seeds
 
 CORPORA = dict(zip(CAPTIONS, ("Bunny", "DenseFusion"), strict=True))
 PUBLISHED = {"identity": "original", "c3": "c3", "realign": "realign"}
+LEAST = 1e-5  # an aligner that iterates until the gap is a rounding error is drawn at the edge
+
+
+def gaps(table: pd.DataFrame, column: str, method: str, sample: str) -> pd.Series:
+    """Gaps by seed."""
+    return table[(table.caption == column) & (table.method == method) & (table["sample"] == sample)].gap
 
 
 def mean_gap(table: pd.DataFrame, column: str, method: str, sample: str) -> float:
     """Mean over seeds."""
-    part = table[(table.caption == column) & (table.method == method) & (table["sample"] == sample)]
-    return over_seeds(part.gap.to_numpy()).value
+    return over_seeds(gaps(table, column, method, sample).to_numpy()).value
 
 
 def draw(table: pd.DataFrame, published: dict, path: Path) -> None:
     """Draw one row per method and one panel per caption length; diamond: the paper's value for the similar corpus."""
-    figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True, sharex=True)
     methods = [name for name in dict.fromkeys(table.method) if name != NOISE]
+    figure, panels = plt.subplots(1, 2, figsize=(PAGE, 1.0 + ROW * len(methods)), sharey=True, sharex=True)
     for panel, (column, corpus) in zip(panels, CORPORA.items(), strict=True):
+        method_rows(panel, methods)
         for y, method in enumerate(methods):
-            fitted, held_out = (mean_gap(table, column, method, sample) for sample in ("fitted", "held-out"))
-            panel.plot(fitted, y, "o", color=colour_of(method), markersize=6)
-            panel.plot(held_out, y, "o", color=colour_of(method), markersize=6, fillstyle="none")
-            panel.annotate(number(fitted, 2), (fitted, y), (0, 5), textcoords="offset points", ha="center", fontsize=7)
+            for on, fill in (("fitted", "full"), ("held-out", "none")):
+                seeds, colour = gaps(table, column, method, on).clip(LEAST), colour_of(method)
+                marker = "o" if seeds.min() > LEAST else "<"
+                panel.plot([seeds.min(), seeds.max()], [y, y], color=colour, linewidth=2.5, alpha=0.4)
+                panel.plot(seeds.mean(), y, marker, color=colour, fillstyle=fill)
             value = published[corpus].get(PUBLISHED.get(method, ""))
             if value is not None:
                 panel.plot(value, y, **PAPER)
-        panel.axvline(mean_gap(table, column, NOISE, "held-out"), color="grey", linestyle=":")
-        panel.set_title(f"{column} captions (paper: {corpus})", fontsize=9)
+        for on, right in (("fitted", 6), ("held-out", 54)):
+            number_column(panel, [mean_gap(table, column, method, on) for method in methods], on, right)
+        panel.axvline(mean_gap(table, column, NOISE, "held-out"), **LEVEL)
+        panel.set_title(f"{column} captions")
         panel.set_xscale("log")
-        panel.margins(x=0.12)
-        panel.grid(axis="x", alpha=0.3)
-    panels[0].set_yticks(range(len(methods)), [name_of(method) for method in methods])
-    panels[0].set_ylim(len(methods) - 0.4, -0.7)
-    figure.supxlabel("distance of the centroids", fontsize=9)
+        panel.margins(x=0.06)
+        plain_log(panel.xaxis)
+    figure.supxlabel("distance of the centroids of texts and images")
     handles = [
-        plt.Line2D([], [], marker="o", linestyle="none", color="grey", label="on the fitted sample"),
-        plt.Line2D([], [], marker="o", linestyle="none", color="grey", fillstyle="none", label="on held-out pairs"),
-        plt.Line2D([], [], color="grey", linestyle=":", label="sampling noise, held out"),
+        key(label="fitted sample"),
+        key(fillstyle="none", label="held-out pairs"),
+        key(marker="", linestyle="-", linewidth=2.5, alpha=0.4, label="range of seeds"),
+        plt.Line2D([], [], **LEVEL, label="sampling noise, held out"),
         plt.Line2D([], [], **PAPER),
     ]
-    figure.legend(handles=handles, fontsize=7, ncols=4, loc="outside upper center")
+    figure.legend(handles=handles, ncols=5, loc="outside upper center")
     save(figure, path)
 
 
@@ -87,10 +110,10 @@ def main() -> None:
     )[["caption", "method", "sample", "seed", "gap"]]
     save_table(table, out)
     draw(table, published, out)
-    gaps = {name: mean_gap(table, "short", name, "fitted") for name in PUBLISHED}
+    fitted = {name: mean_gap(table, "short", name, "fitted") for name in PUBLISHED}
     describe(
         out,
-        {"gaps": gaps, "seeds": len(options.seeds)},
+        {"gaps": fitted, "seeds": len(options.seeds)},
         [
             (
                 f"{corpus} ({column}), {name_of(method)}",

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import colour_of, describe, dots, name_of, run, save, save_table
+from style import PAGE, PAPER, ROW, colour_of, describe, dots, name_of, plain_log, run, save, save_table
 
 from revision.config import read_yaml
 from revision.gap.held_out import HeldOut, read_held_out
@@ -15,7 +15,11 @@ from revision.geometry.angles import BASE, BINS, cosine_density, grid, jensen_sh
 from revision.geometry.spectrum import FIT_RANGE, covariance_eigenvalues, power_law
 
 SHOWN = ("image", "identity", "c3", "realign", "bc_align")
-LINES = {"image": {"linewidth": 2.2}, "identity": {"linestyle": "--", "zorder": 3}}
+LINES = {
+    "image": {"linewidth": 2.2},
+    "identity": {"linestyle": "--", "zorder": 3},
+    "realign": {"linewidth": 2.2, "alpha": 0.6},
+}
 
 
 def spectra(pairs: HeldOut) -> pd.DataFrame:
@@ -45,14 +49,16 @@ def cosines(pairs: HeldOut) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, curve: tuple[str, str], value: str, published: dict) -> tuple:
     """Draw curves of the sets that the paper shows on the left, the value of every method on the right."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), width_ratios=(1.2, 1))
+    values = table.drop_duplicates("method").set_index("method")[value]
+    values = values if value == "alpha" else values.drop("image")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 0.7 + ROW * len(values)), width_ratios=(1.1, 1))
     for name in SHOWN:
         part = table[table.method == name]
         style = {"color": colour_of(name), "label": name_of(name), **LINES.get(name, {})}
         left.plot(part[curve[0]], part[curve[1]], **style)
-    values = table.drop_duplicates("method").set_index("method")[value]
-    dots(right, (values if value == "alpha" else values.drop("image")).to_dict(), published)
-    left.legend(fontsize=7)
+    dots(right, values.to_dict(), published)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend([*handles, plt.Line2D([], [], **PAPER)], [*labels, "paper"], ncols=6, loc="outside upper center")
     return figure, left, right
 
 
@@ -68,7 +74,8 @@ def main() -> None:
     paper = {"identity": published["fig4a"]["text"], **published["fig4a"]}
     figure, left, right = draw(table, ("rank", "share"), "alpha", paper)
     left.set(xscale="log", yscale="log", xlabel="rank", ylabel="fraction of the trace", ylim=(1e-6, 1))
-    right.set(xlabel="power-law exponent\n(diamond: paper)")
+    plain_log(left.xaxis, left.yaxis)
+    right.set(xlabel="power-law exponent")
     save(figure, out_spectrum)
     fits = table.drop_duplicates("method").set_index("method")
     describe(
@@ -87,7 +94,9 @@ def main() -> None:
     visible = table[table.method.isin(SHOWN) & (table.density > 0.02)].cosine
     limits = visible.min(), min(1, visible.max() + 0.05)
     left.set(xlabel="cosine of two rows of one set", ylabel="density", xlim=limits)
-    right.set(xlabel="JS divergence, bits\n(diamond: paper)")
+    right.set_xscale("log")
+    plain_log(right.xaxis)
+    right.set(xlabel="JS divergence from the images, bits")
     save(figure, out_angles)
     divergence = table.drop_duplicates("method").set_index("method").divergence
     describe(

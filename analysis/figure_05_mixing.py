@@ -6,9 +6,10 @@ Reads held-out pairs moved by every aligner (`revision measure`).
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import colour_of, describe, dots, name_of, run, save, save_table
+from style import LEVEL, PAGE, PAPER, ROW, colour_of, describe, dots, key, name_of, run, save, save_table
 
 from revision.config import read_yaml
 from revision.gap.held_out import HeldOut, read_held_out
@@ -33,22 +34,30 @@ def measure(pairs: HeldOut) -> pd.DataFrame:
 
 def draw(pairs: HeldOut, table: pd.DataFrame, published: dict, path: Path) -> None:
     """Draw three scatter plots in one plane above, the mixing rate of every method below."""
-    figure = plt.figure(figsize=(7.2, 5.6))
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.15))
+    values = table.set_index("method").mixing_percent.to_dict()
+    heights = 2.3, 0.6 + ROW * len(values)
+    figure = plt.figure(figsize=(PAGE, sum(heights)))
+    above, below = figure.subfigures(2, 1, height_ratios=heights)
     mean, axes = principal_axes(pairs.image, pairs.text)
     for panel, name in zip(above.subplots(1, len(PANELS), sharex=True, sharey=True), PANELS, strict=True):
-        text, image = pairs.moved[name]
-        for rows, colour, label in ((image, "black", "images"), (text, colour_of(name), "texts")):
-            panel.scatter(*((rows[:POINTS] - mean) @ axes).T, s=4, color=colour, alpha=0.5, linewidths=0, label=label)
-        panel.set_title(name_of(name), fontsize=9)
-        panel.set_xlabel("first axis")
-        panel.legend(fontsize=7, markerscale=3)
-    above.axes[0].set_ylabel("second axis")
-    right = below.subplots()
-    dots(right, table.set_index("method").mixing_percent.to_dict(), published)
-    right.axvline(table.well_mixed.iloc[0], color="grey", linestyle=":", label="well mixed")
-    right.set_xlabel(f"images among the {K} nearest neighbours of a text, percent (diamond: paper)")
-    below.legend(fontsize=7, loc="outside upper right")
+        text, image = (rows[:POINTS] for rows in pairs.moved[name])
+        # In one shuffled set, so that neither modality covers the other.
+        points = (np.concatenate([image, text]) - mean) @ axes
+        colours = np.repeat([colour_of("image"), colour_of(name)], [len(image), len(text)])
+        order = np.random.default_rng(0).permutation(len(points))
+        panel.scatter(*points[order].T, s=4, c=colours[order], alpha=0.6, linewidths=0)
+        panel.set_title(name_of(name))
+        panel.set_xlabel("first principal axis")
+    above.axes[0].set_ylabel("second principal axis")
+    texts = [key(color=colour_of(name), label=f"texts, {name_of(name)}") for name in PANELS]
+    above.legend(handles=[key(color=colour_of("image"), label="images"), *texts], ncols=4, loc="outside upper center")
+    rates = below.subplots()
+    dots(rates, values, published)
+    rates.axvline(table.well_mixed.iloc[0], **LEVEL)
+    rates.set_xlim(left=-1)
+    rates.set_xlabel(f"images among the {K} nearest neighbours of a text, %")
+    handles = [plt.Line2D([], [], **PAPER), plt.Line2D([], [], **LEVEL, label="well mixed")]
+    below.legend(handles=handles, ncols=2, loc="outside upper center")
     save(figure, path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments, read_aligners, sample
-from style import colour_of, describe, name_of, run, save, save_table
+from style import LEVEL, PAGE, colour_of, describe, key, name_of, plain_log, run, save, save_table
 
 from revision.config import read_yaml
 from revision.gap.sampling import NOISE, TRIALS, gap_by_size
@@ -23,17 +23,27 @@ def plateau(samples: list[int], gaps: list[float]) -> int:
 
 
 def draw(table: pd.DataFrame, plateau_at: int, path: Path) -> None:
-    """Draw mean and standard deviation over trials against N, on logarithmic axes."""
-    figure, axes = plt.subplots(figsize=(5.4, 3.6))
-    for name in SHOWN:
-        by_size = table[table.method == name].groupby("samples").gap
-        style = {"marker": "o", "markersize": 4, "capsize": 2, "color": colour_of(name), "label": name_of(name)}
-        axes.errorbar(by_size.mean().index, by_size.mean(), by_size.std(), **style)
+    """Draw mean and standard deviation over trials against N, a panel per aligner with the means of the others."""
+    figure, grid = plt.subplots(2, 3, figsize=(PAGE, 3.7), sharex=True, sharey=True)
+    groups = {name: table[table.method == name].groupby("samples").gap for name in SHOWN}
     noise = table[table.method == NOISE]
-    axes.plot(noise.samples, noise.gap, color="grey", linestyle=":", label=NOISE)
-    axes.axvline(plateau_at, color="black", linestyle="--", linewidth=1, label="plateau in the paper")
-    axes.set(xscale="log", yscale="log", xlabel="unpaired samples of each modality", ylabel="gap on held-out pairs")
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    for axes, (name, by_size) in zip(grid.flat, groups.items(), strict=True):
+        for other in SHOWN:
+            axes.plot(groups[other].mean(), color="lightgrey", linewidth=0.8)
+        axes.errorbar(by_size.mean().index, by_size.mean(), by_size.std(), fmt="o-", color=colour_of(name))
+        axes.plot(noise.samples, noise.gap, **LEVEL)
+        axes.axvline(plateau_at, color="black", linestyle="--", linewidth=0.8)
+        axes.set(xscale="log", yscale="log", title=name_of(name))
+    plain_log(grid[0, 0].xaxis, grid[0, 0].yaxis)
+    figure.supxlabel("unpaired samples of each modality")
+    figure.supylabel("gap on held-out pairs")
+    handles = [
+        key(linestyle="-", label=f"mean and SD over {TRIALS} trials"),
+        plt.Line2D([], [], color="lightgrey", linewidth=0.8, label="the other aligners"),
+        plt.Line2D([], [], **LEVEL, label=NOISE),
+        plt.Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="plateau in the paper"),
+    ]
+    figure.legend(handles=handles, ncols=4, loc="outside upper center")
     save(figure, path)
 
 

@@ -1,4 +1,4 @@
-"""Figures 7a and 7b: precision of the mean, and time and memory of ReAlign, by number of samples; reads embeddings."""
+"""Figure 7: precision of the mean, and time and memory of ReAlign, by number of samples; reads embeddings."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments, rows
-from style import PAPER, describe, run, save, save_table
+from style import PAGE, PAPER, colour_of, describe, name_of, plain_log, run, save, save_table
 
 from revision.align import make_aligner
 from revision.config import read_yaml
@@ -14,7 +14,11 @@ from revision.gap.cost import Cycled, mean_errors, operator_cost
 
 PRECISION_SIZES = (1_000, 5_000, 10_000, 50_000, 100_000, 500_000)
 COST_SIZES = (10_000, 100_000, 1_000_000)
-COLOURS = {"float32": "#D55E00", "float32 pairwise": "#E69F00", "float64": "#009E73"}
+STYLES = {
+    "float32": {"color": "black", "marker": "o"},
+    "float32 pairwise": {"color": "#777777", "marker": "s", "linestyle": "--"},
+    "float64": {"color": "black", "marker": "^", "linestyle": ":"},
+}
 
 
 def precision(texts: np.ndarray) -> pd.DataFrame:
@@ -38,29 +42,27 @@ def cost(texts: np.ndarray, images: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(map(row, COST_SIZES), columns=["samples", "seconds", "peak_mb"])
 
 
-def draw_precision(table: pd.DataFrame, published: dict, path: Path) -> None:
-    """Draw the error against N on logarithmic axes."""
-    figure, axes = plt.subplots(figsize=(4.6, 3.2))
-    for name, part in table.groupby("precision"):
-        axes.plot(part.samples, part.error, "o-", color=COLOURS[name], markersize=4, label=name)
-    for name, error in published.items():
-        axes.plot(PRECISION_SIZES[-1], error, **PAPER | {"label": "paper" if name == "float32" else None})
-    axes.set(xscale="log", yscale="log", xlabel="samples", ylabel="error of the mean (Euclidean)")
-    axes.legend(fontsize=7)
-    save(figure, path)
-
-
-def draw_cost(table: pd.DataFrame, published: dict, path: Path) -> None:
-    """Draw time on the left, memory on the right."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0))
-    left.plot(table.samples, table.seconds, "o-", color=COLOURS["float64"], markersize=4, label="here")
-    left.plot(list(published["seconds"]), list(published["seconds"].values()), **PAPER)
-    left.set(xscale="log", yscale="log", xlabel="samples of each modality", ylabel="seconds")
-    right.plot(table.samples, table.peak_mb, "o-", color=COLOURS["float64"], markersize=4, label="here")
-    right.axhline(published["peak_mb"], color="black", linestyle="--", label="paper")
-    right.set(xscale="log", xlabel="samples of each modality", ylabel="peak memory, MB", ylim=(0, None))
-    left.legend(fontsize=7)
-    right.legend(fontsize=7)
+def draw(precision: pd.DataFrame, cost: pd.DataFrame, published: dict, path: Path) -> None:
+    """Draw the error of the mean, the time and the memory against N, all on logarithmic axes."""
+    figure, panels = plt.subplots(1, 3, figsize=(PAGE, 2.5))
+    handles = []
+    for name, style in STYLES.items():
+        part = precision[precision.precision == name]
+        handles += panels[0].plot(part.samples, part.error, label=name, **style)
+    for error in published["fig7a"].values():
+        panels[0].plot(PRECISION_SIZES[-1], error, **PAPER)
+    ours = {"color": colour_of("realign"), "marker": "o", "label": name_of("realign")}
+    handles += panels[1].plot(cost.samples, cost.seconds, **ours)
+    seconds = published["fig7b"]["seconds"]
+    handles += panels[1].plot(list(seconds), list(seconds.values()), **PAPER)
+    panels[2].plot(cost.samples, cost.peak_mb, **ours)
+    panels[2].plot(COST_SIZES[-1], published["fig7b"]["peak_mb"], **PAPER)
+    labels = "error of the mean (Euclidean)", "time, s", "peak memory, MB\n(embeddings not counted)"
+    for panel, label in zip(panels, labels, strict=True):
+        panel.set(xscale="log", yscale="log", xlabel="samples", ylabel=label)
+        panel.margins(0.1)
+        plain_log(panel.xaxis, panel.yaxis)
+    figure.legend(handles=handles, ncols=5, loc="outside upper center")
     save(figure, path)
 
 
@@ -71,28 +73,28 @@ def main() -> None:
     published = read_yaml(options.published)["figures"]
     texts, images = rows(options.text), rows(options.image)
 
-    table = precision(texts)
-    save_table(table, out_precision)
-    draw_precision(table, published["fig7a"], out_precision)
-    last = table[table.samples == PRECISION_SIZES[-1]].set_index("precision").error
-    facts = {"rows": len(texts), "dim": texts.shape[1]}
+    errors, costs = precision(texts), cost(texts, images)
+    save_table(errors, out_precision)
+    save_table(costs, out_cost)
+    whole = out_precision.with_stem(out_precision.stem.removesuffix("a"))
+    draw(errors, costs, published, whole)
+    last = errors[errors.samples == PRECISION_SIZES[-1]].set_index("precision").error
+    by_size, paper = costs.set_index("samples"), published["fig7b"]
     describe(
-        out_precision,
-        facts | {"error": last, "most": PRECISION_SIZES[-1]},
+        whole,
+        {
+            "rows": len(texts),
+            "dim": texts.shape[1],
+            "error": last,
+            "most": PRECISION_SIZES[-1],
+            "largest": COST_SIZES[-1],
+            "last": by_size.iloc[-1],
+        },
         [
             (f"error at N = {PRECISION_SIZES[-1]:,}, {name}", published["fig7a"][name.split()[0]], last[name])
-            for name in COLOURS
-        ],
-    )
-
-    table = cost(texts, images)
-    save_table(table, out_cost)
-    draw_cost(table, published["fig7b"], out_cost)
-    by_size, paper = table.set_index("samples"), published["fig7b"]
-    describe(
-        out_cost,
-        facts | {"most": COST_SIZES[-1], "last": by_size.iloc[-1]},
-        [(f"seconds, N = {size:,}", value, by_size.seconds[size]) for size, value in paper["seconds"].items()]
+            for name in STYLES
+        ]
+        + [(f"seconds, N = {size:,}", value, by_size.seconds[size]) for size, value in paper["seconds"].items()]
         + [(f"peak memory in MB, N = {COST_SIZES[-1]:,}", paper["peak_mb"], by_size.peak_mb.iloc[-1])],
     )
 

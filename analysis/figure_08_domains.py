@@ -5,8 +5,20 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments, read_aligners, sample
-from matplotlib.ticker import NullFormatter
-from style import colour_of, describe, name_of, run, save, save_table
+from style import (
+    LEVEL,
+    PAGE,
+    ROW,
+    colour_of,
+    describe,
+    key,
+    method_rows,
+    number_column,
+    plain_log,
+    run,
+    save,
+    save_table,
+)
 
 from revision.config import read_yaml
 from revision.gap.sampling import NOISE, Sample, gap_by_domain
@@ -17,39 +29,45 @@ UNPAIRED = {"text": "text_table", "image": "image_table"}
 PROBE = {"probe_text": "probe_table", "probe_image": "probe_table"}
 
 
+def gaps_of(table: pd.DataFrame, method: str, statistics: str, applied: str) -> pd.Series:
+    """Gaps by seed."""
+    return table[(table.method == method) & (table.statistics == statistics) & (table.applied_to == applied)].gap
+
+
 def mean_gap(table: pd.DataFrame, method: str, statistics: str, applied: str) -> float:
     """Mean over seeds."""
-    part = table[(table.method == method) & (table.statistics == statistics) & (table.applied_to == applied)]
-    return over_seeds(part.gap.to_numpy()).value
+    return over_seeds(gaps_of(table, method, statistics, applied).to_numpy()).value
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw one panel per domain and one row per method; dot: own statistics, ring: those of the other domain."""
-    figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True, sharex=True)
     methods = [name for name in dict.fromkeys(table.method) if name != NOISE]
+    figure, panels = plt.subplots(1, 2, figsize=(PAGE, 1.0 + ROW * len(methods)), sharey=True, sharex=True)
     for panel, applied in zip(panels, DOMAINS, strict=True):
+        method_rows(panel, methods)
         other = next(name for name in DOMAINS if name != applied)
-        for y, method in enumerate(methods):
-            own, foreign = (mean_gap(table, method, statistics, applied) for statistics in (applied, other))
-            panel.plot([own, foreign], [y, y], color=colour_of(method), linewidth=1)
-            panel.plot(own, y, "o", color=colour_of(method), markersize=6)
-            panel.plot(foreign, y, "o", color=colour_of(method), markersize=6, markerfacecolor="white")
-        panel.axvline(mean_gap(table, NOISE, applied, applied), color="grey", linestyle=":")
-        panel.set_title(f"applied to {applied}", fontsize=9)
+        for statistics, style, heading, right in (
+            (applied, {"markersize": 4}, "own", 6),
+            (other, {"markersize": 6.5, "fillstyle": "none"}, "other", 46),
+        ):
+            for y, method in enumerate(methods):
+                seeds, colour = gaps_of(table, method, statistics, applied), colour_of(method)
+                panel.plot([seeds.min(), seeds.max()], [y, y], color=colour, linewidth=2.5, alpha=0.4)
+                panel.plot(seeds.mean(), y, "o", color=colour, **style)
+            number_column(panel, [mean_gap(table, method, statistics, applied) for method in methods], heading, right)
+        panel.axvline(mean_gap(table, NOISE, applied, applied), **LEVEL)
+        panel.set_title(f"applied to {applied}")
         panel.set_xscale("log")
-        panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.grid(axis="x", alpha=0.3)
-    panels[0].set_yticks(range(len(methods)), [name_of(method) for method in methods])
-    panels[0].set_ylim(len(methods) - 0.4, -0.6)
-    figure.supxlabel("gap on held-out pairs", fontsize=9)
+        panel.margins(x=0.06)
+        plain_log(panel.xaxis)
+    figure.supxlabel("distance of the centroids on held-out pairs")
     handles = [
-        plt.Line2D([], [], marker="o", linestyle="none", color="grey", label="statistics of the same domain"),
-        plt.Line2D(
-            [], [], marker="o", linestyle="none", color="grey", markerfacecolor="white", label="of the other domain"
-        ),
-        plt.Line2D([], [], color="grey", linestyle=":", label=NOISE),
+        key(markersize=4, label="domain's own statistics"),
+        key(markersize=6.5, fillstyle="none", label="the other domain's"),
+        key(marker="", linestyle="-", linewidth=2.5, alpha=0.4, label="range of seeds"),
+        plt.Line2D([], [], **LEVEL, label=NOISE),
     ]
-    figure.legend(handles=handles, fontsize=7, ncols=3, loc="outside upper center")
+    figure.legend(handles=handles, ncols=4, loc="outside upper center")
     save(figure, path)
 
 

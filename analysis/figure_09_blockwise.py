@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import PAPER, colour_of, describe, dots, name_of, number, run, save, save_table
+from style import COLUMN, PAGE, PAPER, ROW, colour_of, describe, dots, name_of, plain_log, run, save, save_table
 
 from revision.config import read_yaml
 from revision.gap.held_out import HeldOut, read_aligner, read_held_out
@@ -52,16 +52,29 @@ def overlaps(pairs: HeldOut) -> pd.DataFrame:
 
 
 def draw_spectra(table: pd.DataFrame, published: float, path: Path) -> None:
-    """Draw eigenvalues against rank on logarithmic axes, with the condition numbers in the legend."""
-    figure, axes = plt.subplots(figsize=(4.8, 3.4))
+    """Draw eigenvalues against rank on the left, the condition number of every method on the right."""
+    conditions = table.drop_duplicates("method").set_index("method").condition_number
+    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 0.8 + ROW * len(conditions)), width_ratios=(1.1, 1))
     for name in SHOWN:
         part = table[table.method == name]
-        label = f"{name_of(name)}, condition {number(part.condition_number.iloc[0], 3)}"
         style = {"image": {"linewidth": 2.2}, "identity": {"linestyle": "--"}}.get(name, {})
-        axes.plot(part["rank"], part.eigenvalue, color=colour_of(name), label=label, **style)
-    axes.plot([], [], **PAPER | {"label": f"paper, texts: condition {number(published, 3)}"})
-    axes.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue of the covariance")
-    axes.legend(fontsize=7, loc="lower left")
+        left.plot(part["rank"], part.eigenvalue, color=colour_of(name), label=name_of(name), **style)
+    left.set(xscale="log", yscale="log", xlabel="rank", ylabel="eigenvalue of the covariance")
+    dots(right, conditions.to_dict(), {"identity": published})
+    right.set(xscale="log", xlabel="condition number")
+    plain_log(left.xaxis, left.yaxis, right.xaxis)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend([*handles, plt.Line2D([], [], **PAPER)], [*labels, "paper"], ncols=6, loc="outside upper center")
+    save(figure, path)
+
+
+def draw_kept(kept: pd.Series, published: dict[str, float], path: Path) -> None:
+    """Draw one row per method."""
+    figure, axes = plt.subplots(figsize=(COLUMN, 0.9 + ROW * len(kept)))
+    dots(axes, kept.to_dict(), published)
+    axes.set_xlim(-4, 104)
+    axes.set_xlabel(f"{K} nearest neighbours kept, %")
+    axes.legend(handles=[plt.Line2D([], [], **PAPER)], loc="lower right", bbox_to_anchor=(1, 1))
     save(figure, path)
 
 
@@ -90,10 +103,7 @@ def main() -> None:
     save_table(table, out_overlap)
     kept = table.set_index("method").kept_percent.drop("identity")
     paper = {name: published["knn_overlap_percent"][key] for name, key in KEPT.items()}
-    figure, axes = plt.subplots(figsize=(4.8, 3.4))
-    dots(axes, kept.to_dict(), paper)
-    axes.set_xlabel(f"{K} nearest neighbours kept, percent\n(diamond: paper)")
-    save(figure, out_overlap)
+    draw_kept(kept, paper, out_overlap)
     describe(
         out_overlap,
         {"pairs": pairs.facts, "kept": kept, "distinct": table.set_index("method"), "k": K},

@@ -1,12 +1,14 @@
-"""Figures 10a, 10b and 10c: effective rank, trace and initial gap of short and long captions; reads embeddings."""
+"""Figure 10: effective rank, trace and initial gap of short and long captions; reads embeddings."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from figure_inputs import CAPTIONS, arguments, rows
-from style import PAPER, colour_of, describe, number, run, save, save_table
+from figure_inputs import CAPTIONS, arguments
+from figure_inputs import rows as embeddings
+from matplotlib.ticker import MaxNLocator
+from style import PAGE, colour_of, describe, number_column, rows, run, save, save_table
 
 from revision.config import read_yaml
 from revision.geometry.gap import centroid_gap
@@ -39,21 +41,25 @@ def intervals(table: pd.DataFrame) -> dict[str, Interval]:
     return {name: over_seeds(part.value.to_numpy()) for name, part in table.groupby("set", sort=False)}
 
 
-def draw(table: pd.DataFrame, label: str, published: dict, path: Path) -> None:
-    """Draw bars with 95% intervals over the parts; the paper's values as diamonds."""
-    figure, axes = plt.subplots(figsize=(3.6, 3.0))
-    for x, (name, mean) in enumerate(intervals(table).items()):
-        axes.bar(x, mean.value, 0.6, color="#555555" if name == "image" else colour_of(name))
-        if mean.high > mean.low:
-            axes.plot([x, x], [mean.low, mean.high], color="black", linewidth=1)
-        axes.annotate(number(mean.value, 3), (x, mean.value), (12, 3), textcoords="offset points", fontsize=7)
-        if published.get(name) is not None:
-            axes.plot(x - 0.15, published[name], **PAPER)
-    axes.set_xticks(range(table.set.nunique()), [LABELS[name] for name in dict.fromkeys(table.set)])
-    axes.set_ylabel(label)
-    axes.margins(y=0.15)
-    if published:
-        figure.legend(handles=[plt.Line2D([], [], **PAPER)], fontsize=7, loc="outside upper right")
+def draw(whole: pd.DataFrame, published: dict, path: Path) -> None:
+    """Draw one panel per metric and one row per set: dots with 95% intervals, and numbers beside."""
+    figure, panels = plt.subplots(1, 3, figsize=(PAGE, 1.5), sharey=True)
+    for panel, (metric, (label, key)) in zip(panels, FIGURES.items(), strict=True):
+        table, paper = whole[whole.metric == metric], published[key] if key else {}
+        means = intervals(table)
+        for y, name in enumerate(LABELS):
+            if name in means:
+                style = {"color": colour_of(name), "zorder": 3}
+                panel.plot(means[name].value, y, "o", **style)
+                panel.plot([means[name].low, means[name].high], [y, y], **style)
+        values = [means[name].value if name in means else None for name in LABELS]
+        number_column(panel, values, "ours")
+        if paper:
+            number_column(panel, [paper.get(name) for name in LABELS], "paper", 36)
+        rows(panel, list(LABELS.values()))
+        panel.margins(x=0.1)
+        panel.set_xlabel(label)
+        panel.xaxis.set_major_locator(MaxNLocator(4))
     save(figure, path)
 
 
@@ -67,21 +73,27 @@ FIGURES = {
 def main() -> None:
     """Measure, draw and describe."""
     options = arguments(__doc__, "image", *CAPTIONS, "published", parts={"type": int})
-    sets = {name: rows(getattr(options, name)) for name in ("image", *CAPTIONS)}
+    sets = {name: embeddings(getattr(options, name)) for name in ("image", *CAPTIONS)}
     whole = measure(sets, options.parts)
     published = read_yaml(options.published)["figures"]["fig10"]
-    for out, (metric, (label, key)) in zip(options.out, FIGURES.items(), strict=True):
+    paper = {metric: published[key] if key else {} for metric, (_, key) in FIGURES.items()}
+    means = {}
+    for out, metric in zip(options.out, FIGURES, strict=True):
         table = whole[whole.metric == metric]
-        paper = published[key] if key else {}
         save_table(table, out)
-        draw(table, label, paper, out)
-        means = {name: mean.value for name, mean in intervals(table).items()}
-        samples = table.samples.iloc[0]
-        describe(
-            out,
-            {"means": means, "parts": options.parts, "samples": samples, "dim": sets["image"].shape[1]},
-            [(f"{label}, {LABELS[name]}", paper.get(name), value) for name, value in means.items()],
-        )
+        means[metric] = {name: mean.value for name, mean in intervals(table).items()}
+    path = options.out[0].with_stem(options.out[0].stem.removesuffix("a"))
+    draw(whole, published, path)
+    samples = whole.samples.iloc[0]
+    describe(
+        path,
+        {"means": means, "parts": options.parts, "samples": samples, "dim": sets["image"].shape[1]},
+        [
+            (f"{FIGURES[metric][0]}, {LABELS[name]}", paper[metric].get(name), value)
+            for metric, values in means.items()
+            for name, value in values.items()
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from figure_inputs import arguments
 from scipy.stats import spearmanr
-from style import colour_of, describe, name_of, run, save, save_table
+from style import PAGE, colour_of, describe, key, name_of, run, save, save_table
 
 from revision.data.corpus import read_columns
 from revision.data.scenes import nonvisual_share
@@ -53,19 +53,30 @@ def binned(part: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(bins)
 
 
-def draw(table: pd.DataFrame, path: Path) -> None:
-    """Draw one point per caption behind the binned means, one panel per method."""
+def draw(table: pd.DataFrame, correlations: dict[tuple[str, str], float], path: Path) -> None:
+    """Draw one point per caption behind the binned means, one panel per method; all axes span the same distance."""
     methods = list(dict.fromkeys(table.method))
-    figure, panels = plt.subplots(1, len(methods), figsize=(3.4 * len(methods), 3.2), squeeze=False)
+    figure, panels = plt.subplots(1, len(methods), figsize=(PAGE, 2.3), sharex=True, squeeze=False)
+    ranges = table.groupby("method").distance.agg(["min", "max"])
+    half = 0.52 * (ranges["max"] - ranges["min"]).max()
     for panel, name in zip(panels[0], methods, strict=True):
         part = table[table.method == name]
         means = binned(part)
-        panel.plot(part.nonvisual_share, part.distance, ".", color=colour_of(name), markersize=2, alpha=0.25)
+        points = {"color": colour_of(name), "markersize": 1.5, "markeredgewidth": 0, "alpha": 0.5}
+        panel.plot(part.nonvisual_share, part.distance, "o", **points, rasterized=True)
         errors = means.value - means.low, means.high - means.value
-        panel.errorbar(means.share, means.value, errors, color="black", marker="o", markersize=4, capsize=2)
-        panel.set_title(name_of(name), fontsize=9)
-        panel.set_xlabel(AGAINST["nonvisual_share"])
-    panels[0][0].set_ylabel("1 - cosine to its image")
+        panel.errorbar(means.share, means.value, errors, color="black", marker="o", markersize=3)
+        correlation = f"{correlations[name, 'nonvisual_share']:+.2f}".replace("-", "−")
+        panel.set_title(f"{name_of(name)}: rank correlation {correlation}, n = {len(part):,}")
+        middle = ranges.loc[name].mean()
+        panel.set_ylim(middle - half, middle + half)
+    figure.supxlabel(AGAINST["nonvisual_share"])
+    panels[0][0].set_ylabel("1 − cosine to its image")
+    handles = [
+        key(markersize=2, label="one caption"),
+        key(color="black", markersize=3, linestyle="-", label="mean, 95% interval"),
+    ]
+    figure.legend(handles=handles, ncols=2, loc="outside upper center")
     save(figure, path)
 
 
@@ -77,12 +88,12 @@ def main() -> None:
     captions = read_columns(options.captions, ["long"])["long"][-len(pairs.text) :]
     table = measure(pairs, captions)
     save_table(table, out)
-    draw(table, out)
     correlations = {
         (name, against): spearmanr(part[against], part.distance).statistic
         for name, part in table.groupby("method", sort=False)
         for against in AGAINST
     }
+    draw(table, correlations, out)
     describe(
         out,
         {"pairs": pairs.facts, "before": correlations["identity", "nonvisual_share"]},

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import describe, run, save, save_table
+from style import PAGE, describe, run, save, save_table
 
 from revision.data.images import decode_image
 from revision.evaluation.published_suites import is_published, look_up
@@ -51,20 +51,20 @@ def complete(chosen: pd.DataFrame, tasks: Path) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw correct answers in the upper row, wrong ones in the lower."""
-    figure, panels = plt.subplots(2, PER_ROW, figsize=(7.2, 5.2))
+    figure, panels = plt.subplots(2, PER_ROW, figsize=(PAGE, 4.6))
     for panel in panels.ravel():
         panel.set_axis_off()
     for panel_row, correct in zip(panels, (1, 0), strict=True):
         if not (table.correct == correct).any():
-            panel_row[0].text(0, 0.5, f"no {'correct' if correct else 'wrong'} answer", fontsize=9)
+            panel_row[0].text(0, 0.5, f"no {'correct' if correct else 'wrong'} answer")
         for panel, row in zip(panel_row, table[table.correct == correct].itertuples(), strict=False):
             data = row.image["bytes"] if isinstance(row.image, dict) else row.image
             panel.imshow(decode_image(data, row.id), interpolation="nearest")
-            panel.set_title(textwrap.fill(row.text.replace(" ?", "?"), WIDTH), fontsize=7)
-            answer = textwrap.fill(f"answer: {row.prediction or '(nothing)'}", WIDTH)
-            text = answer if correct else f"{answer}\ntrue: {row.answer}"
-            colour = "#007A5A" if correct else "#B04A00"
-            panel.text(0.5, -0.06, text, transform=panel.transAxes, ha="center", va="top", fontsize=7.5, color=colour)
+            panel.set_title(textwrap.fill(row.text.replace(" ?", "?"), WIDTH), loc="center")
+            mark, colour = ("✓", "#007A5A") if correct else ("✗", "#B04A00")
+            text = textwrap.fill(f"{mark} {row.prediction or '(nothing)'}", WIDTH)
+            text += "" if correct else "\n" + textwrap.fill(f"true: {row.answer}", WIDTH)
+            panel.text(0.5, -0.05, text, transform=panel.transAxes, ha="center", va="top", color=colour)
     save(figure, path)
 
 

@@ -9,15 +9,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments, rows
-from matplotlib.ticker import NullFormatter
-from style import describe, run, save, save_table
+from style import PAGE, colour_of, describe, key, plain_log, run, save, save_table
 
 from revision.gap.held_out import read_aligner
 from revision.gap.measure import DRIFT_FACTORS
 from revision.geometry.drift import drift_sweep
 
-COLOURS = {"texts": "#009E73", "isotropic": "#56B4E9"}
-FILL = {"texts": "full", "isotropic": "none"}
+COLOURS = {"texts": colour_of("realign_12"), "isotropic": "black"}
+MARKS = {
+    "texts": {"color": COLOURS["texts"], "marker": "o", "linestyle": "none"},
+    "isotropic": {
+        "color": COLOURS["isotropic"],
+        "marker": "o",
+        "linestyle": "none",
+        "markersize": 7,
+        "fillstyle": "none",
+    },
+}
 SEED = 0
 
 
@@ -50,19 +58,22 @@ def measure(anchored: np.ndarray) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw the whole drift on the left, its tangential part on the right, both on logarithmic axes."""
-    figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.2))
+    figure, panels = plt.subplots(1, 2, figsize=(PAGE, 2.6))
     for panel, ending, title in zip(panels, ("", "_tangential"), ("whole drift", "tangential part"), strict=True):
         for name, part in table.groupby("residual", sort=False):
-            style = {"color": COLOURS[name], "markersize": 4 if name == "texts" else 7, "fillstyle": FILL[name]}
-            panel.plot(part.relative_residual, part[f"measured{ending}"], "o", **style, label=f"{name}, measured")
-            panel.plot(part.relative_residual, part[f"predicted{ending}"], "--", **style, label=f"{name}, predicted")
+            panel.plot(part.relative_residual, part[f"predicted{ending}"], "--", color=COLOURS[name])
+            panel.plot(part.relative_residual, part[f"measured{ending}"], **MARKS[name])
             if not ending:
-                panel.plot(part.relative_residual, part.error, ":", **style, label=f"{name}, |measured - predicted|")
-        panel.set(xscale="log", yscale="log", xlabel="RMS residual over length of the mean")
-        panel.set_title(title, fontsize=9)
-        panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.legend(fontsize=6.5)
+                panel.plot(part.relative_residual, part.error, ":", color=COLOURS[name])
+        panel.set(xscale="log", yscale="log", xlabel="RMS residual over length of the mean", title=title)
+        plain_log(panel.xaxis, panel.yaxis)
     panels[0].set_ylabel("drift of the mean direction")
+    handles = [
+        *(plt.Line2D([], [], **MARKS[name], label=f"{name}, measured") for name in MARKS),
+        key(marker="", linestyle="--", label="predicted"),
+        key(marker="", linestyle=":", label="|measured − predicted|"),
+    ]
+    figure.legend(handles=handles, ncols=4, loc="outside upper center")
     save(figure, path)
 
 

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import CAPTIONS, arguments, rows
-from style import colour_of, describe, run, save, save_table
+from style import PAGE, colour_of, describe, key, run, save, save_table
 
 from revision.geometry.coupling import RIDGE, explained, ridge_coupling
 from revision.geometry.frame import fit_frame
@@ -14,6 +14,11 @@ from revision.geometry.gap import decompose
 
 ENERGIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 SHOWN = 0.9
+R_SQUARED = {
+    "r_squared": ("in sample", {"marker": "o", "linestyle": "-"}),
+    "r_squared_held_out": ("held out", {"marker": "s", "linestyle": "--"}),
+    "r_squared_shuffled": ("shuffled", {"marker": "", "linestyle": ":"}),
+}
 SEED = 0
 
 
@@ -48,18 +53,20 @@ def measure(sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw |L|_2 on the left, R^2 on the right, against the energy that U holds."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 2.5))
     for column, part in table.groupby("caption", sort=False):
         by_metric = part.pivot(index="energy", columns="metric", values="value")
         colour = colour_of(column)
-        left.plot(by_metric.norm, "o-", color=colour, markersize=4, label=f"{column} captions")
-        right.plot(by_metric.r_squared, "o-", color=colour, markersize=4, label=f"{column}, in sample")
-        right.plot(by_metric.r_squared_held_out, "s--", color=colour, markersize=4, label=f"{column}, held out")
-        right.plot(by_metric.r_squared_shuffled, ":", color=colour, label=f"{column}, shuffled")
-    left.set(xlabel="energy that U holds", ylabel="|L|$_2$", ylim=(0, None))
-    right.set(xlabel="energy that U holds", ylabel="R$^2$")
-    left.legend(fontsize=7)
-    right.legend(fontsize=7)
+        left.plot(by_metric.norm, "o-", color=colour)
+        for metric, (_, style) in R_SQUARED.items():
+            right.plot(by_metric[metric], color=colour, **style)
+    left.set(xlabel="fraction of the energy that U holds", ylabel="norm of L", ylim=(0, None))
+    right.set(xlabel="fraction of the energy that U holds", ylabel="R²")
+    handles = [
+        *(key(marker="", linestyle="-", color=colour_of(name), label=f"{name} captions") for name in CAPTIONS),
+        *(key(**style, label=label) for label, style in R_SQUARED.values()),
+    ]
+    figure.legend(handles=handles, ncols=5, loc="outside upper center")
     save(figure, path)
 
 

@@ -10,24 +10,26 @@ import numpy as np
 import pandas as pd
 from figure_inputs import arguments
 from matplotlib.axes import Axes
-from style import colour_of, describe, name_of, run, save, save_table
+from style import LEVEL, PAGE, colour_of, describe, key, name_of, run, save, save_table
 
 from revision.dose.response import differences, responses
 
 KINDS = {
-    "gap": "distance of the centroids\n(1: as it is)",
-    "trace": "trace of the texts\n(1: as it is)",
-    "rotation": "rotation, degrees",
-    "residual": "noise, in SD of the\npaired residual",
-    "noise": "C3's noise, SD of a\ncoordinate",
+    "gap": "distance of the\ncentroids, multiple",
+    "trace": "trace of the\ntexts, multiple",
+    "rotation": "rotation,\ndegrees",
+    "residual": "noise, SD of the\npaired residual",
+    "noise": "C3's noise, SD\nof a coordinate",
 }
 METRICS = {
     "accuracy": "accuracy, %",
-    "answer_loss": "answer loss,\nnats per token",
-    "caption_loss": "caption loss after\nStage 1, nats per token",
+    "answer_loss": "answer loss, nats/token",
+    "caption_loss": "caption loss, nats/token",
 }
+DIFFERENCES = {"accuracy": "accuracy, points", "answer_loss": "answer loss, nats/token"}
 PAIRED, BLIND, NO_ALIGN = "paired", "blind", "identity"
 NO_GAP = "0"
+CONTROLS = {PAIRED: {"linestyle": "--", "linewidth": 1}, BLIND: {"linestyle": ":", "linewidth": 1}}
 
 
 def shades(name: str, values: list) -> dict:
@@ -41,7 +43,7 @@ def draw_doses(means: pd.DataFrame, path: Path) -> None:
     colours, last = shades("viridis", steps), steps[-1]
     controls = means[means.kind == "aligner"].set_index(["dose", "metric", "steps"]).value
     kinds = [kind for kind in KINDS if (means.kind == kind).any()]
-    figure, grid = plt.subplots(3, len(kinds), figsize=(7.4, 6.2), sharex="col", sharey="row", squeeze=False)
+    figure, grid = plt.subplots(3, len(kinds), figsize=(PAGE, 5.4), sharex="col", sharey="row", squeeze=False)
     for column, kind in enumerate(kinds):
         for axes, (metric, label) in zip(grid[:, column], METRICS.items(), strict=True):
             part = means[(means.kind == kind) & (means.metric == metric)]
@@ -49,59 +51,57 @@ def draw_doses(means: pd.DataFrame, path: Path) -> None:
             for step in sorted(part.steps.unique()):
                 line = part[part.steps == step].set_index("dose").loc[doses]
                 errors = line.value - line.low, line.high - line.value
-                style = {"fmt": "o-", "markersize": 3, "linewidth": 1, "capsize": 2, "color": colours[step]}
-                axes.errorbar(range(len(doses)), line.value, errors, **style, label=f"{step} steps")
+                style = {"fmt": "o-", "markersize": 3, "elinewidth": 0.8, "color": colours[step]}
+                axes.errorbar(range(len(doses)), line.value, errors, **style)
             step = min(last, part.steps.max())
-            axes.axhline(controls[PAIRED, metric, step], color=colour_of(PAIRED), linewidth=1, linestyle="--")
-            if (BLIND, metric, step) in controls:
-                axes.axhline(controls[BLIND, metric, step], color=colour_of(BLIND), linewidth=1, linestyle=":")
-            axes.set_xticks(range(len(doses)), doses, fontsize=7)
-            axes.set_xlim(-0.4, len(doses) - 0.6)
+            for control, style in CONTROLS.items():
+                if (control, metric, step) in controls:
+                    axes.axhline(controls[control, metric, step], color=colour_of(control), **style)
+            axes.set_xticks(range(len(doses)), doses)
+            axes.set_xlim(-0.5, len(doses) - 0.5)
             if column == 0:
                 axes.set_ylabel(label)
-        grid[-1, column].set_xlabel(KINDS[kind], fontsize=8)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    handles += [
-        plt.Line2D([], [], color=colour_of(PAIRED), linestyle="--"),
-        plt.Line2D([], [], color=colour_of(BLIND), linestyle=":"),
+        grid[-1, column].set_xlabel(KINDS[kind])
+    handles = [key(color=colours[step], linestyle="-", markersize=3, label=f"{step}") for step in steps] + [
+        key(marker="", color=colour_of(name), **style, label=f"{name_of(name)}, {last}")
+        for name, style in CONTROLS.items()
     ]
-    names = [f"{name_of(PAIRED)}, {last} steps", f"{name_of(BLIND)}, {last} steps"]
-    figure.legend(handles, labels + names, loc="outside lower center", ncols=6, fontsize=7)
+    figure.legend(handles=handles, title="optimiser steps of Stage 2", loc="outside upper center", ncols=7)
     save(figure, path)
 
 
 def draw_erasure(changes: pd.DataFrame, path: Path) -> None:
     """Draw differences against optimiser steps: gap doses from dose 0 on the left, aligners from No Align right."""
-    figure, grid = plt.subplots(2, 2, figsize=(7.4, 5.4), sharex=True)
+    figure, grid = plt.subplots(2, 2, figsize=(PAGE, 4.6), sharex=True, sharey="row")
     steps = sorted(changes.steps.unique())
     gaps, aligners = changes[changes.kind == "gap"], changes[(changes.kind == "aligner") & (changes.dose != BLIND)]
     dose_colours = shades("plasma", list(dict.fromkeys(gaps.dose)))
     colours = {name: colour_of(name) for name in dict.fromkeys(aligners.dose)}
-    labels = {"accuracy": "accuracy, points", "answer_loss": "answer loss, nats per token"}
-    for row, (metric, label) in enumerate(labels.items()):
+    for row, (metric, label) in enumerate(DIFFERENCES.items()):
         curves(grid[row, 0], gaps[gaps.metric == metric], steps, dose_colours)
         curves(grid[row, 1], aligners[aligners.metric == metric], steps, colours)
-        grid[row, 0].set_ylabel(f"difference in\n{label}")
-    grid[0, 0].set_title("gap dose − gap dose 0", fontsize=9)
-    grid[0, 1].set_title("aligner − No Align", fontsize=9)
-    for axes in grid[1]:
+        grid[row, 0].set_ylabel(label)
+    grid[0, 0].set_title("gap dose minus gap dose 0")
+    grid[0, 1].set_title("aligner minus No Align")
+    for axes, (title, shown) in zip(grid[1], (("gap dose", dose_colours), ("aligner", colours)), strict=True):
+        handles = [
+            key(color=colour, linestyle="-", markersize=3, label=name_of(name)) for name, colour in shown.items()
+        ]
         axes.set_xlabel("optimiser steps of Stage 2")
-    for axes, title in zip(grid[1], ("gap dose", "aligner"), strict=True):
-        axes.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7, title_fontsize=7, ncols=4)
+        axes.legend(handles=handles, title=title, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=3)
     save(figure, path)
 
 
 def curves(axes: Axes, part: pd.DataFrame, steps: list[int], colours: dict) -> None:
     """Draw one curve with intervals per dose against steps on a logarithmic axis that starts at 0."""
-    axes.axhline(0, color="grey", linewidth=1)
+    axes.axhline(0, **LEVEL)
     first = steps[1]
     for index, (dose, colour) in enumerate(colours.items()):
         line = part[part.dose == dose].sort_values("steps")
         # 0 has no logarithm; curves are drawn beside each other, so that their intervals do not cover each other.
         x = np.maximum(line.steps, first / 4) * 1.07 ** (index - (len(colours) - 1) / 2)
         errors = line.value - line.low, line.high - line.value
-        style = {"fmt": "o-", "markersize": 3, "linewidth": 1, "elinewidth": 0.7, "capsize": 1.5}
-        axes.errorbar(x, line.value, errors, color=colour, label=name_of(dose), **style)
+        axes.errorbar(x, line.value, errors, color=colour, fmt="o-", markersize=3, elinewidth=0.8)
     axes.set_xscale("log")
     axes.set_xticks([max(step, first / 4) for step in steps], steps)
     axes.minorticks_off()

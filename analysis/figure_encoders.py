@@ -2,17 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments
-from style import colour_of, describe, name_of, run, save, save_table
+from matplotlib.ticker import MaxNLocator
+from style import LEVEL, PAGE, colour_of, describe, key, name_of, number_column, plain_log, rows, run, save, save_table
 
 from revision.gap.leaderboard import PARTS, leaderboard
 from revision.gap.measure import BEFORE
 
-PART_COLOURS = dict(zip(PARTS, ("#000000", "#56B4E9", "#E69F00", "#009E73"), strict=True))
+PART_MARKERS = dict(zip(PARTS, ("s", "^", "v", "d"), strict=True))
 PART_NAMES = {"beta": "|β|", "gamma": "|γ|", "delta": "RMS |δ|", "zeta": "RMS |ζ|"}
 
 
@@ -20,42 +20,36 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw one row per encoder and one dot per method."""
     encoders = list(dict.fromkeys(table.encoder))
     methods = [name for name in dict.fromkeys(table["set"]) if name != "image"]
-    figure = plt.figure(figsize=(9, 1.8 + 0.5 * len(encoders)))
-    panels = figure.subplots(1, 6, sharey=True)
+    figure, grid = plt.subplots(2, 3, figsize=(PAGE, 1.9 + 0.44 * len(encoders)), sharey=True)
     values = table.set_index(["encoder", "set", "metric"]).value
-
-    def dots(panel: Any, label: str, metric: str, names: list[str]) -> None:
+    shown = {
+        "distance of the centroids": ("gap", methods),
+        "parts of the gap": (None, []),
+        "power-law exponent": ("alpha", ["image", *methods]),
+        "k-NN mixing rate": ("mixing_rate", methods),
+        "R@1, both directions": ("recall", methods),
+        "R@1 lost": ("retrieval_cost", methods[1:]),
+    }
+    for panel, (label, (metric, names)) in zip(grid.flat, shown.items(), strict=True):
+        rows(panel, [name_of(name) for name in encoders])
         for y, encoder in enumerate(encoders):
             for name in names:
-                value = values.get((encoder, name, metric))
-                size = 7 if name == BEFORE else 4
-                panel.plot(value, y, "o", color=colour_of(name), markersize=size, alpha=0.9)
+                style = {"markersize": 6, "fillstyle": "none"} if name == BEFORE else {"markersize": 4}
+                panel.plot(values.get((encoder, name, metric)), y, "o", color=colour_of(name), **style)
+            if metric is None:
+                for part, marker in PART_MARKERS.items():
+                    panel.plot(values.get((encoder, BEFORE, part)), y, marker, color="#555555", markersize=4)
         panel.set_xlabel(label)
-
-    for y, encoder in enumerate(encoders):
-        for part in PARTS:
-            value = values.get((encoder, BEFORE, part))
-            panels[1].plot(value, y, "s", color=PART_COLOURS[part], markersize=4)
-    panels[1].set_xlabel("parts of the gap")
-    dots(panels[0], "centroid gap", "gap", methods)
-    panels[0].set_xscale("log")
-    dots(panels[2], "power-law exponent", "alpha", ["image", *methods])
-    dots(panels[3], "k-NN mixing rate", "mixing_rate", methods)
-    dots(panels[4], "R@1, both directions", "recall", methods)
-    dots(panels[5], "R@1 lost", "retrieval_cost", [name for name in methods if name != BEFORE])
-    panels[5].axvline(0, color="grey", linestyle=":")
-    for panel in panels:
-        panel.grid(axis="x", alpha=0.3)
-    panels[0].set_yticks(range(len(encoders)), [name_of(name) for name in encoders])
-    panels[0].set_ylim(len(encoders) - 0.5, -0.5)
+        panel.xaxis.set_major_locator(MaxNLocator(3))
+    grid[0, 0].set_xscale("log")
+    plain_log(grid[0, 0].xaxis)
+    number_column(grid[0, 0], [values[encoder, BEFORE, "gap"] for encoder in encoders], "before")
+    grid[1, 2].axvline(0, **LEVEL)
     handles = [
-        plt.Line2D([], [], marker="o", linestyle="none", color=colour_of(name), label=name_of(name))
+        key(color=colour_of(name), label=name_of(name), fillstyle="none" if name == BEFORE else "full")
         for name in ("image", *methods)
-    ] + [
-        plt.Line2D([], [], marker="s", linestyle="none", color=PART_COLOURS[part], label=PART_NAMES[part])
-        for part in PARTS
-    ]
-    figure.legend(handles=handles, fontsize=7, ncols=7, loc="outside lower center")
+    ] + [key(marker=marker, color="#555555", label=PART_NAMES[part]) for part, marker in PART_MARKERS.items()]
+    figure.legend(handles=handles, ncols=6, loc="outside lower center")
     save(figure, path)
 
 
@@ -81,7 +75,7 @@ def main() -> None:
     table = leaderboard(suites)
     save_table(table, out)
     draw(table, out)
-    gaps = table[(table["set"] == BEFORE) & (table.metric == "gap")]
+    gaps = table[(table["set"] == BEFORE) & (table.metric == "gap")].dropna()
     describe(
         out,
         {

@@ -9,7 +9,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import PAPER, colour_of, describe, dots, name_of, run, save, save_table
+from matplotlib.ticker import MaxNLocator
+from style import (
+    LEVEL,
+    PAGE,
+    PAPER,
+    ROW,
+    colour_of,
+    describe,
+    dots,
+    name_of,
+    run,
+    save,
+    save_table,
+)
 
 from revision.config import read_yaml
 from revision.embeddings.rows import measured
@@ -19,10 +32,10 @@ from revision.geometry.spectrum import eigenvalues
 
 CURVES = ("identity", "realign", "bc_align", "gaussian_ot")
 METRICS = {
-    "shape_discrepancy": "G$_S$",
+    "shape_discrepancy": "distance of covariances, G$_S$",
     "spectral_correlation": "spectral correlation",
-    "residual_anisotropy": "A$_r$",
-    "residual_dimension_share": "residual effective\ndimension / d",
+    "residual_anisotropy": "residual anisotropy, A$_r$",
+    "residual_dimension_share": "residual dimension / d",
     "residual_ratio": "residual ratio",
 }
 
@@ -52,23 +65,25 @@ def measure(pairs: HeldOut, q: int) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, dim: int, reference: dict, path: Path) -> None:
     """Draw five panels of dots and one of overlap curves against q / d."""
-    figure, panels = plt.subplots(2, 3, figsize=(7.2, 6.2))
-    for index, (metric, label) in enumerate(METRICS.items()):
-        panel = panels.ravel()[index]
+    count = table.method.nunique()
+    figure, panels = plt.subplots(2, 3, figsize=(PAGE, 1.6 + 2 * ROW * count))
+    for index, (panel, (metric, label)) in enumerate(zip(panels.flat, METRICS.items(), strict=False)):
         values = table[table.metric == metric].set_index("method").value
         dots(panel, values.to_dict(), {"identity": reference.get(metric)})
         panel.set_xlabel(label)
+        panel.xaxis.set_major_locator(MaxNLocator(3))
         if index % 3:
             panel.set_yticklabels([])
     curve = panels[1, 2]
     for name in CURVES:
         part = table[(table.metric == "subspace_overlap") & (table.method == name)]
         curve.plot(part.q / dim, part.value, "o-", markersize=3, color=colour_of(name), label=name_of(name))
-    curve.plot(part.q / dim, part.q / dim, color="grey", linestyle=":", label="chance, q / d")
+    curve.plot(part.q / dim, part.q / dim, **LEVEL, label="chance")
     overlap = reference["subspace_overlap"]
     curve.plot(overlap["q"] / reference["dimension"], overlap["value"], **PAPER)
-    curve.set(xlabel="q / d", ylabel="O$_q$", xscale="log", ylim=(0, 1.05))
-    figure.legend(*curve.get_legend_handles_labels(), fontsize=7, ncols=6, loc="outside lower right")
+    curve.set(xlabel="q / d", ylabel="overlap of subspaces, O$_q$", xscale="log", ylim=(0, 1.05))
+    curve.set_xticks((0.03, 0.1, 0.3, 1), ("0.03", "0.1", "0.3", "1"))
+    figure.legend(*curve.get_legend_handles_labels(), ncols=6, loc="outside lower center")
     save(figure, path)
 
 

@@ -8,49 +8,48 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments
-from style import describe, run, save, save_table
+from style import PAGE, describe, rows, run, save, save_table
 
 from revision.dynamics.causes import effects
 
-PANELS = (("gap", "gap on held-out pairs"), ("recall_at_1", "R@1"))
-BLUE, GREY = "#0072B2", "#999999"
+PANELS = {
+    "gap": ("distance of the centroids on held-out pairs", 2),
+    "recall_at_1": ("R@1", 1),
+}  # label, largest possible
+BEFORE = {"marker": "o", "linestyle": "none", "color": "#777777", "fillstyle": "none"}
+AFTER = {"marker": "o", "linestyle": "none", "color": "black"}
+SEED = {"marker": "|", "linestyle": "none", "color": "black", "markersize": 6, "markeredgewidth": 0.8}
 
 
 def draw(table: pd.DataFrame, means: pd.DataFrame, path: Path) -> None:
-    """Draw one column per cause: the gap above (hollow: before training), R@1 below; the base shaded in grey."""
-    causes = list(dict.fromkeys(means.cause))
-    counts = [means[means.cause == cause]["at"].nunique() for cause in causes]
-    size = max(5.6, 1.0 + 0.42 * sum(counts)), 4.8
-    ratios = {"width_ratios": [count + 0.6 for count in counts], "height_ratios": [3, 2]}
-    figure, grid = plt.subplots(2, len(causes), figsize=size, sharex="col", sharey="row", squeeze=False, **ratios)
-    for column, cause in enumerate(causes):
-        names = list(dict.fromkeys(means[means.cause == cause]["at"]))
-        for row, (metric, label) in enumerate(PANELS):
-            axes = grid[row, column]
-            part = means[(means.cause == cause) & (means.metric == metric)].set_index("at").loc[names]
-            dots = table[(table.cause == cause) & (table.metric == metric)]
-            base = list(part.base).index(True)
-            axes.axvspan(base - 0.4, base + 0.4, color=GREY, alpha=0.18, lw=0)
-            errors = part.value - part.low, part.high - part.value
-            axes.errorbar(range(len(names)), part.value, errors, fmt="o", color=BLUE, markersize=5, capsize=2)
-            axes.plot([names.index(at) for at in dots["at"]], dots.value, ".", color="black", markersize=3, alpha=0.6)
-            if metric == "gap":
-                start = means[(means.cause == cause) & (means.metric == "gap_start")].set_index("at").loc[names]
-                axes.plot(range(len(names)), start.value, "o", markerfacecolor="none", color=BLUE, markersize=5)
-                axes.set_title(cause, fontsize=9)
-            axes.set_xlim(-0.6, len(names) - 0.4)
-            if column == 0:
-                axes.set_ylabel(label)
-        grid[1, column].set_xticks(range(len(names)), names, rotation=50, ha="right", rotation_mode="anchor")
-    for axes in grid[:, 0]:
-        axes.set_ylim(bottom=0)
+    """Draw one row per setting under a heading per cause: the gap (ring: before training) and R@1; base in bold."""
+    names: list[str] = []
+    figure, panels = plt.subplots(1, 2, figsize=(PAGE, 0), sharey=True, width_ratios=(3, 2))
+    for cause, settings in means.groupby("cause", sort=False):
+        names.append(cause)
+        for at, values in settings.groupby("at", sort=False):
+            y, seeds = len(names), table[(table.cause == cause) & (table["at"] == at)]
+            cells = values.set_index("metric")
+            panels[0].plot(cells.value["gap_start"], y, **BEFORE)
+            for panel, (metric, (_, most)) in zip(panels, PANELS.items(), strict=True):
+                cell = cells.loc[metric]
+                panel.plot([max(cell.low, 0), min(cell.high, most)], [y, y], color=AFTER["color"], linewidth=1)
+                panel.plot(seeds[seeds.metric == metric].value, [y] * seeds.seed.nunique(), **SEED)
+                panel.plot(cell.value, y, **AFTER)
+            names.append(f"{at} (base)" if values.base.any() and at != "base" else at)
+    figure.set_figheight(0.9 + 0.16 * len(names))
+    for panel, (label, _) in zip(panels, PANELS.values(), strict=True):
+        rows(panel, names)
+        panel.set_xlim(left=0)
+        panel.set_xlabel(label)
+    for tick, name in zip(panels[0].get_yticklabels(), names, strict=True):
+        tick.set_fontweight("bold" if name in set(means.cause) else "normal")
     handles = [
-        plt.Line2D([], [], marker="o", linestyle="none", color=BLUE, label="after training, 95% interval"),
-        plt.Line2D([], [], marker=".", linestyle="none", color="black", label="one seed"),
-        plt.Line2D([], [], marker="o", linestyle="none", markerfacecolor="none", color=BLUE, label="before training"),
-        plt.Rectangle((0, 0), 1, 1, color=GREY, alpha=0.18, label="base"),
+        plt.Line2D([], [], **BEFORE, label="before training"),
+        plt.Line2D([], [], **AFTER | {"linestyle": "-"}, label="after training, mean and 95% interval"),
+        plt.Line2D([], [], **SEED, label="one seed"),
     ]
-    figure.legend(handles=handles, fontsize=7, ncols=4, loc="outside lower center")
+    figure.legend(handles=handles, ncols=3, loc="outside upper center")
     save(figure, path)
 
 

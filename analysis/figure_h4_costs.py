@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments
-from style import PAPER, describe, run, save, save_table
+from style import PAGE, PAPER, describe, number_column, rows, run, save, save_table
 
 from revision.config import read_yaml
 from revision.stats.published import cost_usd
@@ -33,21 +33,19 @@ def measure(published: dict) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw USD on the left and cost relative to paired data on the right; bars: recomputed, diamonds: printed."""
-    figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.0))
-    ticks = [name.replace(" ", "\n").replace("-", "-\n", 1) for name in table.data]
+    figure, panels = plt.subplots(1, 2, figsize=(PAGE, 1.7), sharey=True)
     for panel, ours, paper, label in (
-        (panels[0], "usd", "published_usd", "USD"),
+        (panels[0], "usd", "published_usd", "cost, USD"),
         (panels[1], "relative", "published_relative", "cost relative to paired data"),
     ):
-        panel.bar(table.data, table[ours], 0.6, color="#56B4E9", label="recomputed")
-        panel.plot(table.data, table[paper], **PAPER | {"label": "printed"})
-        for x, (value, printed) in enumerate(zip(table[ours], table[paper], strict=True)):
-            above = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center", "fontsize": 7}
-            panel.annotate(f"{value:,.2f}", (x, max(value, printed)), **above)
-        panel.set_xticks(range(len(table)), ticks, fontsize=7)
-        panel.set_ylabel(label)
-        panel.margins(y=0.12)
-    panels[1].legend(fontsize=7)
+        panel.barh(range(len(table)), table[ours], 0.6, color="#BBBBBB", label="recomputed")
+        panel.plot(table[paper], range(len(table)), **PAPER | {"label": "printed"})
+        number_column(panel, list(table[ours]), "recomputed")
+        number_column(panel, list(table[paper]), "printed", 62)
+        rows(panel, list(table.data))
+        panel.grid(visible=False, axis="y")
+        panel.set_xlabel(label)
+    figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, loc="outside upper center")
     save(figure, path)
 
 

@@ -10,7 +10,20 @@ import numpy as np
 import pandas as pd
 from figure_inputs import arguments
 from scipy import stats
-from style import colour_of, describe, name_of, run, save, save_table
+from style import (
+    LEVEL,
+    PAGE,
+    ROW,
+    colour_of,
+    describe,
+    key,
+    method_rows,
+    number_column,
+    plain_log,
+    run,
+    save,
+    save_table,
+)
 
 CAPTION = "short"
 NOISE = "sampling noise"
@@ -43,26 +56,23 @@ def beside(table: pd.DataFrame, what: str) -> pd.DataFrame:
 def draw(gaps: pd.DataFrame, noise: pd.Series, path: Path) -> None:
     """Draw one line per aligner between its held-out gaps at both scales, as fractions of the gap before alignment."""
     fractions = (gaps / gaps.loc["identity"]).drop(index="identity")
-    ours, theirs = fractions.columns
-    figure, axes = plt.subplots(figsize=(6.2, 0.9 + 0.27 * len(fractions)))
+    scales = dict(zip(fractions.columns, (("full", "--"), ("none", ":")), strict=True))
+    figure, axes = plt.subplots(figsize=(PAGE, 1.1 + ROW * len(fractions)))
+    method_rows(axes, [str(name) for name in fractions.index])
     for y, (name, row) in enumerate(fractions.iterrows()):
-        axes.plot(row, [y, y], color="lightgrey", zorder=0)
-        axes.plot(row[ours], y, "o", color=colour_of(str(name)))
-        axes.plot(row[theirs], y, "o", color=colour_of(str(name)), markerfacecolor="white")
-    for scale, style in ((ours, "-"), (theirs, ":")):
-        axes.axvline(noise[scale] / gaps.loc["identity", scale], color="grey", linestyle=style, linewidth=1, zorder=0)
-    axes.set_yticks(range(len(fractions)), [name_of(str(name)) for name in fractions.index])
-    axes.invert_yaxis()
+        axes.plot(row, [y, y], color="lightgrey", zorder=1)
+        for scale, (fill, _) in scales.items():
+            axes.plot(row[scale], y, "o", color=colour_of(str(name)), fillstyle=fill)
+    for index, (scale, (_, line)) in enumerate(scales.items()):
+        number_column(axes, list(fractions[scale]), scale, 6 + 56 * index)
+        axes.axvline(noise[scale] / gaps.loc["identity", scale], **LEVEL | {"linestyle": line})
     axes.set(xscale="log", xlabel="fraction of the gap left on held-out pairs")
-    axes.grid(axis="x", which="both", alpha=0.3)
-    handles = [
-        plt.Line2D([], [], marker="o", linestyle="none", color="grey", markerfacecolor=fill, label=label)
-        for fill, label in (("grey", ours), ("white", theirs))
-    ] + [
-        plt.Line2D([], [], color="grey", linestyle=style, linewidth=1, label=f"{NOISE}, {scale}")
-        for scale, style in ((ours, "-"), (theirs, ":"))
+    plain_log(axes.xaxis)
+    handles = [key(fillstyle=fill, label=scale) for scale, (fill, _) in scales.items()] + [
+        plt.Line2D([], [], **LEVEL | {"linestyle": line}, label=f"{NOISE}, {scale}")
+        for scale, (_, line) in scales.items()
     ]
-    figure.legend(handles=handles, ncols=2, fontsize=8, loc="outside upper center")
+    figure.legend(handles=handles, ncols=4, loc="outside upper center")
     save(figure, path)
 
 

@@ -9,8 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import spearmanr
-from style import colour_of, describe, name_of, run, save, save_table
+from style import LEVEL, PAGE, ROW, colour_of, describe, key, method_rows, name_of, run, save, save_table
 
 from revision.embeddings.rows import measured
 from revision.gap.held_out import HeldOut, read_held_out
@@ -79,7 +80,6 @@ def findings(table: pd.DataFrame, paired: list[str]) -> dict:
         "without": without,
         "common": common,
         "steps": dict(zip(STEP_NAMES, steps.itertuples(), strict=True)),
-        "step_methods": STEPS[1:],
         "losing": [name for name, high in zip(STEP_NAMES, steps.high, strict=True) if high < 0],
         "methods": len(rest),
         "relation": spearmanr((common - common["identity"])[rest], (recall - recall["identity"])[rest]).statistic,
@@ -89,52 +89,59 @@ def findings(table: pd.DataFrame, paired: list[str]) -> dict:
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """Draw recall and pair cosine by method above, ReAlign's steps and recall against the common part below."""
+    """Draw recall and pair cosine by method above, the part common to all queries and ReAlign's steps below."""
     methods = list(dict.fromkeys(table.method))
-    figure = plt.figure(figsize=(7.2, 6.6))
-    above, below = figure.subfigures(2, 1, height_ratios=(1.35, 1))
-    panels = above.subplots(1, 4, sharey=True)
-    for panel, metric in zip(panels, (*(f"R@{k}" for k in AT), "pair cosine"), strict=True):
+    figure = plt.figure(figsize=(PAGE, 1.9 + 2 * ROW * len(methods)))
+    above, below = figure.subfigures(2, 1, height_ratios=(1.05, 1))
+    by_way = dict(zip(WAYS, ("full", "none"), strict=True))
+    for panel, metric in zip(above.subplots(1, 4, sharey=True), (*(f"R@{k}" for k in AT), "pair cosine"), strict=True):
+        method_rows(panel, methods)
+        percent = 1 if metric == "pair cosine" else 100
         for y, name in enumerate(methods):
-            part = table[(table.method == name) & (table.metric == metric)]
-            for value, way in zip(part.value, part.way, strict=True):
-                fill = "white" if way == WAYS[1] else colour_of(name)
-                panel.plot(value, y, "o", color=colour_of(name), markersize=5, markerfacecolor=fill)
+            for row in table[(table.method == name) & (table.metric == metric)].itertuples():
+                offset = {WAYS[0]: -0.17, WAYS[1]: 0.17}.get(row.way, 0)
+                style = {"color": colour_of(name), "fillstyle": by_way.get(row.way, "full"), "markersize": 3.5}
+                error = [percent * (row.value - row.low)], [percent * (row.high - row.value)]
+                panel.errorbar(percent * row.value, y + offset, xerr=error, fmt="o", elinewidth=0.8, **style)
         before = table[(table.method == "identity") & (table.metric == metric)].value.mean()
-        panel.axvline(before, color="grey", linestyle=":")
-        panel.set_xlabel(metric)
-        panel.grid(axis="x", alpha=0.3)
-    panels[0].set_yticks(range(len(methods)), [name_of(name) for name in methods])
-    panels[0].set_ylim(len(methods) - 0.4, -0.6)
+        panel.axvline(percent * before, **LEVEL)
+        panel.set_xlabel(metric if percent == 1 else f"{metric}, %")
+        panel.xaxis.set_major_locator(MaxNLocator(3))
     handles = [
-        plt.Line2D([], [], marker="o", color="grey", linestyle="none", label=WAYS[0]),
-        plt.Line2D([], [], marker="o", color="grey", linestyle="none", markerfacecolor="white", label=WAYS[1]),
-        plt.Line2D([], [], color="grey", linestyle=":", label="before alignment, mean of both directions"),
+        *(key(fillstyle=fill, markersize=3.5, label=way) for way, fill in by_way.items()),
+        plt.Line2D([], [], **LEVEL, label="before alignment, mean of both directions"),
     ]
-    above.legend(handles=handles, fontsize=7, ncols=3, loc="outside upper center")
-    left, right = below.subplots(1, 2)
-    for offset, way in ((-0.12, WAYS[0]), (0.12, WAYS[1])):
+    above.legend(handles=handles, ncols=3, loc="outside upper center")
+    left, middle, right = below.subplots(1, 3)
+    recall, without, common = (both_ways(table, m) for m in ("R@1", "R@1 without common part", "common part"))
+    method_rows(left, methods)
+    method_rows(middle, methods)
+    middle.set_yticklabels([])
+    for y, name in enumerate(methods):
+        style = {"color": colour_of(name), "zorder": 3}
+        left.plot([100 * recall[name], 100 * without[name]], [y, y], color=colour_of(name), linewidth=0.8)
+        left.plot(100 * recall[name], y, "o", **style)
+        left.plot(100 * without[name], y, "^", fillstyle="none", **style)
+        middle.plot(100 * common[name], y, "s", clip_on=False, **style)
+    left.set_xlabel("R@1, both directions, %")
+    middle.set_xlabel("common part, % of the variance")
+    for panel in (left, middle):
+        panel.xaxis.set_major_locator(MaxNLocator(3))
+    middle.set_xlim(left=0)
+    for offset, (way, fill) in zip((-0.12, 0.12), by_way.items(), strict=True):
         part = table[(table.metric == "step") & (table.way == way)].set_index("method").loc[list(STEPS[1:])]
         errors = 100 * (part.value - part.low), 100 * (part.high - part.value)
-        colour = colour_of("realign")
-        style = {"fmt": "o", "capsize": 2, "color": colour, "markerfacecolor": colour if way == WAYS[0] else "white"}
-        left.errorbar(np.arange(len(part)) + offset, 100 * part.value, errors, label=way, **style)
-    left.axhline(0, color="grey", linestyle=":")
-    left.set_xticks(range(len(STEP_NAMES)), STEP_NAMES)
-    left.set(ylabel="change of R@1, points", xlabel="step of ReAlign")
-    left.legend(fontsize=7)
-    recall, without, common = (both_ways(table, m) for m in ("R@1", "R@1 without common part", "common part"))
-    for name in methods:
-        right.plot([common[name]] * 2, [recall[name], without[name]], color=colour_of(name), linewidth=0.8)
-        right.plot(common[name], recall[name], "o", color=colour_of(name), markersize=6)
-        right.plot(common[name], without[name], "^", color=colour_of(name), markersize=4, markerfacecolor="white")
-    right.set(xlabel="fraction of score variance\ncommon to all queries", ylabel="R@1, mean of both directions")
-    style = {"color": "grey", "linestyle": "none"}
+        style = {"fmt": "o", "color": colour_of("realign"), "fillstyle": fill}
+        right.errorbar(np.arange(len(part)) + offset, 100 * part.value, errors, **style)
+    right.axhline(0, **LEVEL)
+    right.set_xticks(range(len(STEP_NAMES)), [name.replace(": ", "\n") for name in STEP_NAMES])
+    right.set_xlim(-0.5, len(STEP_NAMES) - 0.5)
+    right.set(ylabel="change of R@1, points", xlabel="step of ReAlign")
     handles = [
-        plt.Line2D([], [], marker="o", label="R@1", **style),
-        plt.Line2D([], [], marker="^", markerfacecolor="white", label="without the common part", **style),
+        key(label="R@1"),
+        key(marker="^", fillstyle="none", label="R@1 without the common part"),
     ]
-    right.legend(handles=handles, fontsize=7)
+    below.legend(handles=handles, ncols=2, loc="outside upper center")
     save(figure, path)
 
 

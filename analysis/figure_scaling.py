@@ -8,14 +8,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments
-from style import colour_of, describe, name_of, run, save, save_table
+from style import PAGE, colour_of, describe, name_of, plain_log, run, save, save_table
 
 from revision.config import read_yaml
 from revision.stats.intervals import over_trainings
 from revision.stats.paired import ALL, AVERAGE, crossing, read_answers, score_table
 from revision.stats.published import cost_usd
 
-METRICS = {"accuracy": "accuracy after\nStage 2, %", "caption_loss": "caption loss after\nStage 1, nats per token"}
+METRICS = {"accuracy": "accuracy after Stage 2, %", "caption_loss": "caption loss, nats per token"}
 
 
 def relative_cost(published: dict) -> float:
@@ -47,24 +47,22 @@ def measure(
     return pd.DataFrame(rows)
 
 
-def draw(table: pd.DataFrame, paired: str, path: Path) -> None:
-    """Draw accuracy above and caption loss below, by number of texts and by cost; line: paired data."""
-    figure, grid = plt.subplots(2, 2, figsize=(7.4, 5.2), sharey="row", sharex="col")
-    for axes_row, (metric, label) in zip(grid, METRICS.items(), strict=True):
+def draw(table: pd.DataFrame, paired: str, a_text: float, path: Path) -> None:
+    """Draw accuracy and caption loss by number of texts (below) and their cost (above); line: paired data."""
+    figure, panels = plt.subplots(1, 2, figsize=(PAGE, 2.8))
+    for axes, (metric, label) in zip(panels, METRICS.items(), strict=True):
         part = table[table.metric == metric]
         line, curve = part[part.method == paired].iloc[0], part[part.method != paired].sort_values("texts")
-        for axes, x, at_one in zip(axes_row, ("texts", "cost"), (line.texts, 1.0), strict=True):
-            axes.axhline(line.value, color=colour_of(paired), label=name_of(paired))
-            axes.axhspan(line.low, line.high, color=colour_of(paired), alpha=0.15, linewidth=0)
-            axes.plot(at_one, line.value, "s", color=colour_of(paired))
-            errors = curve.value - curve.low, curve.high - curve.value
-            style = {"fmt": "o-", "capsize": 2, "color": colour_of("revision"), "label": name_of("revision")}
-            axes.errorbar(curve[x], curve.value, errors, **style)
-            axes.set_xscale("log")
-        axes_row[0].set_ylabel(label)
-    grid[1, 0].set_xlabel("unpaired texts (square: pairs)")
-    grid[1, 1].set_xlabel("cost relative to the paired data (H.4)")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=7)
+        axes.axhline(line.value, color=colour_of(paired), label=f"{name_of(paired)}, {line.texts:,} pairs")
+        axes.axhspan(line.low, line.high, color=colour_of(paired), alpha=0.15, linewidth=0)
+        errors = curve.value - curve.low, curve.high - curve.value
+        ours = {"fmt": "o-", "color": colour_of("revision"), "label": name_of("revision")}
+        axes.errorbar(curve.texts / line.texts, curve.value, errors, **ours)
+        axes.set(xscale="log", xlabel="unpaired texts, multiple of the pairs", ylabel=label)
+        cost = axes.secondary_xaxis("top", functions=(lambda texts: a_text * texts, lambda cost: cost / a_text))
+        cost.set_xlabel("cost of the texts, multiple of the pairs' (H.4)")
+        plain_log(axes.xaxis, cost.xaxis)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     save(figure, path)
 
 
@@ -98,7 +96,7 @@ def main() -> None:
     texts = dict(zip(options.variants, options.texts, strict=True))
     table = measure(options.answers, losses, texts, options.paired, options.paired_rows, a_text)
     save_table(table, out)
-    draw(table, options.paired, out)
+    draw(table, options.paired, a_text, out)
     describe(out, {"a_text": a_text} | overtaking(table, options.paired))
 
 

@@ -1,6 +1,7 @@
 """Write the report of one scale: verdicts, tables, figures and provenance in one self-contained HTML file."""
 
 import base64
+import io
 import json
 import os
 import platform
@@ -12,37 +13,70 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from answer import sentences
+from exhibits import SECTIONS, ZERO_SHOT, anchor, placed, places_of, section_of
 from figure_inputs import arguments
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from style import intervals_of, name_of, number, run
+from PIL import Image
+from style import NAMES, intervals_of, name_of, number, run
 
 from revision.config import read_yaml
 from revision.data.scenes import World
 from revision.io.files import digest, write_text
 from revision.io.manifest import versions
-from revision.stats.claims import BEYOND
+from revision.stats.claims import NOT_RUN, VERDICTS
 from revision.stats.intervals import over_trainings
-from revision.stats.multiplicity import count_verdicts, first_versions, multiplicity
+from revision.stats.multiplicity import count_verdicts, false_discoveries, multiplicity
 from revision.stats.published import audit, read_published
 
 REFERENCE = "revision"
+PLACES = {"scenes": "images of a built-in world", "sources": "real data", "photos": "captioned images"}
 
 
-def embedded(path: Path) -> str:
-    """A PNG as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def bold(caption: str) -> Markup:
-    """A caption as HTML, with text between ** in bold."""
-    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(caption))))
+def embedded(path: Path) -> dict[str, Any]:
+    """A PNG without loss as a WebP data URI, which takes a third of the space, with its width and height."""
+    data = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").save(data, "WEBP", lossless=True)
+        width, height = image.size
+    return {
+        "image": "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode(),
+        "width": width,
+        "height": height,
+    }
 
 
 def described(path: Path) -> dict[str, Any]:
-    """What the page shows of a figure or table: the texts of its sidecar, its image and its id."""
+    """What the page shows of a figure or table: the texts of its sidecar, its image, its id and its files.
+
+    The caption is split into the sentence that leads it and the rest. A figure of several panels may have a table for
+    each of them.
+    """
     sidecar = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    return sidecar | {"id": path.stem.replace("_", "-"), "image": embedded(path.with_suffix(".png"))}
+    _, lead, rest = sidecar["caption"].split("**", 2)
+    own = path.with_suffix(".csv")
+    data = [own] if own.is_file() else sorted(path.parent.glob(f"{path.stem}[a-z].csv"))
+    about = {
+        "id": anchor(path.stem),
+        "lead": lead,
+        "rest": rest.strip(),
+        "data": [f"{table.parent.name}/{table.name}" for table in data],
+        "pdf": f"{path.parent.name}/{path.stem}.pdf",
+    }
+    return sidecar | about | embedded(path.with_suffix(".png"))
+
+
+def linked(place: str, shown: set[str]) -> Markup:
+    """A place in the paper, with a link to the figures or tables that the page shows."""
+    targets = [one for one in places_of(place) if one in shown]
+    if len(targets) == 1:
+        return Markup('<a href="#{}">{}</a>').format(targets[0], place)
+    words = str(escape(place))
+    for one in targets:
+        number = one.split("-")[1]
+        words = re.sub(rf"\b{number}\b", f'<a href="#{one}">{number}</a>', words)
+    return Markup(words)
 
 
 def with_weights(paths: Iterable[Path]) -> Iterator[Path]:
@@ -119,65 +153,42 @@ def setting(config: dict[str, Any]) -> dict[str, Any]:
 
     `chance` is None without generated suites: the answers of published ones are not balanced.
     """
-    real, encoder, world = config["corpus"]["kind"] == "sources", config["encoder"], World()
+    corpus, encoder, chance = config["corpus"]["kind"], config["encoder"], None
     if encoder["kind"] == "file":
         parts = f"The encoder of {encoder['path']}"
     elif encoder["kind"] == "pretrained_heads":
         parts = "Trained heads on frozen pretrained towers"
     else:
         parts = "A dual encoder trained from scratch"
-    photos, chance = config["corpus"]["kind"] == "photos", None
     if config["evaluation"]["suites"]["kind"] == "scenes":
+        world = World()
         chance = 100 * float(np.mean([world.chance(suite) for suite in world.suites()]))
     return {
-        "place": "captioned images" if photos else "real data" if real else "images of a built-in world",
+        "place": PLACES[corpus],
         "parts": parts,
-        "facts": "The built-in world" if config["corpus"]["kind"] == "scenes" else "Held-out pairs",
+        "facts": "The built-in world" if corpus == "scenes" else "Held-out pairs",
         "chance": chance,
     }
 
 
-def compared(row: dict[str, Any], reference: str) -> str:
-    """A sentence that compares one method with the reference."""
-    cell = row["difference"]
-    span = f"{cell['difference']:+.1f} points [{cell['difference_low']:+.1f}, {cell['difference_high']:+.1f}]"
-    if not row["differs"]:
-        return f"{row['name']} does not differ clearly from {reference} ({span})"
-    return f"{row['name']} is {'above' if cell['difference'] > 0 else 'below'} {reference} ({span})"
-
-
-def answers(gap: pd.DataFrame, stage2: list[dict[str, Any]], losses: list[dict[str, Any]]) -> list[str]:
-    """The findings of this run in a few sentences."""
-    fitted = gap[(gap.caption == "short") & (gap["sample"] == "fitted")].groupby("method").gap.mean()
-    by_method = {row["method"]: row for row in stage2}
-    sentences = [
-        f"The gap between the centroids of texts and images is {number(fitted['identity'], 3)}, after ReAlign "
-        f"{number(fitted['realign'], 2)} and after C3 {number(fitted['c3'], 2)} (figure 3)."
-    ]
-    if {"paired", "blind"} <= by_method.keys():
-        paired, blind = by_method["paired"]["difference"], by_method["blind"]["difference"]
-        both = [f"{cell['value']:.1f}% [{cell['low']:.1f}, {cell['high']:.1f}]" for cell in (paired, blind)]
-        apart = paired["low"] > blind["high"]
-        meaning = "the model uses its images" if apart else "they overlap, so this run decides nothing on training"
-        sentences.append(
-            f"Training on pairs reaches {both[0]}, the same model without images (Blind) {both[1]}: {meaning}."
-        )
-    others = [row for row in stage2 if row["method"] not in (REFERENCE, "blind")]
-    if others:
-        rows = "; ".join(compared(row, name_of(REFERENCE)) for row in others)
-        sentences.append(f"After Stage 2: {rows} (table 1).")
-    ranked = [f"{row['name']} {row['loss'].value:.3f}" for row in sorted(losses, key=lambda row: row["loss"].value)]
-    sentences.append("Caption loss on real images after Stage 1 alone, lowest first: " + ", ".join(ranked) + ".")
-    return sentences
-
-
-def openings(parts: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Id, title and first sentence, which states the result, of the tables and figures beyond the paper."""
-    return [
-        {"id": part["id"], "title": part["title"], "sentence": part["caption"].split("**")[1]}
-        for part in parts
-        if part["place"] == BEYOND
-    ]
+def sections(exhibits: list[dict[str, Any]], claims: pd.DataFrame) -> list[dict[str, Any]]:
+    """The sections of the page with their figures, tables, claims and numbers of verdicts; empty ones are left out."""
+    tables = {one["id"]: [row["method"] for row in one["rows"]] for one in exhibits if "rows" in one}
+    groups = placed(claims, {one["id"] for one in exhibits}, tables)
+    parts = []
+    for section in SECTIONS:
+        own = [one for one in exhibits if section_of(one["place"]) == section.id]
+        mine = {exhibit: group for (id_, exhibit), group in groups.items() if id_ == section.id}
+        shown = [one | {"claims": mine.pop(one["id"], [])} for one in own]
+        absent = mine.pop(NOT_RUN, [])
+        others = [claim for group in mine.values() for claim in group]
+        decided = [*others, *(claim for one in shown for claim in one["claims"])]
+        counts = pd.Series([claim["verdict"] for claim in decided], dtype=object).value_counts()
+        counts = {verdict: counts[verdict] for verdict in VERDICTS if verdict in counts}
+        part = section._asdict() | {"exhibits": shown, "claims": others, "absent": absent, "counts": counts}
+        if shown or decided or absent:
+            parts.append(part)
+    return parts
 
 
 def change_rows(alignment: pd.DataFrame) -> dict[str, Any]:
@@ -204,48 +215,54 @@ def main() -> None:
     """Write the page."""
     options = arguments(
         __doc__,
-        *("config", "gap", "losses", "claims", "world", "published", "comparisons"),
+        *("config", "losses", "claims", "world", "published", "comparisons"),
+        main={"type": Path, "nargs": "*", "help": "CSV of the main figure, of a run that trains No Align"},
         figures={"type": Path, "nargs": "+", "help": "CSV of each figure, with image and sidecar in the same folder"},
         tables={"type": Path, "nargs": "*", "help": "CSV of each table of variants, likewise"},
-        table_1={"type": Path, "nargs": "*", "help": "table 1, of a scale with questions"},
+        table_1={"type": Path, "nargs": "*", "help": "table 1, of a scale with Stage 2"},
         alignment={"type": Path, "nargs": "*", "help": "when alignment matters, of a scale with the study of doses"},
         bed={"type": Path, "nargs": "*", "help": "table test_bed, of a scale with generated suites"},
         identity={"type": Path, "nargs": "+", "help": "files and folders of weights to list with their checksums"},
     )
     (out,), config = options.out, read_yaml(options.config)
-    first = pd.read_csv(options.table_1[0]) if options.table_1 else None
-    stages = {stage: [] if first is None else accuracy_rows(first, stage) for stage in ("stage1", "stage2")}
-    losses = loss_rows(pd.read_csv(options.losses))
+    for table in config["tables"].values():
+        NAMES.update(table.get("labels", {}))
     claims = pd.read_csv(options.claims)
-    families = count_verdicts(claims)
-    tables, figures = [table_of(path) for path in options.tables], [described(path) for path in options.figures]
-    checked = audit(read_published(options.published))
+    zero_shot = {
+        "id": ZERO_SHOT,
+        "place": "section 5",
+        "stage1": [row for path in options.table_1 for row in accuracy_rows(pd.read_csv(path), "stage1")],
+        "losses": loss_rows(pd.read_csv(options.losses)),
+    }
+    families, checked = count_verdicts(claims), audit(read_published(options.published))
+    exhibits = [*map(table_of, options.tables), zero_shot, *map(described, options.figures)]
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"bold": bold, "number": number}
+    environment.filters |= {"number": number, "linked": lambda place: linked(place, {one["id"] for one in exhibits})}
     page = environment.get_template("report.html.jinja").render(
         scale=config["scale"],
         **setting(config),
         encoder_seeds=config["encoder_seeds"],
         seeds=config["seeds"],
-        answers=answers(pd.read_csv(options.gap), stages["stage2"], losses),
-        claims=claims.replace({np.nan: None}).to_dict("records"),
-        first_versions=len(first_versions(claims)),
+        tuned=config["stage2"] is not None,
+        answer=[pair for path in options.main for pair in sentences(pd.read_csv(path))],
+        main=[described(path) for path in options.main],
         families=families.to_dict("index"),
         counts=families.sum().to_dict(),
+        false_discoveries=false_discoveries(claims),
         multiplicity=multiplicity(claims),
-        tables=tables,
-        stage1=stages["stage1"],
-        losses=losses,
-        figures=figures,
-        beyond=openings(tables + figures),
+        sections=sections(exhibits, claims),
         bed=[row for path in options.bed for row in pd.read_csv(path).replace({np.nan: None}).to_dict("records")],
         displacements=comparison_rows(pd.read_csv(options.comparisons)),
         changes=[change_rows(pd.read_csv(path)) for path in options.alignment],
         world=world_rows(pd.read_csv(options.world)),
         checks=len(checked),
-        intervals=intervals_of(*map(len, (config["encoder_seeds"], config["seeds"]))),
+        intervals=intervals_of(len(config["encoder_seeds"]), len(config["seeds"])),
         wrong=checked[~checked.holds].to_dict("records"),
         config=yaml.safe_dump(config, sort_keys=True),
         versions=versions(),

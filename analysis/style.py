@@ -1,53 +1,63 @@
 """What all scripts share: names, colours and number formats, and how figures, tables and sidecars are written.
 
-Colours are safe for colour-blind readers (Okabe and Ito); the paper's value is a black diamond.
+Figures have the width of one or of both columns of a paper and one size of letters. Colours are safe for colour-blind
+readers (after Okabe and Ito, and Tol); a method has the same one in every figure. Open black diamonds are the paper's
+values.
 """
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from PIL import Image
 
 from revision.errors import RevisionError
 from revision.io.files import atomic_file, write_json
 
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
+# Methods of one family share a hue. Sets of images and captions are no methods, and have colours of their own.
 COLOURS = {
     "blind": "#999999",
     "identity": "#E69F00",
     "no_align": "#E69F00",
     "original": "#E69F00",
+    "no_align_corrected": "#B57A00",
+    "mean_shift": "#C2A500",
+    "unicorn": "#C2A500",
     "c3": "#56B4E9",
-    "realign_1": "#8FD3BF",
-    "realign_12": "#47B99A",
-    "realign": "#009E73",
-    "realign_iterated": "#00543D",
     "c3_centred": "#0072B2",
-    "centred": "#56A0D3",
+    "centred": "#00406B",
+    "realign_1": "#8FD3BF",
+    "step_1": "#8FD3BF",
+    "realign_12": "#47B99A",
+    "step_12": "#47B99A",
+    "realign": "#009E73",
+    "revision": "#009E73",
+    "realign_iterated": "#00543D",
+    "iterated": "#00543D",
     "bc_align": "#D55E00",
     "gaussian_ot": "#8C564B",
     "aniso_align": "#882255",
-    "procrustes": "#CC79A7",
-    "ridge": "#CC79A7",
-    "image": "#000000",
-    "short": "#E69F00",
-    "long": "#0072B2",
-    "revision": "#009E73",
+    "procrustes": "#AA4499",
+    "ridge": "#6F4FB3",
     "paired": "#CC79A7",
-    "iterated": "#00543D",
-    "step_1": "#8FD3BF",
-    "step_12": "#47B99A",
-    "unicorn": "#F0E442",
+    "image": "#000000",
+    "short": "#999933",
+    "long": "#332288",
 }
 NAMES = {
     "blind": "Blind",
@@ -64,7 +74,7 @@ NAMES = {
     "centred": "Centred, no noise",
     "bc_align": "BC Align",
     "gaussian_ot": "Gaussian OT",
-    "aniso_align": "AnisoAlign (own closed form)",
+    "aniso_align": "AnisoAlign (closed form)",
     "procrustes": "Procrustes (pairs)",
     "ridge": "Ridge (pairs)",
     "revision": "ReVision",
@@ -93,21 +103,51 @@ NAMES = {
     "share_60": "60% of Stage 2",
     "large": "ReVision, larger LLM",
 }
-PAPER = {"marker": "D", "color": "black", "linestyle": "none", "markersize": 5, "label": "paper", "zorder": 5}
+COLUMN, PAGE = 3.25, 6.75  # width of one column and of both columns of a paper, inches
+ROW = 0.18  # height of a row of a dot plot, inches
+PAPER = {
+    "marker": "D",
+    "color": "black",
+    "fillstyle": "none",
+    "markeredgewidth": 0.8,
+    "linestyle": "none",
+    "markersize": 6,
+    "label": "paper",
+    "zorder": 5,
+}
+LEVEL = {"color": "grey", "linestyle": ":", "linewidth": 1, "zorder": 1}
 
 STYLE = {
     "figure.constrained_layout.use": True,
-    "figure.dpi": 120,
-    "savefig.dpi": 160,
-    "font.size": 9,
+    "savefig.dpi": 200,
+    "font.size": 8,
+    "font.family": ["sans-serif", "DejaVu Sans"],  # the second has the characters that the first lacks
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "mathtext.fontset": "custom",
+    "mathtext.fallback": "stixsans",
+    "mathtext.cal": "sans",
+    "figure.labelsize": "medium",
+    "axes.titlesize": "medium",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 4,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.grid.axis": "y",
+    "axes.axisbelow": True,
     "grid.alpha": 0.3,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4.5,
     "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.4,
+    "legend.borderaxespad": 0.3,
     "pdf.fonttype": 42,
-    "svg.hashsalt": "revision",
 }
 
 
@@ -159,16 +199,19 @@ def intervals_of(encoders: int, seeds: int) -> str:
 
 
 def colour_of(method: str) -> str:
-    """The colour of a method, the same in every figure."""
-    return COLOURS.get(method, "#0072B2")
+    """The colour of a method, the same in every figure; with text-only questions it is that of the aligner."""
+    return COLOURS.get(method.removeprefix("text_"), "#555555")
 
 
 def save(figure: Figure, table: Path) -> None:
-    """Write the figure as PNG and PDF beside the CSV file `table`."""
-    for ending, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
-        with atomic_file(table.with_suffix(ending)) as temporary:
-            figure.savefig(temporary, metadata=metadata)
+    """Write the figure as PDF and PNG, the latter in 256 colours for small reports, beside the CSV file `table`."""
+    with atomic_file(table.with_suffix(".pdf")) as temporary:
+        figure.savefig(temporary, metadata={"CreationDate": None})
+    pixels = BytesIO()
+    figure.savefig(pixels, format="png")
     plt.close(figure)
+    with Image.open(pixels) as image, atomic_file(table.with_suffix(".png")) as temporary:
+        image.convert("RGB").quantize(256).save(temporary, format="png", optimize=True)
 
 
 def save_table(frame: pd.DataFrame, path: Path) -> None:
@@ -177,18 +220,55 @@ def save_table(frame: pd.DataFrame, path: Path) -> None:
         frame.to_csv(temporary, index=False)
 
 
+def key(**style: Any) -> plt.Line2D:
+    """An entry of a legend: a grey dot, unless `style` differs."""
+    return plt.Line2D([], [], **{"color": "grey", "marker": "o", "linestyle": "none"} | style)
+
+
+def rows(axes: Axes, names: Sequence[str]) -> None:
+    """Prepare a row for each of `names`, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+
+
+def method_rows(axes: Axes, methods: Sequence[str]) -> None:
+    """Prepare a row for each method."""
+    rows(axes, [name_of(name) for name in methods])
+
+
+def number_column(axes: Axes, values: Sequence[float | str | None], heading: str = "", right: float = 6) -> None:
+    """Print one number per row, and a heading above, in a column `right` points to the right of the axes."""
+    beside = {"textcoords": "offset points", "annotation_clip": False}
+    for y, value in enumerate(values):
+        text = value if isinstance(value, str) else number(value, 3)
+        place = {"xytext": (right, 0), "xycoords": ("axes fraction", "data"), "va": "center_baseline"}
+        axes.annotate(text, (1, y), **place, **beside)
+    axes.annotate(heading, (1, 1), xytext=(right, 4), xycoords="axes fraction", va="baseline", **beside)
+
+
 def dots(axes: Axes, values: dict[str, float], published: dict[str, float] | None = None) -> None:
-    """One row per method, its value as a dot with the number beside it; the paper's value as a black diamond."""
-    published = published or {}
+    """One row per method: its value as a dot and as a number on the right; the paper's value as an open diamond."""
+    method_rows(axes, list(values))
     for y, (name, value) in enumerate(values.items()):
-        axes.plot(value, y, "o", color=colour_of(name), markersize=6)
-        axes.annotate(number(value, 3), (value, y), (6, 3), textcoords="offset points", fontsize=7)
-        if published.get(name) is not None:
-            axes.plot(published[name], y, **PAPER | {"label": None})
-    axes.set_yticks(range(len(values)), [name_of(name) for name in values])
-    axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.margins(x=0.16)
-    axes.grid(axis="x", alpha=0.3)
+        axes.plot(value, y, "o", color=colour_of(name))
+    number_column(axes, list(values.values()))
+    paper = {name: value for name, value in (published or {}).items() if value is not None and name in values}
+    if paper:
+        axes.plot(list(paper.values()), [list(values).index(name) for name in paper], **PAPER)
+    axes.margins(x=0.08)
+
+
+def plain_log(*axes: Axis) -> None:
+    """Tick labels of logarithmic axes: powers of ten, or plain numbers where there are few powers of ten."""
+    for axis in axes:
+        low, high = sorted(axis.get_view_interval())
+        decades = np.log10(high / low)
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1.2 else (1, 3) if decades < 2.4 else (1,)))
+        axis.set_minor_formatter(NullFormatter())
+        if decades < 2.4:
+            axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
 def fill_template(template: str, numbers: dict[str, Any]) -> dict[str, str]:

@@ -10,14 +10,28 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from figure_inputs import arguments
-from style import PAPER, describe, name_of, run, save, save_table
+from style import (
+    LEVEL,
+    NAMES,
+    PAGE,
+    colour_of,
+    describe,
+    key,
+    method_rows,
+    name_of,
+    number_column,
+    run,
+    save,
+    save_table,
+)
 
 from revision.config import read, read_yaml
 from revision.config.variants import ScoreTable
 from revision.stats.paired import ALL, AVERAGE, read_answers, score_table
 
 STAGES = {"stage2": "after Stage 2", "stage1": "zero-shot, after Stage 1 only"}
-COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73")
+MARKERS = ("s", "^", "v", "o")
+BLIND = "blind"
 
 
 def measure(paths: list[Path], settings: ScoreTable, stage1: list[str]) -> pd.DataFrame:
@@ -41,36 +55,57 @@ def add_published(table: pd.DataFrame, settings: ScoreTable, published: dict[str
     table["published_average"] = table.method.map(paper).where(whole).astype(float)
 
 
-def draw(table: pd.DataFrame, path: Path) -> None:
-    """Draw one row per variant: accuracy with intervals on the left, difference to the reference on the right."""
+def draw(table: pd.DataFrame, reference: str, path: Path) -> None:
+    """Draw one row per variant: accuracy with intervals on the left, difference to the reference on the right.
+
+    Blind is far from all other rows: where it is beyond their differences it is drawn at the edge.
+    """
     part = table[(table.stage == "stage2") & (table.suite == AVERAGE)]
     methods, groups = list(dict.fromkeys(part.method)), list(dict.fromkeys(part.group))
-    size = 7.4, 1.3 + 0.42 * len(methods)
-    figure, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(1.5, 1))
-    y = np.arange(len(methods))
-    for index, (group, colour) in enumerate(zip(groups, COLOURS, strict=False)):
-        scores = part[part.group == group].set_index("method").loc[methods]
-        errors = scores.value - scores.low, scores.high - scores.value
-        style = {"color": colour, "markersize": 3.5, "label": group}
-        if group == ALL:
-            style = {"color": "black", "markersize": 5, "label": AVERAGE}
-        left.errorbar(scores.value, y + 0.15 * (index - 1.5), xerr=errors, fmt="o", capsize=2, linewidth=1, **style)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 1.0 + 0.34 * len(methods)), sharey=True)
+    for panel in (left, right):
+        method_rows(panel, methods)
     total = part[part.group == ALL].set_index("method").loc[methods]
+    handles = []
+    for index, (group, marker) in enumerate(zip(groups, MARKERS, strict=False)):
+        scores = part[part.group == group].set_index("method").loc[methods]
+        style = {"fmt": marker, "markersize": 3, "elinewidth": 0.8, "color": "#777777"}
+        for y, (method, score) in enumerate(scores.iterrows()):
+            if group == ALL:
+                style |= {"fmt": "o", "markersize": 4.5, "elinewidth": 1.2, "color": colour_of(str(method))}
+            errors = [score.value - score.low], [score.high - score.value]
+            left.errorbar(score.value, y + 0.2 * (index - (len(groups) - 1) / 2), xerr=errors, **style)
+        handles.append(
+            key(marker=style["fmt"], markersize=style["markersize"], label=AVERAGE if group == ALL else group)
+        )
+    number_column(left, [f"{value:.1f}" for value in total.value], AVERAGE)
     if total.published_average.notna().any():
-        left.plot(total.published_average, y + 0.15 * 1.5, **PAPER | {"label": "paper (its own suites)"})
+        number_column(left, [f"{value:.2f}".replace("nan", "–") for value in total.published_average], "paper", 42)
     compared = total[total.within_noise.notna()]
-    right.axvline(0, color="grey", linewidth=1)
+    inner = compared.drop(index=BLIND, errors="ignore")
+    low, high = min(inner.difference_low.min(), 0), max(inner.difference_high.max(), 0)
+    edges = low - 0.1 * (high - low), high + 0.1 * (high - low)
     for method, row in compared.iterrows():
         errors = [row.difference - row.difference_low], [row.difference_high - row.difference]
-        style = {"markersize": 5, "color": "#999999" if row.within_noise else "black"}
-        right.errorbar(row.difference, methods.index(method), xerr=errors, fmt="o", capsize=2, **style)
-    left.set_yticks(y, [name_of(method) for method in methods])
-    left.set_ylim(len(methods) - 0.5, -0.5)
+        style = {"color": colour_of(str(method)), "fillstyle": "none" if row.within_noise else "full"}
+        if row.difference < edges[0] or row.difference > edges[1]:
+            edge, marker = (edges[0], "<") if row.difference < edges[0] else (edges[1], ">")
+            right.plot(edge, methods.index(str(method)), marker, **style, clip_on=False)
+        else:
+            right.errorbar(row.difference, methods.index(str(method)), xerr=errors, fmt="o", **style)
+    right.set_xlim(edges)
+    right.axvline(0, **LEVEL)
+    number_column(
+        right,
+        [
+            f"{value:+.1f}".replace("-", "−") if name in compared.index else "–"
+            for name, value in total.difference.items()
+        ],
+    )
     left.set_xlabel("accuracy, %")
-    right.set_xlabel("difference to the reference, points\n(grey: within noise)")
-    for panel in (left, right):
-        panel.grid(axis="x", alpha=0.3)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7)
+    right.set_xlabel(f"difference to {name_of(reference)}, points")
+    handles.append(key(fillstyle="none", label="within noise"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=5)
     save(figure, path)
 
 
@@ -96,11 +131,12 @@ def main() -> None:
         stage1={"nargs": "*", "help": "rows with their own Stage 1"},
     )
     (out,), settings = options.out, read(options.settings, ScoreTable)
+    NAMES.update(settings.labels)
     published = read_yaml(options.published)["tables"].get(out.stem.replace("_", ""), {"rows": {}})
     table = measure(options.answers, settings, options.stage1)
     add_published(table, settings, published)
     save_table(table, out)
-    draw(table, out)
+    draw(table, settings.reference, out)
     whole = table[(table.stage == "stage2") & (table.suite == AVERAGE) & (table.group == ALL)].set_index("method")
     describe(
         out,

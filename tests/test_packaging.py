@@ -12,22 +12,29 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src/revision"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+REPRODUCE = "revision[reproduce]"
+SET_UP = [*PROJECT["dependencies"], *EXTRAS["reproduce"], *EXTRAS["test"]]  # what `make setup` installs
+SET_UP.remove(REPRODUCE)
 
 
 def test_conda_and_pip_list_the_same_packages():
-    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     listed = next(part["pip"] for part in conda if isinstance(part, dict))
-    assert sorted(listed[:-1]) == sorted(wanted)
+    assert sorted(listed[:-1]) == sorted(SET_UP)
     assert listed[-1].endswith("-e .")
 
 
 def test_the_lock_satisfies_every_requirement():
     lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
     locked = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
-    for requirement in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]):
+    for requirement in map(Requirement, SET_UP):
         assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
     assert not [name for name in locked if name.startswith(("nvidia-", "cuda-", "triton"))]
+
+
+def test_every_extra_that_runs_models_brings_what_they_need():
+    assert {name for name, packages in EXTRAS.items() if REPRODUCE not in packages} == {"reproduce", "docs"}
 
 
 def test_the_version_is_the_same_everywhere():

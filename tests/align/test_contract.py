@@ -58,7 +58,8 @@ def expected_to_fail(aligner):
 
 
 @checks.parametrize_with_checks([cls() for cls in ONE_SET.values()], expected_failed_checks=expected_to_fail)
-def test_scikit_learn_checks(estimator, check):
+def test_scikit_learn_checks(estimator, check, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # else the checks of array inputs are skipped
     check(estimator)
 
 

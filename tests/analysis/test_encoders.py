@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 from working_folder import ROOT
 
+from revision.gap.across_dimensions import run_any_suite
 from revision.gap.measure import SuiteSettings, run_suite
 
 
@@ -24,6 +25,7 @@ def suite(seed, paired):
     return run_suite(image, text, ["realign"], paired=paired, settings=SuiteSettings(sample=100)).to_dict()
 
 
+@pytest.mark.usefixtures("legible")
 def test_figure_has_table_images_and_caption(tmp_path, monkeypatch):
     paths = []
     for name, paired in (("built_in", True), ("mine", False)):
@@ -45,11 +47,25 @@ def test_figure_has_table_images_and_caption(tmp_path, monkeypatch):
     assert [row["ours"] for row in sidecar["comparisons"]] == pytest.approx(list(gaps))
 
 
+def test_figure_takes_encoders_without_common_space_and_without_an_aligner(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    across = run_any_suite(random.standard_normal((60, 8)), random.standard_normal((60, 9)), ["realign"], paired=True)
+    for name, result in (("across", across.to_dict()), ("built_in", suite(0, True))):
+        (tmp_path / f"{name}.json").write_text(json.dumps(result, sort_keys=True))
+    out = tmp_path / "encoders.csv"
+    paths = [str(tmp_path / f"{name}.json") for name in ("across", "built_in")]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["figure_encoders", "--suites", *paths, "--out", str(out)])
+    runpy.run_path(str(ROOT / "analysis/figure_encoders.py"), run_name="__main__")
+    (row,) = json.loads(out.with_suffix(".json").read_text())["comparisons"]
+    assert row["ours"] == suite(0, True)["methods"]["identity"]["gap"]
+
+
 def test_rule_accepts_yaml_and_arrays_and_is_not_part_of_the_report(tmp_path):
     for part in ("workflow", "config", "analysis"):
         shutil.copytree(ROOT / part, tmp_path / part)
     for side in ("image", "text"):
-        np.save(tmp_path / f"{side}.npy", np.ones((4, 2), np.float32))
+        np.save(tmp_path / f"config/encoders/{side}.npy", np.ones((4, 2), np.float32))
     arrays = {"family": "arrays", "image": "image.npy", "text": "text.npy"}
     (tmp_path / "config/encoders/mine.yaml").write_text(yaml.safe_dump(arrays))
     compare = "compare={encoders: [clip_vit_b32, mine], aligners: [realign, c3]}"
@@ -58,7 +74,12 @@ def test_rule_accepts_yaml_and_arrays_and_is_not_part_of_the_report(tmp_path):
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert "--encoder config/encoders/clip_vit_b32.yaml --column image" in output
-    assert "revision gap --image image.npy --text text.npy --aligner realign --aligner c3 --json" in output
+    arrays = "--image config/encoders/image.npy --text config/encoders/text.npy"  # relative to the YAML file
+    assert f"revision gap {arrays} --aligner realign --aligner c3 --json" in output
+    assert "revision check-encoder config/encoders/clip_vit_b32.yaml --json" in output
+    assert "--check results/tiny/work/compare/built_in.checks.json" in output and "mine.checks.json" not in output
+    assert "--check results/tiny/work/compare/clip_vit_b32.checks.json" in output
+    assert "--out results/tiny/compare/leaderboard.md --out results/tiny/compare/leaderboard.html" in output
     assert "--encoder results/tiny/work/dynamics/seed1/encoder --column short" in output
     everything = subprocess.run([*command, "all"], cwd=tmp_path, capture_output=True, text=True)
     assert everything.returncode == 0 and "compare_encoders" not in everything.stdout + everything.stderr

@@ -8,6 +8,7 @@ import figure_12_answers
 import figure_h4_costs
 import figure_retrieval
 import figure_scaling
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -234,22 +235,24 @@ def test_missing_number_of_a_caption_is_an_error():
 
 
 def test_sidecar_has_plain_numbers_or_null(tmp_path):
-    numbers = dict.fromkeys(("parts", "samples"), 2) | {"means": dict.fromkeys(("image", "short", "long"), 1.0)}
+    price = dict.fromkeys(("input_per_million", "output_per_million"), 1)
+    numbers = {"price": price, "relative": dict.fromkeys(("ReVision-1M", "ReVision-2M"), 1.0)}
     rows = [("x", None, np.float32(0.5)), ("y", 1, None)]
-    style.describe(tmp_path / "a.csv", numbers, rows, template="figure_10b")
+    style.describe(tmp_path / "a.csv", numbers, rows, template="costs")
     text = json.loads((tmp_path / "a.json").read_text())
     assert text["comparisons"] == [
         {"what": "x", "paper": None, "ours": 0.5},
         {"what": "y", "paper": 1.0, "ours": None},
     ]
     with pytest.raises(ValueError, match="JSON"):
-        style.describe(tmp_path / "b.csv", numbers, [("x", None, float("nan"))], template="figure_10b")
+        style.describe(tmp_path / "b.csv", numbers, [("x", None, float("nan"))], template="costs")
 
 
 @pytest.mark.parametrize(
     ("encoders", "expected", "conditional"),
     [(4, "Means over 4 encoders with 3 training seeds each", False), (1, "Means over 3 training seeds", True)],
 )
+@pytest.mark.usefixtures("legible")
 def test_a_table_states_its_design_and_what_it_can_detect(encoders, expected, conditional, tmp_path):
     rng = np.random.default_rng(0)
     rows = [
@@ -270,6 +273,9 @@ def test_a_table_states_its_design_and_what_it_can_detect(encoders, expected, co
     numbers = tables.precision(whole)
     about = {"title": "t", "place": "p", "reference": "ReVision", "note": "", "compares": False}
     caption = style.fill_template("table", about | numbers)["caption"]
+    with matplotlib.rc_context(style.STYLE):
+        tables.draw(table.assign(published_average=np.nan), "revision", tmp_path / "table.csv")
+    assert (tmp_path / "table.png").stat().st_size > 5000
     assert expected in caption and ("conditional on one encoder" in caption) == conditional
     assert caption.startswith("**Clearly different from ReVision: Blind.** Accuracy after Stage 2 on 80 questions.")
     difference, detectable = whole.difference["no_align"], sorted(whole.detectable[["no_align", "blind"]])

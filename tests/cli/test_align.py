@@ -13,13 +13,14 @@ import typer
 from typer.testing import CliRunner
 
 from revision.align import make_aligner
+from revision.cli import align, share
 from revision.cli import app as revision_app
-from revision.cli.align import register
 from revision.embeddings import open_embeddings, write_embeddings
 from revision.io.files import write_checksums, write_json
 
 app = typer.Typer()
-register(app)
+align.register(app)
+share.register(app)
 
 
 def call(*arguments, code=0):

@@ -1,6 +1,7 @@
 """`revision reproduce` on a toy workflow: what it prints, how it stops and resumes, and that nothing stale is left."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from workflow_copy import HANGS, kill, revision, start_reproduce
 
-from revision.cli.reproduce import check_targets
+from revision.cli.reproduce import check_targets, essential, explained, made_for
 from revision.errors import ConfigError
 
 pytestmark = pytest.mark.slow
@@ -100,7 +101,16 @@ def waiting(toy):
 def test_a_run_ends_with_the_place_of_the_report_and_its_repeat_does_nothing(toy):
     first = run(toy)
     assert first.returncode == 0 and made(toy) == "one first"
-    assert f"the report is {toy}/results/toy/report.html" in first.stdout and "4 of 4 steps" in first.stdout
+    lines = first.stdout.splitlines()
+    assert lines[0] == "Planning scale toy; logs of its jobs: results/toy/work/logs"
+    assert [line[7:] for line in lines[1:-1]] == [
+        "0 of 4 jobs done",
+        *("start  a", "done   a (1 of 4 jobs done)"),
+        *("start  b", "done   b (2 of 4 jobs done)"),
+        *("start  c", "done   c (3 of 4 jobs done)"),
+        *("start  all", "done   all (4 of 4 jobs done)"),
+    ]
+    assert re.fullmatch(rf"Done in \d\.\d minutes: {toy}/results/toy/report.html", lines[-1])
     again = run(toy)
     assert again.returncode == 0 and "Nothing to be done" in again.stdout
 
@@ -109,18 +119,20 @@ def test_a_dry_run_counts_the_jobs_says_why_and_makes_nothing(toy):
     done = run(toy, "-n")
     assert done.returncode == 0 and done.stdout.count("Job stats") == 1
     assert "output files have to be generated:\n        a, b, c" in done.stdout and not (toy / WORK).exists()
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "individual jobs above" not in done.stdout and "revision preflight --scale toy" in done.stdout
 
 
 def test_targets_are_listed_and_one_is_made(toy):
     assert run(toy, "--list").stdout.splitlines() == ["a                  The first file.", "all", "b", "c"]
     done = run(toy, "a")
-    assert done.returncode == 0 and f": a, in {toy}/results/toy\n" in done.stdout
+    assert done.returncode == 0 and done.stdout.endswith(f"minutes: {toy}/{WORK}/a.txt\n")
     assert (toy / WORK / "a.txt").exists() and not (toy / WORK / "b.txt").exists()
 
 
 def test_what_does_not_exist_is_named_in_one_line(toy, tmp_path_factory):
     target = run(toy, "al")
-    assert target.returncode == 1 and target.stdout == "" and len(target.stderr.splitlines()) == 1
+    assert target.returncode == 1 and len(target.stdout.splitlines()) == len(target.stderr.splitlines()) == 1
     assert "target 'al' does not exist; did you mean all" in target.stderr
     scale = revision(toy, "reproduce", "--scale", "huge")
     assert scale.returncode == 1 and "'huge' does not exist; the scales are toy" in scale.stderr
@@ -132,6 +144,56 @@ def test_paths_are_left_to_snakemake_and_nothing_close_is_no_guess():
     check_targets(["figure_3", "results/tiny/a.csv"], {"figure_3": ""})
     with pytest.raises(ConfigError, match="'x' does not exist; `revision reproduce --list`"):
         check_targets(["x"], {"figure_3": ""})
+
+
+def test_of_a_figure_the_image_is_named():
+    files = [
+        {"output_file": f"results/tiny/figures/{name}", "rule": rule}
+        for rule, name in [("figure_3", "figure_3.csv"), ("figure_3", "figure_3.png"), ("score_table", "table_1.csv")]
+    ]
+    assert made_for(["figure_3"], files) == ["results/tiny/figures/figure_3.png"]
+    assert made_for(["table_1"], files) == made_for(["results/tiny/figures/table_1.csv"], files)
+    assert made_for(["table_1"], files) == ["results/tiny/figures/table_1.csv"] and made_for(["all"], files) == []
+
+
+def test_progress_is_short_and_errors_are_whole():
+    lines = f"""Building DAG of jobs...
+Job stats:
+job      count
+-----  -------
+total       12
+
+Select jobs to execute...
+Execute 1 jobs...
+
+[Thu Nov 26 04:26:16 2026]
+localrule language_model:
+    input: {"x" * 100}
+    jobid: 53
+    wildcards: llm={"y" * 100}
+    resources: tmpdir=/tmp
+[Thu Nov 26 04:31:40 2026]
+Finished jobid: 53 (Rule: language_model)
+1 of 12 steps (8%) done
+Error in rule a:
+    message: None
+    log: a.log
+""".splitlines()
+    total, start, done, *error = essential(lines)
+    assert total.endswith("  0 of 12 jobs done") and done.endswith("  done   language_model (1 of 12 jobs done)")
+    assert start[5:].startswith("  start  language_model llm=yyy") and len(start) < 80
+    assert error == ["Error in rule a:", "    message: None", "    log: a.log"]
+
+
+def test_the_reasons_of_a_dry_run_are_wrapped():
+    rules = ", ".join(f"rule_{number}" for number in range(40))
+    plan = (
+        f"Job stats:\njob\n\nJob stats:\na    1\n\nReasons:\n    output files have to be generated:\n        {rules}\n"
+    )
+    table, heading, reason, *names = [line for line in explained(plan).splitlines() if line and line != "a    1"]
+    assert (table, heading, reason) == ("Job stats:", "Reasons:", "    output files have to be generated:")
+    assert len(names) > 3 and all(line.startswith(" " * 8 + "rule_") and len(line) < 80 for line in names)
+    assert " ".join(line.strip() for line in names) == rules
 
 
 def test_what_snakemake_refuses_is_passed_on(toy):
@@ -159,8 +221,12 @@ def test_an_interrupt_is_no_failure_and_the_same_command_resumes(toy):
         with waiting(toy) as (process, _):
             process.send_signal(number)
             said, _ = process.communicate(timeout=HANGS)
-        assert process.returncode == 130 and said.endswith("\nInterrupted. Repeat the command to resume.\n")
-        assert "Error" not in said
+        rest = "(0 of 3 jobs done)" if number == signal.SIGHUP else "(1 of 4 jobs done)"
+        assert process.returncode == 130, said
+        assert said.endswith(f"\nInterrupted; repeat the command to resume {rest}.\n")
+        assert "Error" not in said and "fail" not in said
+        with pytest.raises(OSError, match="No such device"):  # no job reads from the pipe any more
+            os.open(toy / "go", os.O_WRONLY | os.O_NONBLOCK)
     assert run(toy).returncode == 0 and made(toy) == "one first"
 
 

@@ -65,6 +65,7 @@ def test_a_scale_comes_from_the_overrides_or_the_defaults():
             {"tables": {"mine": {"title": "", "rows": ["c3", "it"], "reference": "c3", "published": {}}}},
             "tables.mine.rows: 'it' does not exist; there are .*blind",
         ),
+        ({"tables": {"table_1": {"labels": {"mine": "Mine"}}}}, "tables.table_1.labels: 'mine' does not exist"),
         ({"scaling": {"paired": "pairs"}}, r"scaling: 'pairs' does not exist \(did you mean paired\?\)"),
         ({"run": ["nothing"]}, "run: 'nothing' does not exist; there are .*blind"),
         ({"seeds": []}, "seeds: list does not fit: List should have at least 1 item"),
@@ -189,6 +190,13 @@ def test_tables_are_restricted_to_the_trained_variants():
         "table_1": ["blind", "revision"],
         "table_7": ["share_30", "revision"],
     }
+
+
+def test_labels_follow_their_rows_and_none_leave_no_trace_in_settings_files():
+    table = {"table_1": {"labels": {"blind": "Text only", "c3": "Noise"}}}
+    filled = changed(run=["revision", "blind"], tables=table).filled_tables()["table_1"]
+    assert filled.labels == {"blind": "Text only"} and "labels" in filled.model_dump(mode="json")
+    assert not [table for table in load(CONFIG).model_dump(mode="json")["tables"].values() if "labels" in table]
 
 
 def test_chosen_figures_keep_the_order_of_the_existing_ones():

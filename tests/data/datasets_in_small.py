@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+COLOURS, SHAPES, SIZES = ("red", "blue", "green"), ("circle", "square"), ("a big", "a small")
+
 
 def image(shade: int = 0, size: int = 8, kind: str = "PNG") -> bytes:
     buffer = io.BytesIO()
@@ -81,9 +83,6 @@ def internvl(folder: Path) -> dict:
     """InternVL-Chat-V1-2-SFT: a meta file that lists JSON-lines files and their image folders."""
     images(folder, ["data/coco/1.png", "data/coco/2.png", "data/dvqa/images/a.png"])
 
-    def turns(*texts: str) -> list[dict]:
-        return [{"from": ("human", "gpt")[n % 2], "value": text} for n, text in enumerate(texts)]
-
     lists = {
         "mix": (
             "data/",
@@ -91,13 +90,13 @@ def internvl(folder: Path) -> dict:
                 {
                     "id": "same",
                     "image": "coco/1.png",
-                    "conversations": turns("<image>\nWhat?", "A dog.", "Why?", "So."),
+                    "conversations": _turns("<image>\nWhat?", "A dog.", "Why?", "So."),
                 },
-                {"id": "same", "image": "coco/2.png", "conversations": turns("Where?\n<image>", "There.")},
-                {"id": "text", "conversations": turns("Who wrote it?", "Nobody.")},
+                {"id": "same", "image": "coco/2.png", "conversations": _turns("Where?\n<image>", "There.")},
+                {"id": "text", "conversations": _turns("Who wrote it?", "Nobody.")},
             ],
         ),
-        "dvqa": ("data/dvqa", [{"id": 0, "image": "images/a.png", "conversations": turns("<image>\nHow many?", "5")}]),
+        "dvqa": ("data/dvqa", [{"id": 0, "image": "images/a.png", "conversations": _turns("<image>\nHow many?", "5")}]),
     }
     meta = {}
     (folder / "opensource").mkdir(parents=True)
@@ -110,6 +109,54 @@ def internvl(folder: Path) -> dict:
         "path": str(folder), "format": "meta", "files": ["meta.json"],
         "fields": {"conversation": "conversations", "image": "image"}, "split_by": "image", "skip": ["no_image"],
     }  # fmt: skip
+
+
+def llava_pretrain(folder: Path, rows: int = 400) -> None:
+    """LLaVA-Pretrain: one JSON list whose ids are the names of the images, in folders by their first digits."""
+    names = [f"{row:09d}" for row in range(rows)]
+    images(folder / "images", [f"{name[:5]}/{name}.jpg" for name in names])
+    items = [
+        {
+            "id": name,
+            "image": f"{name[:5]}/{name}.jpg",
+            "conversations": [
+                {"from": "human", "value": "Give a brief description of the image.\n<image>"},
+                {"from": "gpt", "value": f"{SIZES[row % 2]} {COLOURS[row % 3]} {SHAPES[row // 3 % 2]}"},
+            ],
+        }
+        for row, name in enumerate(names)
+    ]
+    (folder / "blip_laion_cc_sbu_558k.json").write_text(json.dumps(items))
+
+
+def sharegpt4v(folder: Path, rows: int = 400) -> None:
+    """ShareGPT4V-PT: long captions of the images of LLaVA-Pretrain, and of COCO and SAM."""
+    path = folder / "sharegpt4v/share-captioner_coco_lcs_sam_1246k_1107.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    items: list[dict] = [{"id": "sa_1", "image": "sam/images/sa_1.jpg"}, {"id": "0", "image": "coco/train2017/0.jpg"}]
+    names = [f"{row:09d}" for row in range(rows)]
+    items += [{"id": name, "image": f"llava/llava_pretrain/images/{name[:5]}/{name}.jpg"} for name in names]
+    for row, item in enumerate(items):
+        text = f"the {COLOURS[row % 3]} {SHAPES[row % 2]} on the left {'big ' * (row % 5)}{row}"
+        item["conversations"] = [{"from": "human", "value": "What is it?\n<image>"}, {"from": "gpt", "value": text}]
+    path.write_text(json.dumps(items))
+
+
+def llava_instruct(folder: Path, rows: int = 300) -> None:
+    """LLaVA-1.5's mixture: conversations about images of COCO and about others, which are missing, and texts alone."""
+    names = [f"coco/train2017/{row:012d}.jpg" for row in range(rows)]
+    images(folder, names)
+    items: list[dict] = [{"id": "text", "conversations": _turns("Who?", "Nobody."), "model": ""}]
+    for row, name in enumerate(names):
+        short = "What colour?\nAnswer the question using a single word or phrase.\n<image>", COLOURS[row % 3]
+        longer = (*short, "Where is it?", f"It is on the left {row}.")
+        items.append({"id": name[15:27], "image": name, "conversations": _turns(*(longer if row % 2 else short))})
+        items.append({"id": name[15:27], "image": f"gqa/images/{row}.jpg", "conversations": _turns(*short)})
+    (folder / "llava_v1_5_mix665k.json").write_text(json.dumps(items))
+
+
+def _turns(*texts: str) -> list[dict]:
+    return [{"from": ("human", "gpt")[turn % 2], "value": text} for turn, text in enumerate(texts)]
 
 
 def laion(folder: Path, shards: int = 2, rows: int = 5) -> dict:

@@ -16,7 +16,7 @@ from workflow_copy import copy_checkout
 from revision.cli import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "config/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("revision", "snakemake", "make", "python", "pytest", "pip")
 FENCED = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
 SHELLS = ("", "bash", "sh", "shell", "console")

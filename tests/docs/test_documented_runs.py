@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_documented_commands import PAGES, ROOT, commands
 from typer.testing import CliRunner
@@ -47,7 +48,7 @@ TESTED = {  # lines, and the test that runs them
 }
 # Set-up, and what takes hours, an account or too much disk; only their options are checked.
 NOT_HERE = (
-    r"pip install .*|make (test|lint|coverage|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*"
+    r"pip install .*|make (setup.*|test|lint|coverage|reproduce( (SCALE=pretrained|PYTHON=.*))?)|hf .*|torchrun .*"
     r"|HF_HUB_OFFLINE=0 .*|python benchmarks/.*"
 )
 DRY = r"revision reproduce .*|snakemake (?!--profile).*"
@@ -72,6 +73,7 @@ def named_only(line):
 def checkout(tmp_path_factory):
     """A checkout with the ablation of the docs and a data set for the cluster's page."""
     folder = copy_checkout(tmp_path_factory.mktemp("checkout"))
+    (folder / "tests").symlink_to(ROOT / "tests")
     bunny(folder / "data/bunny", rows=1200)
     for page in ("ablation", "cluster"):
         text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
@@ -117,6 +119,18 @@ def test_it_runs(checkout, line, monkeypatch):
     assert program == "revision", f"{line}: run it here, or name the test that does"
     done = CliRunner().invoke(app, [*words, "--help"] if named_only(line) else words, input="y\n")
     assert done.exit_code == 0, f"{done.output[-2000:]}\n{done.exception!r}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_python_example_runs_as_written(page, checkout, clip, monkeypatch, capsys):
+    monkeypatch.chdir(checkout)
+    for name, rows in zip(("image", "text"), clip, strict=True):
+        np.save(f"{name}.npy", rows)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    exec(re.search(r"^```python\n(.*?)^```$", text, re.M | re.S)[1])
+    before, after = map(float, capsys.readouterr().out.split())
+    assert f"{before:.3f} {after:.3f}" == "0.851 0.001"
+    assert page == "README.md" or f"falls from {before:.3f} to {after:.3f}" in text
 
 
 def test_make_clean_removes_the_working_folder(tmp_path):

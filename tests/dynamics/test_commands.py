@@ -51,6 +51,7 @@ def sidecar(path: Path) -> dict:
     return content
 
 
+@pytest.mark.usefixtures("legible")
 def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
     runs = [tmp_path / f"seed{seed}" for seed in (0, 1)]
     for seed, run in enumerate(runs):
@@ -70,6 +71,7 @@ def test_figure_1_from_two_observed_trainings(tmp_path, monkeypatch):
     assert summary.value["leak"] == pytest.approx(sum(late) / 2) and set(summary.seeds) == {2}
 
 
+@pytest.mark.usefixtures("legible")
 def test_figure_of_causes_from_two_seeds(tmp_path, monkeypatch):
     tables = [tmp_path / f"seed{seed}.csv" for seed in (0, 1)]
     for seed, table in enumerate(tables):

@@ -351,3 +351,20 @@ def test_precomputed_embeddings_are_used_unchanged_and_embed_nothing(tmp_path):
         path = describe(tmp_path / "bad.yaml", family="arrays", image=image, text=str(tmp_path / f"{other}.npy"))
         with pytest.raises(DataError, match=message):
             load_encoder(path)
+
+
+def test_paths_in_a_yaml_file_are_relative_to_it_and_ids_of_the_hub_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    for folder in ("sub", "model", "openai"):
+        (tmp_path / folder).mkdir()
+    for side in ("image", "text"):
+        np.save(tmp_path / f"sub/{side}.npy", np.eye(4, dtype=np.float32))
+    assert (
+        load_encoder(describe(tmp_path / "a.yaml", family="arrays", image="sub/image.npy", text="sub/text.npy")).dim
+        == 4
+    )
+    for model in ("model", "./model", str(tmp_path / "model")):
+        settings = registry.read(describe(tmp_path / "b.yaml", family="huggingface", model=model))[1]
+        assert Path(settings.model).samefile(tmp_path / "model")
+    hub = describe(tmp_path / "c.yaml", family="huggingface", model="openai/clip-vit-base-patch32")
+    assert registry.read(hub)[1].model == "openai/clip-vit-base-patch32"

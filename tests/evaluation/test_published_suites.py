@@ -1,6 +1,7 @@
 """The paper's suites: they exist in lmms-eval, its task code runs on small copies, and answers become 0 or 1."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,14 +12,17 @@ import pytest
 import yaml
 from PIL import Image
 
+from revision.config.evaluation import PhotographCaptions, PublishedSuites
 from revision.errors import ConfigError, DataError
 from revision.evaluation.published_suites import (
     PublishedSuite,
+    data_files,
     look_up,
     read_published_suites,
     read_written_suites,
     task_file,
     task_settings,
+    used_suites,
     write_published,
 )
 from revision.evaluation.run import Checkpoint, evaluate
@@ -198,10 +202,11 @@ def test_a_question_can_be_looked_up(scored):
         read_written_suites(scored[1], ["vqa"])
 
 
-def test_without_local_data_tasks_use_the_hub_without_a_token(tmp_path):
+def test_without_local_data_tasks_use_the_hub_without_a_token(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
     write_published(list(SUITES.values()), tmp_path / "tasks")
     pope = yaml.safe_load((tmp_path / "tasks/pope.yaml").read_text())
-    assert pope["dataset_kwargs"] == {} and "dataset_path" not in pope
+    assert pope["dataset_kwargs"] == {"revision": SUITES["pope"].revision} and "dataset_path" not in pope
     assert yaml.safe_load((tmp_path / "tasks/visulogic.yaml").read_text())["dataset_kwargs"] == {
         "data_files": "data.jsonl"
     }
@@ -213,6 +218,82 @@ def test_without_local_data_tasks_use_the_hub_without_a_token(tmp_path):
     write_published([pinned], tmp_path / "tasks")
     assert yaml.safe_load((tmp_path / "tasks/pope.yaml").read_text())["dataset_kwargs"] == {"revision": "f" * 40}
     assert len(json.loads((tmp_path / "tasks/published.json").read_text())) == 1
+
+
+def test_the_hubs_cache_is_read_as_files_without_a_network_or_a_login(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    suite = SUITES["pope"]
+    assert data_files(suite) == []
+    snapshot = tmp_path / "datasets--lmms-lab-encoder--POPE/snapshots" / suite.revision
+    for part in ("Full/adversarial-00000-of-00001", "data/test-00000-of-00002", "data/test-00001-of-00002"):
+        (snapshot / f"{part}.parquet").parent.mkdir(parents=True, exist_ok=True)
+        datasets.Dataset.from_list(rows_of("pope")[:2]).to_parquet(snapshot / f"{part}.parquet")
+    assert [path.name for path in data_files(suite)] == ["test-00000-of-00002.parquet", "test-00001-of-00002.parquet"]
+    write_published([suite], tmp_path / "tasks", answer_tokens=16)
+    task = yaml.safe_load((tmp_path / "tasks/pope.yaml").read_text())
+    assert task["dataset_path"] == "parquet" and set(task["dataset_kwargs"]) == {"data_files"}
+    assert task["generation_kwargs"]["max_new_tokens"] == 16 and task["generation_kwargs"]["num_beams"] == 1
+    monkeypatch.setattr("revision.mllm.model.ReVisionModel", ConstantModel)
+    ConstantModel.asked.clear()
+    answers = evaluate([Checkpoint("m", 0, 3, tmp_path)], tmp_path / "tasks", ShadeEncoder(), tmp_path / "answers")
+    assert answers["correct"].to_pylist() == [1, 0, 1, 0] and {length for _, length in ConstantModel.asked} == {16}
+    science = tmp_path / "datasets--lmms-lab-encoder--ScienceQA/snapshots" / SUITES["scienceqa_img"].revision
+    for part in (
+        "ScienceQA-IMG/test-0",
+        "ScienceQA-IMG/train-0",
+        "ScienceQA-IMG/validation-0",
+        "ScienceQA-FULL/test-0",
+    ):
+        (science / f"{part}.parquet").parent.mkdir(parents=True, exist_ok=True)
+        (science / f"{part}.parquet").touch()
+    assert [path.name for path in data_files(SUITES["scienceqa_img"])] == ["validation-0.parquet", "test-0.parquet"]
+
+
+def test_some_suites_of_a_file_are_chosen_by_name():
+    settings = PublishedSuites(kind="published", file=str(CONFIG / "suites.yaml"), names=["pope", "mme"])
+    assert [suite.name for suite in used_suites(settings)] == ["pope", "mme"]
+    with pytest.raises(ConfigError, match=r"suites\.yaml, names: 'pop' does not exist \(did you mean pope\?\)"):
+        used_suites(settings.model_copy(update={"names": ["pop"]}))
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="COCO's tokenizer is a Java program, and there is no Java")
+def test_photographs_are_captioned_with_floors_and_scored_by_cider(tmp_path, monkeypatch):
+    captions = PhotographCaptions(file="coco_cap/coco2017_cap_val.yaml", files=["data/val-*.parquet"], count=3)
+    references = ["a cat sits on a mat", "a dog runs", "two birds on a wire", "a red bus"]
+    rows = [
+        {"question_id": f"00000000000{k}.jpg", "image": shade(k), "question": "Please caption it", "id": k,
+         "answer": [f"{text.capitalize()}.", text]} for k, text in enumerate(references)
+    ]  # fmt: skip
+    (tmp_path / "data/captioning/data").mkdir(parents=True)
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "data/captioning/data/val-00000-of-00001.parquet")
+    with pytest.raises(DataError, match="4 photographs in 1 files, but 5 to caption; download"):
+        write_published([], tmp_path / "x", tmp_path / "data", captions=captions.model_copy(update={"count": 5}))
+    tasks = write_published([SUITES["pope"]], tmp_path / "tasks", scored_data(tmp_path), captions=captions)
+
+    class Captioner(ConstantModel):
+        """Writes the reference of its image, with a full stop, as COCO's annotators do."""
+
+        def generate(self, prompts, embeddings, max_new_tokens):
+            if embeddings is None:
+                return ["nothing."] * len(prompts)
+            return [f"{references[round(float(row[0])) % 4]}." for row in embeddings]
+
+    monkeypatch.setattr("revision.mllm.model.ReVisionModel", Captioner)
+    evaluate([Checkpoint("stage1/m", 0, 3, tmp_path)], tasks, ShadeEncoder(), tmp_path / "answers",
+             captions=tmp_path / "captions")  # fmt: skip
+    table = pq.read_table(tmp_path / "captions").to_pandas()
+    assert table.image.unique().tolist() == ["000000000000.jpg", "000000000001.jpg", "000000000002.jpg"]
+    mean = table.groupby("condition").cider.mean()
+    assert (table[table.condition == "own"].cider > 5).all()  # equal texts after COCO's tokenizer; 10 if all are long
+    assert mean["none"] == 0 and mean["own"] > 2 * max(mean["mean"], mean["other"])
+    assert table.object_f1.isna().all() and table.prediction.iloc[0].endswith(".")
+
+
+def scored_data(folder: Path) -> Path:
+    """Write the questions of a suite beside the photographs and return the folder of both."""
+    (folder / "data/pope").mkdir()
+    datasets.Dataset.from_list(rows_of("pope")).to_parquet(folder / "data/pope/test.parquet")
+    return folder / "data"
 
 
 @pytest.mark.parametrize(

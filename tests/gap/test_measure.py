@@ -8,7 +8,8 @@ from revision.align import ALIGNERS, Aligner, make_aligner
 from revision.errors import ConfigError, DataError
 from revision.gap.measure import SuiteSettings, run_suite
 from revision.gap.metrics import METRICS
-from revision.gap.page import render, table
+from revision.gap.page import render
+from revision.gap.tables import label, number, order, summary, tables
 from revision.geometry.neighbours import mixing_rate, neighbour_overlap
 from revision.geometry.ranking import mixed_modality_ndcg
 from revision.geometry.representations import linear_cka, mutual_knn
@@ -25,6 +26,9 @@ def test_suite_of_real_arrays(real):
     before, after = suite.methods["identity"], suite.methods["realign"]
     assert before["gap"] == pytest.approx(REFERENCE[name][0], abs=5e-5)
     assert after["gap"] == pytest.approx(REFERENCE[name][1], abs=2e-6)
+    assert {values.pop("gap_floor") is None for method, values in suite.methods.items() if method != "identity"} == {
+        True
+    }
     assert all(np.isfinite(value) for values in suite.methods.values() for value in values.values())
     assert before["residual_ratio"] == pytest.approx(1 - before["gap"] ** 2 / (2 - 2 * before["pair_cosine"]), abs=1e-6)
     assert suite.drift[0].error < 0.02 * np.linalg.norm(suite.drift[0].measured)
@@ -72,7 +76,7 @@ def test_unpaired_sets_get_every_metric_that_needs_no_pairs(pairs):
         }
     left_out = {name for name, aligner in ALIGNERS.items() if aligner.paired}
     assert not left_out & set(suite.methods)
-    assert all(any(note.startswith(f"{name} is fitted on pairs") for note in suite.notes) for name in left_out)
+    assert sorted(warning.split(" is left out: ")[0] for warning in suite.warnings) == sorted(left_out)
 
 
 class Unfittable(Aligner):
@@ -84,18 +88,17 @@ class Unfittable(Aligner):
         raise DataError("this aligner cannot be fitted")
 
 
-def test_an_aligner_that_cannot_be_fitted_is_left_out_of_all_and_an_error_by_name(pairs, monkeypatch):
+def test_an_aligner_that_cannot_be_fitted_is_left_out_with_a_warning(pairs, monkeypatch):
     monkeypatch.setitem(ALIGNERS, "unfittable", Unfittable)
-    with pytest.raises(DataError, match="this aligner cannot be fitted"):
-        run_suite(*pairs, ["unfittable"], paired=True)
     suite = run_suite(*pairs, ["all"], paired=True)
-    assert "unfittable could not be fitted and is left out: this aligner cannot be fitted" in suite.notes
+    assert suite.warnings == ["unfittable is left out: this aligner cannot be fitted"]
+    assert run_suite(*pairs, ["unfittable"], paired=True).warnings == suite.warnings
     assert set(suite.methods) == set(ALIGNERS) - {"unfittable"}
 
 
 def test_fewer_rows_than_dimensions_are_noted_and_end_the_spectrum():
     image, text = np.random.default_rng(0).standard_normal((2, 80, 48))
-    suite = run_suite(image, text, [], paired=True)
+    suite = run_suite(image, text, ["mean_shift"], paired=True)
     assert suite.counts["image_measured"] == 40
     assert any(note.startswith("No more rows than dimensions: spectra end at rank n - 1") for note in suite.notes)
     assert all(np.isfinite(value) for value in suite.methods["identity"].values())
@@ -104,10 +107,9 @@ def test_fewer_rows_than_dimensions_are_noted_and_end_the_spectrum():
 def test_invalid_input_is_refused(pairs):
     with pytest.raises(ConfigError, match="aligner 'nonsense' does not exist"):
         run_suite(*pairs, ["nonsense"], paired=True)
-    with pytest.raises(DataError, match="fitted on pairs"):
-        run_suite(*pairs, ["procrustes"], paired=False)
-    with pytest.raises(DataError, match="only 20 rows"):
-        run_suite(pairs[0][:40], pairs[1][:40], [], paired=True)
+    for rows, aligners in ((40, ["realign"]), (20, [])):
+        with pytest.raises(DataError, match="only 20 rows"):
+            run_suite(pairs[0][:rows], pairs[1][:rows], aligners, paired=True)
     with pytest.raises(ConfigError, match="fit_share"):
         run_suite(*pairs, [], paired=True, settings=SuiteSettings(fit_share=0))
     broken = pairs[1].copy()
@@ -124,6 +126,39 @@ def test_page_is_self_contained_described_and_the_same_every_time(pairs, paired)
     assert "&lt;images&gt; &amp; texts" in page and "<script" not in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     images = re.findall(r"<img [^>]*>", page)
-    assert len(images) == 6 and all(re.search(r'alt="[^"]{20,}"', image) for image in images)
-    assert f"{suite.methods['realign']['gap']:.4g}" in page
-    assert len(table(suite)) == len(METRICS)
+    assert len(images) == 4 and all(re.search(r'alt="[^"]{20,}"', image) for image in images)
+    assert number(suite.methods["realign"]["gap"]) in page
+    shown = {metric for table in tables(suite) for metric in table.metrics}
+    assert shown == {metric for metric in METRICS.values() if paired or not metric.needs_pairs}
+
+
+def test_rows_are_ordered_by_gap_and_the_best_without_pairs_are_marked(pairs):
+    suite = run_suite(*pairs, ["realign", "capdec", "ridge", "mean_shift"], paired=True)
+    gaps = [suite.methods[name]["gap"] for name in order(suite)[1:]]
+    assert order(suite)[0] == "identity" and gaps == sorted(gaps)
+    table = summary(suite)
+    assert [row.label for row in table.rows] == [*map(label, order(suite)), "chance"]
+    marked = [row.label for row in table.rows if row.best[0]]
+    unpaired = [name for name in order(suite)[1:] if not ALIGNERS[name].paired]
+    at_floor = [name for name in unpaired if suite.methods[name]["gap"] <= 1.2 * suite.methods[name]["gap_floor"]]
+    assert marked == list(dict.fromkeys([unpaired[0], *at_floor])) and 0 < len(marked) < len(unpaired)
+    column = [metric.label for metric in table.metrics].index("text to image R@1")
+    recall = {name: suite.methods[name]["text_to_image_at_1"] for name in unpaired}
+    assert {row.label for row in table.rows if row.best[column]} == {
+        name for name, value in recall.items() if value == max(recall.values())
+    }
+
+
+@pytest.mark.parametrize("fit_share", [0.5, 1.0])
+def test_floor_of_the_suite_is_that_of_the_rows_that_it_measures(pairs, fit_share):
+    image, text = pairs
+    values = run_suite(image, text, ["mean_shift"], paired=True, settings=SuiteSettings(fit_share=fit_share)).methods
+    if fit_share == 1:
+        assert values["mean_shift"]["gap_floor"] is None
+        assert values["identity"]["gap_floor"] == pytest.approx(np.sqrt(np.var(image - text, axis=0).sum() / 400))
+        return
+    order = np.random.default_rng(0).permutation(400)
+    fit, held = np.sort(order[:200]), np.sort(order[200:])
+    moved = make_aligner("mean_shift").fit(text[fit], image[fit]).transform(text[held])
+    trace = np.var(image[held] - moved, axis=0).sum()
+    assert values["mean_shift"]["gap_floor"] == pytest.approx(np.sqrt(trace * (1 / 200 + 1 / 200)))

@@ -8,7 +8,7 @@ import pytest
 from revision.align import make_aligner
 from revision.errors import ConfigError, DataError
 from revision.gap.measure import SuiteSettings, run_suite
-from revision.gap.page import table
+from revision.gap.tables import tables
 from revision.gap.tasks import TASK_METRICS, Tasks, with_tasks
 from revision.geometry.ranking import caption_retrieval, class_embeddings, zero_shot_accuracy
 
@@ -73,14 +73,15 @@ def test_zero_shot_moves_prompts_as_texts(pairs):
     assert found.methods["identity"] | suite.methods["identity"] == found.methods["identity"]
 
 
-def test_table_has_a_row_for_each_task_that_was_asked_for(captions):
+def test_tables_have_a_column_for_each_task_that_was_asked_for(captions):
     image, text, image_of = captions
     suite = run_suite(image, text, ["realign"], paired=False)
     found = with_tasks(suite, image, text, Tasks(image_of=image_of))
-    labels = {metric.label for metric in TASK_METRICS.values()}
-    assert not labels & {row["label"] for row in table(suite)}
-    rows = {row["label"]: row["cells"] for row in table(found) if row["label"] in labels}
-    assert len(rows) == 6 and all(len(cells) == 3 and cells[0] == "" and float(cells[1]) > 0 for cells in rows.values())
+    assert "Tasks" not in {table.title for table in tables(suite)}
+    (shown,) = [table for table in tables(found) if table.title == "Tasks"]
+    assert shown.metrics == [metric for name, metric in TASK_METRICS.items() if "captions" in name]
+    assert [row.label for row in shown.rows] == ["before", "realign"]
+    assert all(float(cell) > 0 for row in shown.rows for cell in row.cells)
 
 
 def test_bad_tasks_are_named(captions):

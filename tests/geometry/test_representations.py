@@ -12,6 +12,7 @@ from revision.geometry.representations import (
     linear_cka_agreement,
     mutual_knn,
     mutual_knn_agreement,
+    pairing_score,
 )
 
 
@@ -128,3 +129,13 @@ def test_bad_input_is_named(two):
     broken[7, 2] = np.inf
     with pytest.raises(DataError, match="row 7: infinity"):
         linear_cka(second, broken)
+
+
+def test_pairing_score_standardises_the_mean_cosine_by_all_permutations():
+    """All 720 permutations of six rows, with a gap that does not change the score."""
+    random = np.random.default_rng(0)
+    image = random.standard_normal((6, 4))
+    text = image + random.standard_normal((6, 4)) + 3
+    sums = np.array([np.vdot(image, text[list(order)]) for order in permutations(range(6))])
+    assert pairing_score(image, text) == pytest.approx((sums[0] - sums.mean()) / sums.std())
+    assert pairing_score(image, np.ones_like(image)) == 0

@@ -5,7 +5,7 @@ from scipy.stats import entropy, ortho_group
 
 from revision.errors import ConfigError, DataError
 from revision.geometry.frame import fit_frame, frame_of, leakage, principal_sines
-from revision.geometry.gap import centroid_gap, decompose
+from revision.geometry.gap import centroid_gap, decompose, effective_rows, gap_floor, row_contents
 from revision.geometry.spectrum import (
     condition_number,
     covariance_eigenvalues,
@@ -110,3 +110,28 @@ def test_shapes_that_do_not_fit_are_refused(pairs):
         decompose(pairs[0], pairs[1][:5], fit_frame(*pairs))
     with pytest.raises(DataError, match="non-empty array"):
         covariance_eigenvalues(np.zeros(4))
+
+
+@pytest.mark.parametrize("captions", [1, 3])
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("paired", [True, False])
+def test_floor_is_the_rms_gap_of_samples_from_distributions_of_one_mean(paired, fitted, captions):
+    """Several captions of an image repeat its row; an aligner moves texts by the difference of the means of a fit."""
+    random, gaps, floors = np.random.default_rng(2), [], []
+    spread = np.array([1, 1, 0.5, 0.5, 0.2, 0.2])
+
+    def sample(images):
+        image = np.repeat(random.standard_normal((images, 6)) * spread, captions, axis=0)
+        content = image if paired else random.standard_normal(image.shape) * spread
+        return image, content + 0.5 * random.standard_normal(image.shape)
+
+    for _ in range(400):
+        (image, text), fit = sample(40), sample(60)
+        rows = None
+        if fitted:
+            text = text + fit[0].mean(axis=0) - fit[1].mean(axis=0)
+            pairs = effective_rows(fit[0] - fit[1], row_contents(fit[0]))
+            rows = (pairs,) if paired else (effective_rows(fit[0]), effective_rows(fit[1]))
+        gaps.append(centroid_gap(image, text))
+        floors.append(gap_floor(image, text, rows, paired=paired, contents=row_contents(image) if paired else None))
+    assert np.sqrt(np.mean(np.square(gaps))) == pytest.approx(np.sqrt(np.mean(np.square(floors))), rel=0.1)

@@ -49,12 +49,12 @@ def second(world, **changes):
     return inside(world, SECOND | changes)
 
 
-def stage1(world, loop=LOOP, projector=None, **changes):
-    train_stage1(Stage1Training(**first(world, **changes)), loop, projector)
+def stage1(world, loop=LOOP, projector=None, tracker=None, **changes):
+    train_stage1(Stage1Training(**first(world, **changes)), loop, projector, tracker)
 
 
-def stage2(world, loop=LOOP, projector=None, **changes):
-    train_stage2(Stage2Training(**second(world, **changes)), loop, projector)
+def stage2(world, loop=LOOP, projector=None, tracker=None, **changes):
+    train_stage2(Stage2Training(**second(world, **changes)), loop, projector, tracker)
 
 
 def command(tmp_path, name, trainings, loop=SHORT):

@@ -6,8 +6,9 @@ import pytest
 
 from revision.config import load, parse
 from revision.config.language_models import HubModel
+from revision.config.training import ProjectorSettings
 from revision.errors import ConfigError
-from revision.planning.cost import Assumptions, disk, embedded_rows, utilisation, work
+from revision.planning.cost import Assumptions, disk, embedded_rows, on_one_card, utilisation, work
 from revision.stats.published import read_published
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -23,12 +24,13 @@ ROWS = {
     "text": 1000, "reference": 100, "probe": 50, "instruct": 500, "scan_text": 20, "scan_reference": 10,
     "scan_probe": 5, "validation": 10, "validation_instruct": 10,
 }  # fmt: skip
-SOURCE_TABLES = ("text", "text_long", "probe_long")
+SOURCE_TABLES = {*PAPER.corpus.tables} - {"validation_long"}
 SMALL = PAPER.model_copy(
     update={
         "seeds": [0, 1],
         "data": PAPER.data.model_copy(update=ROWS),
         "corpus": PAPER.corpus.model_copy(update={"tables": {n: PAPER.corpus.tables[n] for n in SOURCE_TABLES}}),
+        "projector": ProjectorSettings(tokens=2, copies=3),
         "llm": {"base": HubModel(kind="hub", model="someone/tiny", parameters=2_000_000_000)},
         "stage1": PAPER.stage1.model_copy(update={"epochs": 1}),
         "stage2": PAPER.stage2.model_copy(update={"epochs": 2}),
@@ -49,20 +51,27 @@ def planned():
 
 
 def test_stage_1_is_counted_once_for_variants_that_share_it(planned):
-    # revision (also half's) and double: 2 seeds x (1000 + 2000) captions x (8 + visual token + end); 4 N.
-    assert tuple(planned.loc[("Stage 1", "base"), ["tokens", "flops"]]) == (60_000, 4 * N * 60_000)
+    # revision (also half's) and double: 2 seeds x (1000 + 2000) captions x (8 + 2 x 3 visual tokens + end); 4 N.
+    assert tuple(planned.loc[("Stage 1", "base"), ["tokens", "flops"]]) == (90_000, 4 * N * 90_000)
 
 
 def test_stage_2_trains_everything_for_each_variant(planned):
-    # 2 seeds x (1 + 1/2 + 1 + 1) x 500 conversations x 2 exchanges x 2 epochs x (99 + visual token); 6 N.
+    # 2 seeds x (1 + 1/2 + 1 + 1) x 500 conversations x 2 exchanges x 2 epochs x (99 + 6 visual tokens); 6 N.
     tokens, flops, hours = planned.loc[("Stage 2", "base"), ["tokens", "flops", "gpu_hours"]]
-    assert (tokens, flops) == (1_400_000, 6 * N * 1_400_000)
-    assert hours == pytest.approx(1_400_000 * 12e9 / 0.5e12 / 3600)
+    assert (tokens, flops) == (1_470_000, 6 * N * 1_470_000)
+    assert hours == pytest.approx(1_470_000 * 12e9 / 0.5e12 / 3600)
+
+
+def test_a_text_only_model_has_no_visual_tokens():
+    only = {"run": ["blind"], "variants": {"blind": BASE.model_copy(update={"source": "none", "visual": False})}}
+    table = work(SMALL.model_copy(update=only), PUBLISHED, GIVEN).set_index(["stage", "model"])
+    assert table.tokens["Stage 2", "base"] == 2 * 500 * 2 * 2 * 99
+    assert table.tokens["evaluation", "base"] == 2 * 110 * 20
 
 
 def test_evaluation_reads_every_checkpoint(planned):
-    # (2 starts + 4 variants) x 2 seeds x 110 questions x (15 + 5 tokens); 2 N.
-    assert tuple(planned.loc[("evaluation", "base"), ["tokens", "flops"]]) == (26_400, 2 * N * 26_400)
+    # (2 starts + 4 variants) x 2 seeds x 110 questions x (15 + 5 + 6 tokens); 2 N.
+    assert tuple(planned.loc[("evaluation", "base"), ["tokens", "flops"]]) == (34_320, 2 * N * 34_320)
 
 
 def test_everything_is_repeated_for_each_encoder(planned):
@@ -101,14 +110,39 @@ def test_disk_space_by_artefact():
     }
 
 
-def test_the_published_run_takes_its_published_hours():
+def test_the_utilisation_is_that_of_the_published_run():
     given = Assumptions()
-    flops = 8e9 * (4 * 1e6 * (16.15 + 2) + 6 * 1.3e6 * 2.5 * 151)
-    assert utilisation(PUBLISHED, given) == pytest.approx(flops / (8 * 12 * 3600 * 989e12))
+    # 576 visual tokens with each caption and, once, with each conversation of 2.5 exchanges.
+    flops = 8e9 * (4 * 1e6 * (16.15 + 576 + 1) + 6 * 1.3e6 * (2.5 * 150 + 576))
+    used = utilisation(PUBLISHED, given)
+    assert used == pytest.approx(flops / (8 * 12 * 3600 * 989e12)) and 0.1 < used < 0.5
+    assert utilisation(PUBLISHED, given.model_copy(update={"utilisation": 0.4})) == 0.4
     config = PAPER.model_copy(update={"seeds": [0], "run": ["revision"]})
     hours = work(config, PUBLISHED, given).set_index("stage").gpu_hours
-    assert hours["Stage 1"] + hours["Stage 2"] == pytest.approx(8 * 12)
-    assert utilisation(PUBLISHED, given.model_copy(update={"utilisation": 0.4})) == 0.4
+    assert hours["Stage 1"] == pytest.approx(4 * 8e9 * 1e6 * 593.15 / (989e12 * used) / 3600)
+
+
+def test_starting_kernels_takes_time():
+    slow = GIVEN.model_copy(update={"pass_seconds": 0.5, "decoding_steps": 10, "step_seconds": 0.1})
+    loops = {"stage1": PAPER.stage1.model_copy(update={"micro_batch_size": None}), "stage2": SMALL.stage2}
+    config = SMALL.model_copy(update=loops)
+    table, fast = (work(config, PUBLISHED, given).set_index(["stage", "model"]) for given in (slow, GIVEN))
+    # 6000 rows in batches of 256; 7000 conversations of 2 exchanges in micro-batches of 4; 12 checkpoints x 10 steps.
+    seconds = {"Stage 1": 6000 / 256 * 0.5, "Stage 2": 14_000 / 4 * 0.5, "evaluation": 12}
+    for stage, expected in seconds.items():
+        assert 3600 * table.start_hours[stage, "base"] == pytest.approx(expected)
+        assert table.gpu_hours[stage, "base"] == pytest.approx(fast.gpu_hours[stage, "base"] + expected / 3600)
+    assert (fast.start_hours == 0).all()
+
+
+def test_one_card_runs_what_fits_its_memory():
+    config = load(CONFIG, "single_gpu")
+    given = parse(Assumptions, config.assumptions, "assumptions")
+    table = work(config, PUBLISHED, given)
+    cards = on_one_card(table, 0.25).set_index("card")
+    assert list(cards.too_large) == ["Stage 2 large", "", ""]  # 1.5e9 x 16 bytes
+    assert cards.hours["RTX 4090"] == pytest.approx(table[table.memory.fillna(0) < 19e9].gpu_hours.sum())
+    assert cards.hours["H200"] < cards.hours["A100"] < 30
 
 
 def test_errors_report_why_a_scale_cannot_be_planned():

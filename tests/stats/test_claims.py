@@ -12,7 +12,7 @@ from revision.errors import ConfigError
 from revision.stats.claims import NOT_RUN, NOT_TESTABLE, SMALLER, Claim, judge, p_value, read_claims, verdict_table
 from revision.stats.criteria import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Tables, decide
 from revision.stats.intervals import Interval, random_effects
-from revision.stats.multiplicity import count_verdicts, multiplicity
+from revision.stats.multiplicity import count_verdicts, false_discoveries, multiplicity
 from revision.stats.paired import Answers, paired_table
 from revision.stats.published import read_published
 
@@ -246,7 +246,7 @@ def test_a_criterion_reads_as_a_sentence():
             better | {"group": "reasoning", "between": [-1, 1], "stage": "stage1"},
             "ReAlign minus No Align, accuracy on reasoning suites after Stage 1, points: between -1 and 1",
         ),
-        (value | {"below": 0.5, "margin": 0.1}, "gap: below 0.5, by a margin of 0.1"),
+        (value | {"below": 0.5, "margin": 0.1}, "gap: below 0.5 with 0.1 to spare"),
     ):
         assert claim(criterion).criteria[0].describe(names.__getitem__) == sentence
 
@@ -541,6 +541,11 @@ def test_multiplicity_is_stated_by_family(tmp_path):
         " (not c3).",
         "Arithmetic: 1 tests. Exact, without sampling error: 1.",
     ]
+    # Four tests have an interval: one of the geometry and three of training, of which three were decided.
+    assert false_discoveries(table) == (
+        "3 of 4 tests with an interval were decided; at 5% each, chance is expected to decide 0.2 at most (7% of the"
+        " 3). Effects measured once, with a margin of unknown error rate: 1."
+    )
     assert count_verdicts(table).to_dict("index") == {
         "geometry": {SUPPORTED: 1, INCONCLUSIVE: 1, NOT_RUN: 0},
         "training": {SUPPORTED: 2, INCONCLUSIVE: 1, NOT_RUN: 1},

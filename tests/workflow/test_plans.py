@@ -70,6 +70,13 @@ def test_a_figure_that_does_not_exist_is_named(checkout):
     )
 
 
+def test_a_report_without_its_table_is_refused_and_figures_are_not(checkout):
+    code, said = plan(checkout, "run=[paired]")
+    assert code != 0 and "Traceback" not in said
+    assert "error: run: the report needs table_1; add 'revision' and at least one of blind, " in said
+    assert plan(checkout, "run=[paired]", "--", "figure_5")[0] == 0
+
+
 @pytest.mark.parametrize("scale", ["tiny", "photos", "paper"])
 def test_snakemakes_linter_has_no_complaint(checkout, scale):
     command = [sys.executable, "-m", "snakemake", "--lint", "--config", f"scale={scale}"]

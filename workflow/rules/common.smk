@@ -40,6 +40,10 @@ try:
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
+# Set for all commands, and not an option of the rules, because another tracker must not repeat finished trainings.
+if CONFIG.tracker:
+    shell.prefix(f"set -euo pipefail; export REVISION_TRACKER={shlex.quote(CONFIG.tracker)}; ")
+
 RESULTS = f"results/{CONFIG.scale}"
 WORK = f"{RESULTS}/work"
 ENCODER_SEEDS, SEEDS = CONFIG.encoder_seeds, CONFIG.seeds
@@ -222,8 +226,9 @@ def options(values):
 
 def claim_sources(wildcards):
     """Return the tables that the claims read and that this scale makes."""
-    further = [path for name in {PANELS[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
-    made = {*REPORTED, *further, *TABLES.values(), LOSSES, WORLD_FACTS}
+    further = [path for name in {DRAWN[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
+    figures = [f"{RESULTS}/figures/{panel}.csv" for panel, name in PANELS.items() if {panel, name} & {*CHOSEN}]
+    made = {*figures, *further, *TABLES.values(), LOSSES, WORLD_FACTS}
     made |= {f"{RESULTS}/tables/pairs.csv"} if ANSWERS else set()
     claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
     criteria = [one for claim in claims for one in [*claim["criteria"], *claim.get("requires", [])]]
@@ -231,19 +236,46 @@ def claim_sources(wildcards):
     return [path for path in dict.fromkeys(f"{RESULTS}/{source}" for source in read) if path in made]
 
 
+def needed_table(wildcards):
+    """Return table 1, or refuse a report without it; without Stage 2, there are no tables."""
+    table = CONFIG.tables["table_1"]
+    if CONFIG.stage2 is None:
+        if table.reference not in VARIANTS:
+            sys.exit(
+                f"error: run: the report compares with {table.reference!r}; add it, or name targets (`revision reproduce --list`)"
+            )
+        return []
+    if "table_1" not in TABLES:
+        others = [row for row in table.rows if row != table.reference]
+        sys.exit(
+            f"error: run: the report needs table_1; add {table.reference!r} and at least one of {', '.join(others)}; "
+            "or name targets (`revision reproduce --list`)"
+        )
+    return TABLES["table_1"]
+
+
 def encoder_file(name):
     """Return the argument of `revision embed --encoder`: the folder of an encoder trained here, or a YAML."""
     return BUILT_IN.get(name, f"config/encoders/{name}.yaml")
+
+
+def given_arrays(name):
+    """Return the sets of an encoder of the family `arrays`, whose paths are relative to its YAML file, or None."""
+    path = Path(encoder_file(name))
+    if name in BUILT_IN or not path.is_file():
+        return None
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if values["family"] != "arrays":
+        return None
+    return {side: str(path.parent / values[side]) for side in ("image", "text")}
 
 
 def compared_sets(wildcards):
     """Return the probe images and texts embedded by an encoder; for the family `arrays`, the given arrays."""
     if wildcards.encoder == "built_in":
         return {"image": embeddings("probe", "image"), "text": embeddings("probe", "short")}
-    if wildcards.encoder not in BUILT_IN:
-        values = yaml.safe_load(Path(encoder_file(wildcards.encoder)).read_text(encoding="utf-8"))
-        if values["family"] == "arrays":
-            return {"image": values["image"], "text": values["text"]}
+    if (arrays := given_arrays(wildcards.encoder)) is not None:
+        return arrays
     return {
         side: f"{WORK}/compare/{wildcards.encoder}/{column}" for side, column in (("image", "image"), ("text", "short"))
     }

@@ -24,6 +24,19 @@ rule embed_compared:
         " --out {output.embeddings} > {log} 2>&1"
 
 
+rule check_encoder:
+    input:
+        encoder=lambda w: encoder_file(w.encoder),
+    output:
+        checks=f"{WORK}/compare/{{encoder}}.checks.json",
+    log:
+        f"{WORK}/logs/compare/{{encoder}}_checks.log",
+    benchmark:
+        f"{WORK}/benchmarks/compare/{{encoder}}_checks.tsv"
+    shell:
+        "revision check-encoder {input.encoder} --json > {output.checks} 2> {log}"
+
+
 rule gap_of_encoder:
     input:
         unpack(compared_sets),
@@ -42,13 +55,19 @@ rule gap_of_encoder:
 rule compare_encoders:
     """A leaderboard of encoders and aligners."""
     input:
-        expand(f"{WORK}/compare/{{name}}.json", name=COMPARED),
+        suites=expand(f"{WORK}/compare/{{name}}.json", name=COMPARED),
+        checks=lambda w: [f"{WORK}/compare/{name}.checks.json" for name in COMPARED if given_arrays(name) is None],
     output:
+        boards=expand(f"{RESULTS}/compare/leaderboard.{{ending}}", ending=("csv", "md", "html")),
         table=f"{RESULTS}/compare/encoders.csv",
         beside=expand(f"{RESULTS}/compare/encoders.{{ending}}", ending=("png", "pdf", "json")),
     log:
         f"{WORK}/logs/compare_encoders.log",
     benchmark:
         f"{WORK}/benchmarks/compare_encoders.tsv"
+    params:
+        checks=lambda w, input: [f"--check {path}" for path in input.checks],
+        boards=lambda w, output: [f"--out {path}" for path in output.boards],
     shell:
-        "python analysis/figure_encoders.py --suites {input} --out {output.table} > {log} 2>&1"
+        "(revision leaderboard {input.suites} {params.checks} {params.boards}"
+        " && python analysis/figure_encoders.py --suites {input.suites} --out {output.table}) > {log} 2>&1"

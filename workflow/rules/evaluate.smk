@@ -1,8 +1,8 @@
 # Score all checkpoints of one replicate with lmms-eval in one process, after Stage 1 (zero-shot) and after Stage 2:
-# suites and, for generated scenes, captions. Photographs have captions alone.
+# suites and captions. Photographs have captions alone.
 
 SCORED = {} if PHOTOS else {"answers": f"{WORK}/answers/{REPLICATE}.parquet"}
-if isinstance(CONFIG.evaluation.suites, SceneSuites | PhotoCaptions):
+if CONFIG.evaluation.suites.captions:
     SCORED["captions"] = f"{WORK}/captions/{REPLICATE}.parquet"
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Figure(NamedTuple):
     """A figure: content, script in analysis/, input files by option, other options, panels and further outputs.
 
-    A figure of several `panels` writes a CSV file for each of them, with a PNG, a PDF and a JSON file beside it.
+    A figure of several `panels` writes a CSV file for each of them, and a PNG, a PDF and a JSON file for each or, where
+    they are drawn `together`, for the figure.
     """
 
     shows: str
@@ -14,6 +15,7 @@ class Figure(NamedTuple):
     reads: dict
     options: dict = {}
     panels: tuple = ()
+    together: bool = False
     also: dict = {}
 
 
@@ -96,6 +98,7 @@ FIGURES = {
         "figure_07_cost",
         {**UNPAIRED, "published": PUBLISHED},
         panels=("figure_7a", "figure_7b"),
+        together=True,
     ),
     "figure_8": Figure(
         "Aligners with statistics of another domain.",
@@ -120,6 +123,7 @@ FIGURES = {
         },
         {"parts": len(REPEATS)},
         panels=("figure_10a", "figure_10b", "figure_10c"),
+        together=True,
     ),
     "figure_11": Figure(
         "Non-visual phrases against the distance to the image.",
@@ -193,18 +197,21 @@ FIGURES = {
     ),
 }
 
-# Figures that a scale cannot make. Non-visual phrases (figure 11) are known only for generated scenes.
+# Figures that a scale cannot make. Non-visual phrases (figure 11) are known only for generated scenes; other data may have
+# no second domain (figure 8).
 IMPOSSIBLE = {
-    "figure_8": PHOTOS,
+    "figure_8": "scan_probe" not in CONFIG.corpus_tables,
     "figure_11": not isinstance(CONFIG.corpus, ScenesCorpus),
     "figure_12": not ANSWERS,
-    "captioning": "captions" not in SCORED,
+    "captioning": not CAPTIONS,
     "scaling": len(SCALING) < 2 or not ANSWERS or CONFIG.scaling.paired not in VARIANTS,
     "dose_response": not DOSE_RESPONSES,
     "real_parts": CONFIG.beside is None,
 }
 FIGURES = {name: figure for name, figure in FIGURES.items() if not IMPOSSIBLE.get(name)}
 PANELS = {panel: name for name, figure in FIGURES.items() for panel in figure.panels or (name,)}
+DRAWN = dict.fromkeys(name if FIGURES[name].together else panel for panel, name in PANELS.items())
+DRAWN = {image: PANELS.get(image, image) for image in DRAWN}
 
 for name, figure in FIGURES.items():
 
@@ -218,8 +225,8 @@ for name, figure in FIGURES.items():
             **figure.also,
             tables=[f"{RESULTS}/figures/{panel}.csv" for panel in figure.panels or (name,)],
             beside=expand(
-                f"{RESULTS}/figures/{{panel}}.{{ending}}",
-                panel=figure.panels or (name,),
+                f"{RESULTS}/figures/{{image}}.{{ending}}",
+                image=[image for image, drawn in DRAWN.items() if drawn == name],
                 ending=("png", "pdf", "json"),
             ),
         log:

@@ -1,11 +1,11 @@
 # The figures that a scale reports, the verdicts on the claims, and the report page.
 
 try:
-    CHOSEN = CONFIG.chosen_figures(list(PANELS))
+    CHOSEN = CONFIG.chosen_figures(list(DRAWN))
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
-REPORTED = [f"{RESULTS}/figures/{name}.csv" for name in CHOSEN]
+REPORTED = [f"{RESULTS}/figures/{name}.json" for name in CHOSEN]
 
 
 rule claims:
@@ -50,13 +50,37 @@ rule records:
         " --config {input.config} --out $(dirname {output.config}) > {log} 2>&1"
 
 
+# The main figure compares with No Align.
+MAIN = [f"{RESULTS}/figures/figure_main.csv"] if {"no_align", "revision"} <= set(VARIANTS) else []
+
+
+rule figure_main:
+    """What each aligner does to the gap and to training."""
+    input:
+        gap=f"{RESULTS}/figures/figure_3.csv",
+        losses=LOSSES,
+        pairs=f"{RESULTS}/tables/pairs.csv" if ANSWERS else [],
+        captions=[] if ANSWERS else f"{RESULTS}/tables/captioning.csv",
+    output:
+        table=f"{RESULTS}/figures/figure_main.csv",
+        beside=expand(f"{RESULTS}/figures/figure_main.{{ending}}", ending=("png", "pdf", "json")),
+    log:
+        f"{WORK}/logs/figure_main.log",
+    benchmark:
+        f"{WORK}/benchmarks/figure_main.tsv"
+    shell:
+        "python analysis/figure_main.py --gap {input.gap} --losses {input.losses} --pairs {input.pairs}"
+        " --captions {input.captions}"
+        " --out {output.table} > {log} 2>&1"
+
+
 rule report:
     """The report page."""
     input:
         figures=REPORTED,
         tables=TABLES.values(),
-        table_1=[path for name, path in TABLES.items() if name == "table_1"],
-        gap=f"{RESULTS}/figures/figure_3.csv",
+        table_1=needed_table,
+        main=MAIN,
         losses=LOSSES,
         claims=f"{RESULTS}/tables/claims.csv",
         world=WORLD_FACTS,
@@ -77,7 +101,7 @@ rule report:
         f"{WORK}/logs/report.log",
     shell:
         "python analysis/report.py --figures {input.figures} --tables {input.tables} --table-1 {input.table_1}"
-        " --gap {input.gap} --losses {input.losses} --claims {input.claims} --world {input.world}"
+        " --main {input.main} --losses {input.losses} --claims {input.claims} --world {input.world}"
         " --comparisons {input.comparisons} --bed {input.bed} --alignment {input.alignment}"
         " --published {input.published} --identity {input.identity} --config {input.config} --out {output.page}"
         " > {log} 2>&1"

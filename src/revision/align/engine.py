@@ -11,6 +11,7 @@ from revision.align.transforms import Pipeline, Shift, Shifts, Transform
 from revision.embeddings import EmbeddingSet
 from revision.embeddings.kernels import unit_sum
 from revision.embeddings.moments import BLOCK_ROWS, Moments, Rows, bad_row_error, moments, numbered_blocks
+from revision.embeddings.statistics import Statistics
 from revision.io.prefetch import ordered_map
 
 
@@ -56,8 +57,11 @@ class Engine:
         Raises
         ------
         DataError
-            If the set is empty or a row has no direction (zero, NaN, infinity).
+            If the set is empty or a row has no direction (zero, NaN, infinity); if only its statistics are known, and
+            they do not suffice.
         """
+        if isinstance(rows, Statistics):
+            return _of_statistics(rows, transforms, covariance)
         if not transforms:
             known = self.known.get(rows.folder) if isinstance(rows, EmbeddingSet) else None
             if known is not None and (known.scatter is not None or not covariance):
@@ -123,6 +127,18 @@ class Engine:
 
     def _items(self, rows: Rows) -> Iterator[tuple[int, np.ndarray]]:
         return numbered_blocks(rows, self.block_rows)
+
+
+def _of_statistics(rows: Statistics, transforms: Sequence[Transform], covariance: bool) -> Moments:
+    """Moments of rows of which only the statistics are known, after at most one shift."""
+    if not transforms:
+        if covariance and rows.moments.scatter is None:
+            raise rows.lack("the covariance; add it with `revision stats --covariance --save`")
+        return rows.moments
+    first, *others = transforms
+    if covariance or others or not isinstance(first, Shift):
+        raise rows.lack("rows; fit it on the embeddings")
+    return rows.shifted(first.scale, first.shift)
 
 
 def _shifted_moments(rows: Rows, fused: Shifts, item: tuple[int, np.ndarray]) -> Moments:

@@ -10,14 +10,16 @@ from safetensors.numpy import load_file, save_file
 
 from revision.align.aniso import Polar
 from revision.align.base import Aligner, check_is_fitted
+from revision.align.card import card_text
 from revision.align.decap import Memory
 from revision.align.transforms import Linear, Noise, Shift, pack, unpack
 from revision.errors import DataError
-from revision.io.files import atomic_folder, digest, write_json
+from revision.io.files import atomic_folder, digest, write_json, write_text
 
 FORMAT = "revision-aligner-2"
 KINDS = {cls.kind: cls for cls in (Shift, Linear, Noise, Polar, Memory)}
-TENSORS, DESCRIPTION = "aligner.safetensors", "aligner.json"
+TENSORS, DESCRIPTION, CARD = "aligner.safetensors", "aligner.json", "README.md"
+FILES = (TENSORS, DESCRIPTION, CARD)
 
 
 def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | None = None) -> None:
@@ -41,7 +43,7 @@ def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | N
     """
     check_is_fitted(aligner)
     folder = Path(folder)
-    is_aligner = folder.is_dir() and {path.name for path in folder.iterdir()} <= {DESCRIPTION, TENSORS}
+    is_aligner = folder.is_dir() and {path.name for path in folder.iterdir()} <= set(FILES)
     if folder.exists() and not is_aligner:
         raise DataError(f"{folder}: exists and holds no aligner; name another folder, or remove it yourself")
     transforms, tensors = pack(aligner.transforms_, "transforms")
@@ -62,6 +64,34 @@ def save_aligner(aligner: Aligner, folder: str | Path, about: dict[str, Any] | N
             "about": about or {},
         }
         write_json(part / DESCRIPTION, description)
+
+
+def write_card(folder: str | Path, repo: str) -> Path:
+    """Write the card of a saved aligner, unless it has one.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the aligner.
+    repo : str
+        Id that the aligner will have on the hub, for the card's example.
+
+    Returns
+    -------
+    Path
+        The card, README.md in the folder.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no aligner.
+    """
+    aligner = load_aligner(folder)
+    card = Path(folder) / CARD
+    about = json.loads((Path(folder) / DESCRIPTION).read_text(encoding="utf-8"))["about"]
+    if not card.exists():
+        write_text(card, card_text(aligner, about, repo))
+    return card
 
 
 def load_aligner(folder: str | Path) -> Aligner:

@@ -10,9 +10,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import typer
 
-from revision.cli import align, dose, dynamics, gap, photos, plan, reproduce, stages
+from revision.cli import align, dose, dynamics, gap, photos, plan, reproduce, share, stages
 from revision.cli.messages import FAILED
 from revision.errors import RevisionError
+
+EXTRA = "the extra `reproduce`: pip install -e '.[reproduce]', or `make setup`"
 
 app = typer.Typer(
     help="Measure the modality gap of an encoder, close it, and test whether that trains a better multimodal LLM.",
@@ -28,6 +30,7 @@ plan.register(app)
 dynamics.register(app)
 dose.register(app)
 align.register(app)
+share.register(app)
 
 
 @app.command("batch", no_args_is_help=True)
@@ -44,9 +47,14 @@ def batch_command(
 
 
 def main() -> None:
-    """Run the command; print RevisionError and OSError in one line without a traceback and exit with code 1."""
+    """Run the command; print what a user can fix in one line without a traceback and exit with code 1."""
     try:
         app()
     except (RevisionError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("revision"):
+            raise
+        print(f"error: {error.name} is not installed; this command needs {EXTRA}", file=sys.stderr)
         sys.exit(FAILED)

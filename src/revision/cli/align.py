@@ -1,4 +1,4 @@
-"""The commands `import`, `embed`, `stats`, `merge`, `verify` and `align`."""
+"""The commands `import`, `embed`, `merge`, `verify` and `align`."""
 
 import json
 import os
@@ -21,6 +21,7 @@ from revision.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from revision.embeddings import EmbeddingSet
     from revision.embeddings.moments import ArrayRows, Moments
+    from revision.embeddings.statistics import Statistics
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table, without a progress bar.")]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Replace the output if it exists.")]
@@ -38,7 +39,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
+def progress_bars(quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
     """Yield `begin(description, rows)`, which opens a bar on stderr and returns its `advance`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as bars:
@@ -50,7 +51,8 @@ def _progress(quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int
         yield begin
 
 
-def _show(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
+def show(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print facts as a table with one column for each of `rows`, or as JSON."""
     if as_json:
         print(json.dumps(rows[0] if len(rows) == 1 else rows))
         return
@@ -60,12 +62,14 @@ def _show(title: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     Console().print(table)
 
 
-def _refuse_existing(path: Path, force: bool) -> None:
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raise DataError if `path` exists and is not to be replaced."""
     if path.exists() and not force:
         raise DataError(f"{path}: exists; name another output, or add --force to replace it")
 
 
-def _opened(path: Path) -> "EmbeddingSet | ArrayRows":
+def opened(path: Path) -> "EmbeddingSet | ArrayRows":
+    """Open a folder of shards or a .npy file as rows."""
     from revision.embeddings import EmbeddingSet, open_rows
     from revision.embeddings.moments import ArrayRows
 
@@ -73,7 +77,15 @@ def _opened(path: Path) -> "EmbeddingSet | ArrayRows":
     return rows if isinstance(rows, EmbeddingSet) else ArrayRows(rows, str(path))
 
 
-def _parameters(pairs: list[str]) -> dict[str, Any]:
+def opened_or_statistics(path: Path) -> "EmbeddingSet | ArrayRows | Statistics":
+    """Open a folder of shards, a .npy file, or statistics by `revision stats --save`."""
+    from revision.embeddings.statistics import SUFFIX, load_statistics
+
+    return load_statistics(path) if path.suffix == SUFFIX else opened(path)
+
+
+def parameters(pairs: list[str]) -> dict[str, Any]:
+    """Parse name=value pairs; values are JSON or, failing that, strings."""
     values = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -107,14 +119,14 @@ def import_command(
     with reported(as_json):
         from revision.embeddings.importers import import_embeddings
 
-        _refuse_existing(out, force)
+        refuse_existing(out, force)
         if ids is not None and not ids.is_file():
             raise DataError(f"{ids}: does not exist; give a text file with one id a line")
         names = ids.read_text(encoding="utf-8").splitlines() if ids else None
         start = time.perf_counter()
-        with _progress(as_json) as begin:
+        with progress_bars(as_json) as begin:
             embeddings = import_embeddings(source, out, dtype=dtype, ids=names, advance=begin("import", None))
-        _show("Imported", [_facts(embeddings) | _speed(embeddings.count, start)], as_json)
+        show("Imported", [facts(embeddings) | speed(embeddings.count, start)], as_json)
 
 
 def embed_command(
@@ -142,7 +154,7 @@ def embed_command(
         from revision.encoders import load_encoder
         from revision.encoders.embed import embed_corpus
 
-        _refuse_existing(out / MANIFEST, force)
+        refuse_existing(out / MANIFEST, force)
         import torch
 
         torch.set_num_threads(threads)
@@ -151,55 +163,7 @@ def embed_command(
             load_encoder(encoder), table, column, out, dtype=dtype, show_progress=not as_json,
             part=None if part is None else (part, parts),
         )  # fmt: skip
-        _show("Embedded", [_facts(embeddings) | _speed(embeddings.count, start)], as_json)
-
-
-def stats_command(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of embedding sets.")],
-    threads: Threads = PROCESSORS,
-    block_rows: BlockRows = DEFAULT_BLOCK_ROWS,
-    save: Annotated[Path | None, typer.Option(help="Write the moments of all sets together, for `align`.")] = None,
-    covariance: Annotated[bool, typer.Option(help="Also compute the covariance (for --save).")] = False,
-    as_json: JsonFlag = False,
-) -> None:
-    """Print count, dimension, length of the mean and trace of embedding sets, in one pass over each.
-
-    Rows are normalised to unit length first.
-
-    Examples:
-
-      revision stats sets/images sets/texts
-
-      revision stats sets/images --json
-
-      revision stats sets/images --covariance --save images.npz
-    """
-    with reported(as_json):
-        import numpy as np
-
-        from revision.embeddings import open_embeddings
-        from revision.embeddings.moments import Moments, merge_all, moments, save_moments
-
-        rows, sets, results = [], [], []
-        with _progress(as_json) as begin:
-            for folder in folders:
-                embeddings = open_embeddings(folder)
-                advance, start = begin(folder.name, embeddings.count), time.perf_counter()
-                if embeddings.count == 0 and save is not None:  # the last parts of a small table may be empty
-                    result = Moments(0, np.zeros(embeddings.dim), 0.0)
-                else:
-                    result = moments(
-                        embeddings, unit=True, covariance=covariance, threads=threads, block_rows=block_rows,
-                        advance=advance,
-                    )  # fmt: skip
-                sets.append(embeddings)
-                results.append(result)
-                length = float((result.mean @ result.mean) ** 0.5)
-                facts = {"mean_length": length, "trace": result.trace if result.count else 0.0}
-                rows.append(_facts(embeddings) | facts | _speed(embeddings.count, start))
-        if save is not None:
-            save_moments(save, merge_all(results), sets)
-        _show("Moments of the unit rows", rows, as_json)
+        show("Embedded", [facts(embeddings) | speed(embeddings.count, start)], as_json)
 
 
 def merge_command(
@@ -222,13 +186,13 @@ def merge_command(
         from revision.embeddings import merge_sets
         from revision.embeddings.moments import merge_moments
 
-        _refuse_existing(out, force)
+        refuse_existing(out, force)
         if all(part.suffix == ".npz" for part in parts):
             merged = merge_moments(parts, out)
             trace = merged.trace if merged.count else 0.0
-            _show("Merged", [{"moments": str(out), "count": merged.count, "trace": trace}], as_json)
+            show("Merged", [{"moments": str(out), "count": merged.count, "trace": trace}], as_json)
         else:
-            _show("Merged", [_facts(merge_sets(parts, out))], as_json)
+            show("Merged", [facts(merge_sets(parts, out))], as_json)
 
 
 def verify_command(
@@ -250,18 +214,21 @@ def verify_command(
                 check_files(folder, contents=True)
             else:
                 open_embeddings(folder).verify()
-        _show("Verified", [{"folder": str(folder), "files": "as they were written"} for folder in folders], as_json)
+        show("Verified", [{"folder": str(folder), "files": "as they were written"} for folder in folders], as_json)
 
 
 def align_command(
     source: Annotated[Path, typer.Argument(help="Embeddings to move (texts): a folder of shards or a .npy file.")],
     out: Annotated[Path, typer.Argument(help="Folder of the aligned embedding set.")],
     target: Annotated[
-        Path | None, typer.Option(help="Embeddings to move towards (images): folder or .npy; not with --fitted.")
+        Path | None,
+        typer.Option(help="Embeddings to move towards (images): folder, .npy, or statistics; not with --fitted."),
     ] = None,
     method: Annotated[str, typer.Option(help="Name of the aligner.")] = "realign",
     param: Annotated[list[str] | None, typer.Option(help="Parameter of the aligner as name=value, repeatable.")] = None,
-    fitted: Annotated[Path | None, typer.Option(help="Apply this saved aligner instead of fitting one.")] = None,
+    fitted: Annotated[
+        Path | None, typer.Option(help="Apply a saved aligner instead: a folder, or owner/name on the hub.")
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="Save the fitted aligner to this folder.")] = None,
     source_moments: Annotated[
         Path | None, typer.Option(help="The source's moments, by `revision stats --save`.")
@@ -284,35 +251,49 @@ def align_command(
       revision align sets/texts out --target sets/images --method realign --param steps=2 --save fitted/realign
 
       revision align sets/queries out --fitted fitted/realign --json
+
+      revision align texts.npy aligned --target images.safetensors
     """
     with reported(as_json):
         from threadpoolctl import threadpool_limits
 
         from revision.align import Engine, load_aligner, make_aligner, save_aligner
+        from revision.embeddings.statistics import facts_of
 
         for path in (out, save):
             if path is not None:
-                _refuse_existing(path, force)
+                refuse_existing(path, force)
         if (target is None) == (fitted is None):
             raise ConfigError("give either --target (to fit) or --fitted (to apply a saved aligner)")
         if fitted is not None and (param or save or source_moments or target_moments):
             raise ConfigError("--param, --save and --*-moments belong to a fit; omit them with --fitted")
-        aligner = load_aligner(fitted) if fitted is not None else make_aligner(method, **_parameters(param or []))
-        start, rows = time.perf_counter(), _opened(source)
-        with _progress(as_json) as begin, threadpool_limits(1, user_api="blas"):  # --threads work on blocks instead
+        values = parameters(param or [])
+        aligner = make_aligner(method, **values) if fitted is None else load_aligner(_on_disk(fitted))
+        start, rows = time.perf_counter(), opened(source)
+        with progress_bars(as_json) as begin, threadpool_limits(1, user_api="blas"):  # --threads work on blocks instead
             if target is not None:
-                target_rows = _opened(target)
+                target_rows = opened_or_statistics(target)
                 known = _known_moments((rows, source_moments), (target_rows, target_moments))
                 engine = Engine(threads, block_rows, begin("fit", None), known)
                 aligner.fit_stream(rows, target_rows, engine)
                 if save is not None:
-                    save_aligner(aligner, save)
+                    save_aligner(aligner, save, {"source": facts_of(rows), "target": facts_of(target_rows)})
             engine = Engine(threads, block_rows, begin("write", rows.count))
             written = aligner.transform_stream(rows, out, dtype=dtype, engine=engine)
-        _show("Aligned", [{"aligner": aligner.name} | _facts(written) | _speed(rows.count, start)], as_json)
+        show("Aligned", [{"aligner": aligner.name} | facts(written) | speed(rows.count, start)], as_json)
 
 
-def _known_moments(*files: "tuple[EmbeddingSet | ArrayRows, Path | None]") -> "dict[Path, Moments]":
+def _on_disk(fitted: Path) -> Path:
+    """The folder of a saved aligner, which is downloaded if it is not a folder."""
+    if fitted.exists() or len(fitted.parts) != 2:
+        return fitted
+    from revision.align.serialization import FILES
+    from revision.io.hub import download
+
+    return download(f"aligner {fitted}: no such folder", str(fitted), None, FILES)
+
+
+def _known_moments(*files: "tuple[EmbeddingSet | ArrayRows | Statistics, Path | None]") -> "dict[Path, Moments]":
     """Moments that are read from files instead of computed, by the folder of their set."""
     from revision.embeddings import EmbeddingSet
     from revision.embeddings.moments import load_moments
@@ -322,27 +303,29 @@ def _known_moments(*files: "tuple[EmbeddingSet | ArrayRows, Path | None]") -> "d
         if file is None:
             continue
         if not isinstance(rows, EmbeddingSet):
-            raise ConfigError(f"{file}: moments belong to an embedding set; omit them for a .npy file")
+            raise ConfigError(f"{file}: moments belong to an embedding set; omit them for a .npy file or statistics")
         known[rows.folder] = load_moments(file, rows)
     return known
 
 
-def _facts(embeddings: "EmbeddingSet") -> dict[str, Any]:
-    return {
-        "set": str(embeddings.folder), "count": embeddings.count, "dim": embeddings.dim, "dtype": embeddings.dtype,
-    }  # fmt: skip
+def facts(rows: "EmbeddingSet | ArrayRows") -> dict[str, Any]:
+    """Path, count, dimension and type of rows, for `show`."""
+    from revision.embeddings.moments import ArrayRows
+
+    path = rows.name if isinstance(rows, ArrayRows) else rows.folder
+    return {"set": str(path), "count": rows.count, "dim": rows.dim, "dtype": rows.dtype}
 
 
-def _speed(rows: int, start: float) -> dict[str, float]:
+def speed(rows: int, start: float) -> dict[str, float]:
+    """Seconds since `start` and rows per second, for `show`."""
     seconds = time.perf_counter() - start
     return {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds)}
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands `import`, `embed`, `stats`, `merge`, `verify` and `align` to `app`."""
+    """Add the commands `import`, `embed`, `merge`, `verify` and `align` to `app`."""
     app.command("import", no_args_is_help=True)(import_command)
     app.command("embed", no_args_is_help=True)(embed_command)
-    app.command("stats", no_args_is_help=True)(stats_command)
     app.command("merge", no_args_is_help=True)(merge_command)
     app.command("verify", no_args_is_help=True)(verify_command)
     app.command("align", no_args_is_help=True)(align_command)

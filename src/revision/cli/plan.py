@@ -50,7 +50,8 @@ def plan_command(
     import pandas as pd
 
     from revision.config import load, parse
-    from revision.planning.cost import Assumptions, disk, utilisation, work
+    from revision.config.corpus import SourcesCorpus
+    from revision.planning.cost import Assumptions, disk, on_one_card, utilisation, work
     from revision.stats.published import cost_usd, read_published
 
     config, published = load(_folder(), scale), read_published(_folder() / "published.yaml")
@@ -58,12 +59,20 @@ def plan_command(
         changes: dict[str, Any] = {name: float(value) for name, _, value in (a.partition("=") for a in assume or [])}
     except ValueError:
         raise ConfigError(f"--assume {assume}: expected name=value with a number") from None
-    given = parse(Assumptions, changes, "assumptions")
-    table, costs = work(config, published, given), published["costs"]
+    given = parse(Assumptions, config.assumptions | changes, "assumptions")
+    table, used, costs = work(config, published, given), utilisation(published, given), published["costs"]
+    cards = on_one_card(table, used)
+    table = table.drop(columns="start_hours")
     table.loc[len(table)] = {"stage": "all", "model": "", "gpu_hours": table.gpu_hours.sum()}
     table[["tokens", "memory"]] /= [1e6, 1e9]
     table.columns = ["stage", "model", "tokens, M", "FLOPs", "GPU hours", "memory, GB", "GPUs"]
-    _show(f"Scale {scale}, {utilisation(published, given):.1%} of the GPUs' peak", table)
+    _show(f"Scale {scale}, {used:.1%} of the GPUs' peak", table)
+    cards.memory /= 1e9
+    cards.columns = ["card", "memory, GB", "hours", "does not fit, not in the hours"]
+    _show("On one card", cards)
+    assert isinstance(config.corpus, SourcesCorpus)  # `work` refuses others
+    sources = [(name, one.hub, one.gigabytes or math.nan, one.licence) for name, one in config.corpus.sources.items()]
+    _show("Data sets", pd.DataFrame(sources, columns=["name", "hub", "download, GB", "licence"]))
     stored = disk(config, given)
     rows = [(name, size / 1e9) for name, size in (stored | {"all": sum(stored.values())}).items()]
     _show("Disk, without images and downloads", pd.DataFrame(rows, columns=["artefact", "GB"]))
@@ -73,14 +82,23 @@ def plan_command(
     _show("Assumptions", pd.DataFrame(assumed, columns=["name", "value", "source of the default"]))
 
 
-def preflight_command(scale: Scale = "paper") -> None:
+def preflight_command(
+    scale: Scale = "paper",
+    pin: Annotated[bool, typer.Option("--pin", help="Write the newest commit of data sets that have none.")] = False,
+) -> None:
     """List everything that a scale needs and this machine lacks: data sets, models, tokens. Downloads nothing.
+
+    With --pin and HF_HUB_OFFLINE=0, the commits of data sets are looked up first and written to the scale's file.
 
     Example: revision preflight --scale paper
     """
     from revision.config import load
+    from revision.planning.pinning import pin as pin_commits
     from revision.planning.preflight import missing
 
+    if pin:
+        for line in pin_commits(load(_folder(), scale), _folder()):
+            typer.echo(line)
     if problems := missing(load(_folder(), scale)):
         raise RevisionError(f"scale {scale}: {len(problems)} requirements are missing:\n- " + "\n- ".join(problems))
     typer.echo(f"scale {scale}: nothing is missing")

@@ -14,6 +14,12 @@ Config = Annotated[
 NeededConfig = Annotated[Path, typer.Option("--config", help="YAML or JSON file with settings.")]
 Seed = Annotated[int, typer.Option(help="Seed of all random draws in this step.")]
 Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
+Tracker = Annotated[
+    str | None,
+    typer.Option(
+        envvar="REVISION_TRACKER", help="Experiment tracker of accelerate for the losses, such as tensorboard."
+    ),
+]
 Out = Annotated[Path, typer.Option(help="File or folder to write.")]
 
 
@@ -99,14 +105,15 @@ def tasks_command(
 
     sections = settings(config, TaskSections)
     if isinstance(sections.suites, PhotoCaptions):
-        from revision.evaluation.suites import write_photo_tasks
+        from revision.evaluation.suites import write_photographs
 
-        write_photo_tasks(_needed(table, "evaluation.suites: kind photos"), out)
+        write_photographs(_needed(table, "evaluation.suites: kind photos"), out)
         return
     if isinstance(sections.suites, PublishedSuites):
-        from revision.evaluation.published_suites import read_published_suites, write_published
+        from revision.evaluation.published_suites import used_suites, write_published
 
-        write_published(read_published_suites(sections.suites.file), out, sections.suites.data)
+        chosen = sections.suites
+        write_published(used_suites(chosen), out, chosen.data, chosen.answer_tokens, chosen.captions)
         return
     from revision.data.scenes import World
     from revision.evaluation.suites import write_tasks
@@ -199,7 +206,7 @@ def synthesise_command(
     synthesise(captions, llm, out, seed=seed, rows=rows)
 
 
-def pretrain_command(config: NeededConfig, threads: Threads = 1) -> None:
+def pretrain_command(config: NeededConfig, threads: Threads = 1, tracker: Tracker = None) -> None:
     """Run Stage 1, modality substitution pretraining: train projectors with a frozen LLM (section 5).
 
     Sections of the settings: loop, the settings of `stage1` in config/default.yaml; projector; trainings, a list of
@@ -213,10 +220,10 @@ def pretrain_command(config: NeededConfig, threads: Threads = 1) -> None:
     _threads(threads)
     sections = settings(config, PretrainSections)
     for training in sections.trainings:
-        train_stage1(training, sections.loop, sections.projector)
+        train_stage1(training, sections.loop, sections.projector, tracker)
 
 
-def finetune_command(config: NeededConfig, threads: Threads = 1) -> None:
+def finetune_command(config: NeededConfig, threads: Threads = 1, tracker: Tracker = None) -> None:
     """Run Stage 2, visual instruction tuning: train projectors and LLMs (section 5).
 
     Sections of the settings: loop, the settings of `stage2` in config/default.yaml; projector; trainings, a list of
@@ -230,7 +237,7 @@ def finetune_command(config: NeededConfig, threads: Threads = 1) -> None:
     _threads(threads)
     sections = settings(config, FinetuneSections)
     for training in sections.trainings:
-        train_stage2(training, sections.loop, sections.projector)
+        train_stage2(training, sections.loop, sections.projector, tracker)
 
 
 def evaluate_command(

@@ -10,6 +10,7 @@ from revision.config.corpus import (
     LONG,
     PHOTO_TABLES,
     SCENE_TABLES,
+    SECOND_DOMAIN,
     Corpus,
     PhotosCorpus,
     RowCounts,
@@ -86,6 +87,12 @@ class Configuration(Settings):
         Figures to make; None for all.
     beside : str, optional
         Another scale, whose reference results (folder reference/) are shown next to this one's.
+    tracker : str, optional
+        Experiment tracker of accelerate that also receives the losses of the stages. Not part of the records, since it
+        changes no result.
+    assumptions : dict of str to float
+        What `revision plan` assumes about this scale, in place of the defaults of `revision.planning.cost.Assumptions`;
+        not part of the records either.
     """
 
     scale: str
@@ -114,6 +121,8 @@ class Configuration(Settings):
     compare: Compare
     figures: Annotated[list[str], Unique] | None = None
     beside: str | None = None
+    tracker: str | None = Field(default=None, exclude=True)
+    assumptions: dict[str, float] = Field(default={}, exclude=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -171,7 +180,8 @@ class Configuration(Settings):
                 yield from unknown_name("dose.aligners", name, self.aligners)
         if isinstance(self.corpus, SourcesCorpus):
             # The table `reading` trains a language model from scratch, which real data never does.
-            needed = [name for name in RowCounts.model_fields if name != "reading"]
+            unused = {"reading"} if set(SECOND_DOMAIN) & set(self.corpus.tables) else {"reading", *SECOND_DOMAIN}
+            needed = [name for name in RowCounts.model_fields if name not in unused]
             for name in needed:
                 yield from unknown_name("corpus.tables", name, self.corpus.tables)
             for name in self.corpus.tables:
@@ -225,8 +235,11 @@ class Configuration(Settings):
         for name, table in self.tables.items():
             rows = [row for row in table.rows if row in self.trained]
             if table.reference in rows and len(rows) > 1:
-                published = {row: paper for row, paper in table.published.items() if row in rows}
-                filled[name] = table.model_copy(update={"rows": rows, "published": published})
+                names = {
+                    key: {row: text for row, text in getattr(table, key).items() if row in rows}
+                    for key in ("published", "labels")
+                }
+                filled[name] = table.model_copy(update={"rows": rows} | names)
         return filled
 
     def chosen_figures(self, existing: Sequence[str]) -> list[str]:

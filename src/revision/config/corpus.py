@@ -7,12 +7,14 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from revision.config.base import ByKind, Count, Fraction, Settings, unknown_name
+from revision.config.base import ByKind, Count, Fraction, NonNegative, Settings, unknown_name
 from revision.config.world import WorldSettings
 from revision.errors import ConfigError
 
 LONG = "_long"
 """Suffix of a table that holds only long captions, from another source than the short ones."""
+SECOND_DOMAIN = ("scan_text", "scan_reference", "scan_probe")
+"""Tables of the second domain, which published data need not have."""
 
 
 class RowCounts(Settings):
@@ -97,8 +99,11 @@ class Source(Settings):
         Commit on the hub; required for the format hub.
     subset, split : str
         Configuration and split on the hub.
-    hub, licence, gated, get
-        For messages and documentation: address, licence, whether access must be requested, how to download.
+    folders : list of str
+        Folders inside `path` without which `revision preflight` reports the data set as incomplete.
+    hub, licence, gated, get, gigabytes
+        For messages and documentation: address, licence, whether access must be requested, how to download
+        (`{revision}` stands for the commit), and size of the download.
     """
 
     path: str
@@ -111,10 +116,12 @@ class Source(Settings):
     revision: Annotated[str, Field(pattern="^([0-9a-f]{40})?$")] = ""
     subset: str = ""
     split: str = "train"
+    folders: list[str] = Field(default_factory=list)
     hub: str = ""
     licence: str = "see the data set's page"
     gated: bool = False
     get: str = "see docs/cluster.md"
+    gigabytes: NonNegative = 0
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -208,7 +215,8 @@ class SourcesCorpus(Settings):
     def only(self, table: str) -> Self:
         """Return the settings that a table depends on: itself and its source, without descriptive fields."""
         name = self.tables[table].source
-        about = {key: Source.model_fields[key].default for key in ("hub", "licence", "gated", "get")}
+        described = ("folders", "hub", "licence", "gated", "get", "gigabytes")
+        about = {key: Source.model_fields[key].get_default(call_default_factory=True) for key in described}
         sources = {name: self.sources[name].model_copy(update=about)}
         return self.model_copy(update={"sources": sources, "tables": {table: self.tables[table]}})
 

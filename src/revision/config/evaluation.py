@@ -20,6 +20,27 @@ class SceneSuites(Settings):
     captions: Annotated[int, Field(ge=2)] = 300
 
 
+class PhotographCaptions(Settings):
+    """Photographs to caption: the first `count` rows of a captioning task's data.
+
+    Attributes
+    ----------
+    file : str
+        YAML file of lmms-eval's task, in lmms_eval/tasks; only its data set is used.
+    files : list of str
+        Data files of the data set.
+    revision : str
+        Commit of the data set on the hub.
+    count : int
+        Number of photographs.
+    """
+
+    file: str
+    files: list[str]
+    revision: str = ""
+    count: Annotated[int, Field(ge=2)]
+
+
 class PublishedSuites(Settings):
     """Tasks of lmms-eval.
 
@@ -27,13 +48,22 @@ class PublishedSuites(Settings):
     ----------
     file : str
         YAML file that lists the suites, such as config/suites.yaml.
+    names : list of str, optional
+        Suites of the file to use; None for all.
     data : str, optional
         Folder with the questions, one subfolder per suite; None for the hub's cache.
+    answer_tokens : int, optional
+        Longest answer in tokens, where the task allows a longer one; None for the tasks' own lengths.
+    captions : PhotographCaptions, optional
+        Photographs to caption; None for no captioning.
     """
 
     kind: Literal["published"]
     file: str
+    names: list[str] | None = None
     data: str | None = None
+    answer_tokens: Count | None = None
+    captions: PhotographCaptions | None = None
 
 
 class PhotoCaptions(Settings):

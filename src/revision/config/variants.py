@@ -1,5 +1,6 @@
 """Aligners, the variants trained with them, and the tables and figures that compare the variants."""
 
+import operator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -101,6 +102,8 @@ class ScoreTable(Settings):
         Row that differences refer to.
     published : dict of str to str
         The paper's names of rows.
+    labels : dict of str to str
+        Names to show for rows; other rows have the name of analysis/style.py, or that of the variant.
     note : str, optional
         Text below the table.
     """
@@ -109,13 +112,15 @@ class ScoreTable(Settings):
     rows: Annotated[list[str], Field(min_length=2), Unique]
     reference: str
     published: dict[str, str]
+    labels: dict[str, str] = Field(default_factory=dict, exclude_if=operator.not_)  # so that old files stay the same
     note: str | None = None
 
     @model_validator(mode="after")
     def _rows_exist(self) -> Self:
         problems = list(unknown_name("reference", self.reference, self.rows))
-        for name in self.published:
-            problems += unknown_name("published", name, self.rows)
+        for key in ("published", "labels"):
+            for name in getattr(self, key):
+                problems += unknown_name(key, name, self.rows)
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -16,6 +16,7 @@ from revision.io.files import check_file
 
 FORMAT = "revision-embeddings-1"
 MANIFEST = "manifest.json"
+NPY = b"\x93NUMPY"  # how every .npy file starts
 DTYPES = {"float16": pa.float16(), "float32": pa.float32()}
 REBUILD = "restore it from a copy, or write the set again"
 
@@ -221,13 +222,27 @@ def open_rows(path: str | Path) -> EmbeddingSet | np.ndarray:
         raise DataError(f"{path}: no such file or folder; give an embedding folder or a .npy file")
     if path.suffix != ".npy":
         raise DataError(f"{path}: not an embedding folder and not a .npy file; convert it with `revision import`")
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: not a .npy file of numbers ({error}); write the array with `numpy.save`") from error
+    array = open_npy(path)
     if array.ndim != 2 or array.dtype.kind != "f":
-        raise DataError(f"{path}: expected floats [rows, dimensions], got {array.dtype} {array.shape}")
-    return np.asarray(array)
+        fix = "convert it with `array.astype(numpy.float32)`" if array.ndim == 2 else "reshape it to one row per item"
+        raise DataError(f"{path}: expected floats [rows, dimensions], got {array.dtype} {array.shape}; {fix}")
+    return array
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """Open a .npy file of numbers, mapped into memory; raise DataError if it holds anything else."""
+    with open(path, "rb") as file:
+        if file.read(len(NPY)) != NPY:
+            raise DataError(
+                f"{path}: not a .npy file of numbers, in spite of its name; write the array with `numpy.save`"
+            )
+    try:
+        return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+    except (ValueError, OSError, EOFError) as error:
+        reason = "it holds Python objects" if "object" in str(error) else f"damaged ({error})"
+        raise DataError(
+            f"{path}: not a .npy file of numbers, {reason}; write a numeric array with `numpy.save`"
+        ) from error
 
 
 def open_embeddings(folder: str | Path) -> EmbeddingSet:
@@ -250,6 +265,10 @@ def open_embeddings(folder: str | Path) -> EmbeddingSet:
         was written.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        what = "this is a file" if folder.is_file() else "no such folder"
+        fix = "name a folder written by `revision import` or `revision embed`"
+        raise DataError(f"{folder}: no embedding set here, {what}; {fix}")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:

@@ -13,7 +13,7 @@ from revision.io.files import digest
 
 
 class ArraysSettings(Settings):
-    """Paths of the two embedding sets, relative to the working directory.
+    """Paths of the two embedding sets, in a YAML file relative to that file.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class PrecomputedEncoder:
         if self.dim != text_dim:
             raise DataError(
                 f"encoder {name}: {settings.image} has dimension {self.dim}, but {settings.text} has {text_dim}; "
-                "use two sets of the same encoder"
+                "use two sets of the same encoder, or compare them with `revision gap`"
             )
 
     def encode_images(self, images: list) -> NoReturn:
@@ -65,7 +65,7 @@ class PrecomputedEncoder:
     def _refuse(self) -> NoReturn:
         raise DataError(
             f"encoder {self.name} consists of precomputed embeddings and cannot embed new data; use it with "
-            "`revision gap` or `snakemake --cores 2 compare_encoders`, which need no model"
+            "`revision gap` or `revision reproduce compare_encoders`, which need no model"
         )
 
 

@@ -22,6 +22,7 @@ FAMILIES = {
 SAVED = ("dual", "pretrained_heads")
 DESCRIBED = tuple(family for family in FAMILIES if family not in SAVED)
 FOLDER = Path("config/encoders")
+PATHS = {"image", "text", "model", "text_model"}  # keys that may name a file or folder
 
 
 def known(folder: str | Path = FOLDER) -> list[str]:
@@ -30,7 +31,7 @@ def known(folder: str | Path = FOLDER) -> list[str]:
 
 
 def read(path: str | Path) -> tuple[type, Any]:
-    """Read an encoder's YAML file without loading the model.
+    """Read an encoder's YAML file without loading the model. Paths in it are relative to the file.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ def read(path: str | Path) -> tuple[type, Any]:
     family = values.pop("family", None)
     if family not in DESCRIBED:
         raise ConfigError(f"{path}: family {family!r} does not exist; there are {', '.join(DESCRIBED)}")
+    for key in PATHS & {name for name, value in values.items() if value and isinstance(value, str)}:
+        values[key] = _beside(path, values[key], always=family == "arrays")
     encoder = _class(family)
     return encoder, parse(encoder.Settings, values, str(path))
 
@@ -101,6 +104,12 @@ def load_encoder(path: str | Path) -> Encoder:
             f"{', '.join(DESCRIBED)} need a YAML file"
         )
     return _class(family).load(path)
+
+
+def _beside(file: Path, value: str, always: bool) -> str:
+    """The path relative to the folder of `file`; a model that is not there may be an id on the hub."""
+    path = file.parent / Path(value).expanduser()
+    return str(path) if always or path.exists() or value.startswith(".") else value
 
 
 def _class(family: str) -> Any:

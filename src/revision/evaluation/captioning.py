@@ -1,4 +1,4 @@
-"""Metrics of captions, most of them of generated scenes, whose content is known, and the table of scored captions."""
+"""Metrics of a caption of a generated scene, whose content is known, or of a photograph, and the table of captions."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ def _words(text: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Convert to lower case and remove punctuation, as `cider` needs it for captions that people wrote."""
+    """Convert to lower case and remove punctuation, as COCO's tokenizer does before CIDEr."""
     return " ".join(_words(text))
 
 
@@ -151,7 +151,7 @@ def caption_rows(
         scores = cider([part["caption"] for part in parts], [part["references"] for part in parts])
         for sample, score in zip(logged, scores, strict=True):
             metrics = {name: sample.get(name) for name in METRICS} | {CIDER: float(score)}
-            about = {"condition": condition, "image": sample["doc"]["id"], "prediction": sample[CIDER]["caption"]}
+            about = {"condition": condition, "image": sample["doc"]["id"], "prediction": sample[CIDER]["prediction"]}
             yield about | metrics
 
 

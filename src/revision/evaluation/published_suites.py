@@ -1,8 +1,8 @@
 """The paper's suites (Section 5, Appendix H.3) as tasks of lmms-eval.
 
 A YAML file (config/suites.yaml) maps each suite to a task and defines when an answer is correct. `write_published`
-turns it into a task folder of small YAML files that include lmms-eval's. The data stay in the cache of `datasets` or in
-a local folder.
+turns it into a task folder of small YAML files that include lmms-eval's. The data stay in the hub's cache or in a local
+folder, from where they are read without a network and without a login.
 """
 
 import contextlib
@@ -14,13 +14,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 from pydantic import Field
 
 from revision.config import Settings, parse, read_yaml
+from revision.config.base import unknown_name
+from revision.config.evaluation import PhotographCaptions, PublishedSuites
 from revision.errors import ConfigError, DataError
-from revision.evaluation.suites import task_name
+from revision.evaluation.suites import CAPTIONING, PHOTOGRAPHS, photograph_table, task_name, write_captioning
 from revision.io.files import atomic_folder, write_json
+from revision.io.hub import cached_snapshot
 
 LISTING = "published.json"
 OWN = "revision:"
@@ -124,6 +129,30 @@ class PublishedSuite(Settings):
         return int(value)
 
 
+def used_suites(settings: PublishedSuites) -> list[PublishedSuite]:
+    """Return the suites that the settings choose.
+
+    Parameters
+    ----------
+    settings : PublishedSuites
+        File and names of the suites.
+
+    Returns
+    -------
+    list of PublishedSuite
+
+    Raises
+    ------
+    ConfigError
+        If the file is invalid, or a name is not a suite of it.
+    """
+    suites = {suite.name: suite for suite in read_published_suites(settings.file)}
+    for name in settings.names or ():
+        for line in unknown_name(f"{settings.file}, names", name, suites):
+            raise ConfigError(line)
+    return [suites[name] for name in (settings.names or suites)]
+
+
 def read_published_suites(path: str | Path) -> list[PublishedSuite]:
     """Read the suites of a YAML file.
 
@@ -201,7 +230,13 @@ class _Plain(yaml.SafeLoader):
 _Plain.add_constructor("!function", lambda loader, node: str(node.value))
 
 
-def write_published(suites: Sequence[PublishedSuite], folder: str | Path, data: str | Path | None = None) -> Path:
+def write_published(
+    suites: Sequence[PublishedSuite],
+    folder: str | Path,
+    data: str | Path | None = None,
+    answer_tokens: int | None = None,
+    captions: PhotographCaptions | None = None,
+) -> Path:
     """Write the lmms-eval task folder of published suites, atomically.
 
     Parameters
@@ -211,8 +246,12 @@ def write_published(suites: Sequence[PublishedSuite], folder: str | Path, data: 
     folder : str or Path
         Folder to write.
     data : str or Path, optional
-        Folder with the questions: a suite with a subfolder of its name reads the Parquet files there in place of the
-        hub's data set.
+        Folder with the questions: a suite with a subfolder of its name reads the Parquet files there. Others read those
+        in the hub's cache; without these, `datasets` asks the hub.
+    answer_tokens : int, optional
+        Longest answer, where a task allows a longer one.
+    captions : PhotographCaptions, optional
+        Photographs to caption; default: no captioning tasks.
 
     Returns
     -------
@@ -224,7 +263,7 @@ def write_published(suites: Sequence[PublishedSuite], folder: str | Path, data: 
     ConfigError
         If a task is not installed.
     DataError
-        If a subfolder of `data` has no Parquet files.
+        If a subfolder of `data` has no Parquet files, or those of the photographs are missing.
     """
     templates = files("revision.evaluation.tasks")
     with atomic_folder(folder) as temporary:
@@ -240,22 +279,103 @@ def write_published(suites: Sequence[PublishedSuite], folder: str | Path, data: 
                 "include": [*includes, str(task_file(suite))],
                 "task": suite.task,
                 **_data_of(suite, data),
+                **_shortened(suite, answer_tokens),
             }
             (temporary / f"{suite.name}.yaml").write_text(yaml.safe_dump(task, sort_keys=False), encoding="utf-8")
         write_json(temporary / LISTING, [suite.record() for suite in suites])
+        if captions is not None:
+            files_of_captions = data_files(captioning_suite(captions), data)
+            write_captioning(photographs(files_of_captions, captions), PHOTOGRAPHS, temporary / CAPTIONING)
     return Path(folder)
+
+
+def captioning_suite(captions: PhotographCaptions) -> PublishedSuite:
+    """Return the data set of the photographs to caption as a suite, which is not scored like one."""
+    about: dict[str, Any] = {"group": CAPTIONING, "published": "", "correct": Correct(metrics=["coco_CIDEr"])}
+    return PublishedSuite(
+        name=CAPTIONING, file=captions.file, files=captions.files, revision=captions.revision, **about
+    )
+
+
+def photographs(paths: Sequence[Path], captions: PhotographCaptions) -> pa.Table:
+    """Read the photographs to caption from a data set in the layout of lmms-eval's COCO captions.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Parquet files with the columns question_id, image and answer (a list of captions).
+    captions : PhotographCaptions
+        Number of photographs.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns id, image (in the layout of `datasets.Image`), suite and references; the first rows.
+
+    Raises
+    ------
+    DataError
+        If there are too few photographs.
+    """
+    tables = [pq.read_table(path, columns=["question_id", "image", "answer"]) for path in paths]
+    rows = pa.concat_tables(tables).slice(0, captions.count).to_pylist() if tables else []
+    if len(rows) < captions.count:
+        raise DataError(
+            f"{captions.file}: {len(rows)} photographs in {len(paths)} files, but {captions.count} to caption; "
+            "download the data set (`revision preflight` prints the command) or lower `captions.count`"
+        )
+    return photograph_table((str(row["question_id"]), row["image"], row["answer"]) for row in rows)
+
+
+def data_files(suite: PublishedSuite, data: str | Path | None = None) -> list[Path]:
+    """List the local Parquet files of a suite, in `data` or in the hub's cache.
+
+    Parameters
+    ----------
+    suite : PublishedSuite
+        The suite.
+    data : path, optional
+        Folder with a subfolder for each suite, in the layout of its data set or without folders.
+
+    Returns
+    -------
+    list of Path
+        The suite's `files`, else those named after the split, else all; empty if there are none.
+
+    Raises
+    ------
+    ConfigError
+        If the task is not installed.
+    """
+    settings = task_settings(suite)
+    folder: Path | None = None if data is None else Path(data) / suite.name
+    if folder is None or not folder.is_dir():
+        folder = cached_snapshot("dataset", settings["dataset_path"], suite.revision or None)
+    if folder is None:
+        return []
+    for patterns in (suite.files, [f"**/{settings['test_split']}-*.parquet"], ["**/*.parquet"]):
+        if paths := [path.absolute() for pattern in patterns for path in sorted(folder.glob(pattern))]:
+            return paths
+    return []
+
+
+def _shortened(suite: PublishedSuite, answer_tokens: int | None) -> dict[str, Any]:
+    """Return the changed generation settings of a task: no answer is longer than `answer_tokens`."""
+    if answer_tokens is None:
+        return {}
+    settings = task_settings(suite).get("generation_kwargs") or {}
+    longest = min(answer_tokens, settings.get("max_new_tokens", answer_tokens))
+    return {"generation_kwargs": settings | {"max_new_tokens": longest}}
 
 
 def _data_of(suite: PublishedSuite, data: str | Path | None) -> dict[str, Any]:
     """Return the changed data settings of a task: no token needed, pinned to a commit, or local."""
-    settings = task_settings(suite)
-    local = None if data is None else Path(data) / suite.name
-    if local is not None and local.is_dir():
-        paths = sorted(str(path.resolve()) for path in local.glob("*.parquet"))
-        if not paths:
-            raise DataError(f"{local}: no Parquet file; put the questions of {suite.name} there or remove the folder")
+    settings, paths = task_settings(suite), [str(path) for path in data_files(suite, data)]
+    if paths:
         kwargs: dict[str, Any] = {"data_files": {settings["test_split"]: paths}}
         return {"dataset_path": "parquet", "dataset_name": None, "dataset_kwargs": kwargs}
+    if data is not None and (local := Path(data) / suite.name).is_dir():
+        raise DataError(f"{local}: no Parquet file; put the questions of {suite.name} there or remove the folder")
     kwargs = {key: value for key, value in (settings.get("dataset_kwargs") or {}).items() if key != "token"}
     name = settings.get("dataset_name")
     if suite.files:

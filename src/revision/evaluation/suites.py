@@ -1,9 +1,9 @@
 """Suites and captioning as an lmms-eval task folder: Parquet files, task YAMLs, group YAMLs.
 
-Questions exist for generated scenes, captioning also for the photographs of a corpus table.
+Questions are about generated scenes; captioning is also of photographs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +19,7 @@ from revision.data.corpus import read_columns, stream
 from revision.data.images import encode_image
 from revision.data.scenes import World
 from revision.errors import ConfigError, DataError
-from revision.evaluation.captioning import VISUAL, plain
+from revision.evaluation.captioning import VISUAL
 from revision.io.files import atomic_folder
 
 COLUMNS = ("id", "image", "question", "answer", "suite", "group")
@@ -27,6 +27,8 @@ ALL = "revision"
 """Name of the lmms-eval group of all suites, and prefix of the names of tasks and other groups."""
 CAPTIONING = "captioning"
 """Name of the subfolder, the data file and the first task of captioning."""
+PHOTOGRAPHS = "photographs.yaml"
+"""Shared part of the tasks that caption photographs."""
 CONDITIONS = {name: f"{ALL}_{CAPTIONING}" + ("" if name == "own" else f"_{name}") for name in VISUAL}
 """Task of each condition of captioning: the image, and the floors (another image, the mean image, no image)."""
 REFERENCES = 5
@@ -142,52 +144,25 @@ def write_tasks(
             path = temporary / f"group_{group}.yaml"
             path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         if captions:
-            _write_captioning(captioning_table(world, captions), "captioning.yaml", temporary / CAPTIONING)
+            write_captioning(captioning_table(world, captions), "captioning.yaml", temporary / CAPTIONING)
     return Path(folder)
 
 
-def write_photo_tasks(table: str | Path, folder: str | Path) -> Path:
-    """Write captioning of the photographs of a corpus table as an lmms-eval task folder without suites, atomically.
+def write_captioning(table: pa.Table, template: str, folder: Path) -> None:
+    """Write captioning tasks and their data file to a subfolder, since each Parquet file of the folder is a suite.
 
     Parameters
     ----------
-    table : path
-        Corpus table of captioned images (`revision.data.photos`).
-    folder : path
-        Folder to write.
-
-    Returns
-    -------
-    Path
-        The folder.
-
-    Raises
-    ------
-    DataError
-        If the table or an image cannot be read.
+    table : pyarrow.Table
+        The images and what scores their captions.
+    template : str
+        YAML file of `revision.evaluation.tasks` that all tasks include.
+    folder : Path
+        Folder to make.
     """
-    texts = read_columns(table, ("id", "captions"))
-    images = [image for block in stream(table, ("image",)) for image in block["image"]]
-    rows = [
-        {
-            "id": name,
-            "image": {"bytes": image if isinstance(image, bytes) else image.read_bytes(), "path": None},
-            "suite": CAPTIONING,
-            "references": [plain(caption) for caption in captions],
-        }
-        for name, image, captions in zip(texts["id"], images, texts["captions"], strict=True)
-    ]
-    with atomic_folder(folder) as temporary:
-        _write_captioning(_captioning_rows(rows), "photo_captioning.yaml", temporary / CAPTIONING)
-    return Path(folder)
-
-
-def _write_captioning(table: pa.Table, template: str, folder: Path) -> None:
-    """Write captioning tasks and their data file to a subfolder, since each Parquet file of the folder is a suite."""
     folder.mkdir()
     pq.write_table(table, folder / f"{CAPTIONING}.parquet", write_page_checksum=True)
-    shared = (files("revision.evaluation.tasks") / template).read_bytes()
-    (folder / "_captioning_yaml").write_bytes(shared)
+    (folder / "_captioning_yaml").write_bytes((files("revision.evaluation.tasks") / template).read_bytes())
     for visual, name in CONDITIONS.items():
         settings = {"max_new_tokens": CAPTION_TOKENS, "do_sample": False, "until": ["\n"], "visual": visual}
         task = {"include": "_captioning_yaml", "task": name, "generation_kwargs": settings}
@@ -216,6 +191,55 @@ def captioning_table(world: World, count: int) -> pa.Table:
         for row, (image, refs, scene) in enumerate(
             zip(world.images(scenes), texts, world.captions(scenes, "full"), strict=True)
         )
+    ]
+    return _captioning_rows(rows)
+
+
+def write_photographs(table: str | Path, folder: str | Path) -> Path:
+    """Write captioning of the photographs of a corpus table as an lmms-eval task folder without suites, atomically.
+
+    Parameters
+    ----------
+    table : path
+        Corpus table of captioned images (`revision.data.photos`).
+    folder : path
+        Folder to write.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    DataError
+        If the table or an image cannot be read.
+    """
+    texts = read_columns(table, ("id", "captions"))
+    images = (image for block in stream(table, ("image",)) for image in block["image"])
+    layout = ({"bytes": one if isinstance(one, bytes) else one.read_bytes(), "path": None} for one in images)
+    photographs = photograph_table(zip(texts["id"], layout, texts["captions"], strict=True))
+    with atomic_folder(folder) as temporary:
+        write_captioning(photographs, PHOTOGRAPHS, temporary / CAPTIONING)
+    return Path(folder)
+
+
+def photograph_table(photographs: Iterable[tuple[str, dict[str, Any], Sequence[str]]]) -> pa.Table:
+    """Tabulate photographs to caption, with `PHOTOGRAPHS` as the YAML file of `write_captioning`.
+
+    Parameters
+    ----------
+    photographs : iterable of (str, dict, sequence of str)
+        Id, image in the layout of `datasets.Image`, and captions that people wrote.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns id, image, suite and references.
+    """
+    rows = [
+        {"id": name, "image": image, "suite": CAPTIONING, "references": list(captions)}
+        for name, image, captions in photographs
     ]
     return _captioning_rows(rows)
 

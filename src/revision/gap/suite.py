@@ -24,7 +24,8 @@ class SuiteSettings:
     sample : int
         Maximum number of measured rows for metrics of pairs of rows: neighbours, cosines, retrieval and CKA.
     fit_share : float
-        Fraction of rows to fit aligners on, in (0, 1]; with 1, aligners are fitted and measured on the same rows.
+        Fraction of rows to fit aligners on; with 1, aligners are fitted and measured on the same rows, and with 0,
+        which is used where nothing is fitted, all rows are measured.
     mixing_k, overlap_k : int
         Neighbours for the mixing rate, and for the overlap with the texts before alignment and mutual k-NN.
     subspace : int
@@ -74,7 +75,9 @@ class Suite:
     drift : list of Drift
         Phantom drift of texts after ReAlign's trace step, one per factor of the residual.
     notes : list of str
-        Remarks, such as aligners that were left out.
+        Remarks on the data.
+    warnings : list of str
+        What makes results doubtful or incomplete: pairs that match no better than chance, aligners that were left out.
     sides : dict of Side
         Texts by aligner.
     images : Side
@@ -95,6 +98,7 @@ class Suite:
     overlap_curve: dict[int, float]
     drift: list[Drift]
     notes: list[str]
+    warnings: list[str]
     sides: dict[str, Side] = field(repr=False)
     images: Side = field(repr=False)
     moved_images: dict[str, Side] = field(repr=False)
@@ -123,4 +127,5 @@ class Suite:
             "subspace_overlap_curve": {str(q): value for q, value in self.overlap_curve.items()},
             "drift": drift,
             "notes": self.notes,
+            "warnings": self.warnings,
         }

@@ -7,19 +7,20 @@ import numpy as np
 
 from revision.align import make_aligner
 from revision.embeddings.moments import Rows
+from revision.embeddings.reader import open_npy
 from revision.embeddings.rows import Array, as_rows, same_dimension, take
 from revision.errors import ConfigError, DataError
-from revision.gap.measure import draw_parts
+from revision.gap.measure import BEFORE, draw_parts
 from revision.gap.metrics import Metric
 from revision.gap.suite import Suite
 from revision.geometry.ranking import caption_retrieval, class_embeddings, zero_shot_accuracy
 
 DIRECTIONS = ("text_to_image", "image_to_text")
 TASK_METRICS = {
-    f"{direction}_captions_at_{k}": Metric(f"{direction.replace('_', ' ')} R@{k}, all captions", "retrieval")
+    f"{direction}_captions_at_{k}": Metric(f"{direction.replace('_', ' ')} R@{k}, all captions", "retrieval", "tasks")
     for direction in DIRECTIONS
     for k in (1, 5, 10)
-} | {f"zero_shot_at_{k}": Metric(f"zero-shot accuracy, top {k}", "arXiv:2103.00020") for k in (1, 5)}
+} | {f"zero_shot_at_{k}": Metric(f"zero-shot accuracy, top {k}", "arXiv:2103.00020", "tasks") for k in (1, 5)}
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,11 @@ def read_integers(path: Path | None) -> Array | None:
     """Read a .npy file of integers of shape (n,), None for None; raise DataError if it is anything else."""
     if path is None:
         return None
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a .npy file of integers ({error}); write it with numpy.save") from error
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iu":
-        raise DataError(f"{path}: expected integers of shape (n,); write them with numpy.save")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; give a .npy file of integers")
+    values = open_npy(path)
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise DataError(f"{path}: expected integers of shape (n,), got {values.dtype} {values.shape}")
     return values.astype(np.int64)
 
 
@@ -102,7 +102,9 @@ def with_tasks(suite: Suite, image: Array | Rows, text: Array | Rows, tasks: Tas
     methods = {}
     for name, values in suite.methods.items():
         aligner = make_aligner(name)
-        if aligner.paired and owner is not None:
+        if name == BEFORE:
+            aligner.fit(texts, images)  # stores the dimension
+        elif aligner.paired and owner is not None:
             aligner.fit(text_fit, image_fit[np.searchsorted(image_parts[0], owner[text_parts[0]])])
         else:
             aligner.fit(text_fit, image_fit)

@@ -33,6 +33,11 @@ def centroid_gap(image: Array | Rows, text: Array | Rows) -> float:
     return float(np.linalg.norm(measured(image, "image").mean - measured(text, "text").mean))
 
 
+def row_contents(rows: Array) -> Array:
+    """Return a number for each row of shape (n, d), the same for exactly equal rows."""
+    return np.array([xxh3_64_intdigest(row.tobytes()) for row in rows])
+
+
 def effective_rows(rows: Array, contents: Array | None = None) -> float:
     """Number of independent rows whose mean would vary as much as the mean of these rows, of which some share content.
 
@@ -61,7 +66,7 @@ def effective_rows(rows: Array, contents: Array | None = None) -> float:
     """
     moments = measured(rows, "rows")
     if contents is None:
-        contents = np.array([xxh3_64_intdigest(row.tobytes()) for row in rows])
+        contents = row_contents(rows)
     if len(contents) != len(rows):
         raise DataError(f"contents: {len(contents)} for {len(rows)} rows; give one for each row")
     _, label, counts = np.unique(contents, return_inverse=True, return_counts=True)
@@ -106,6 +111,53 @@ def gap_noise(image: Array, text: Array, fitted: tuple[float, float], contents: 
     held_out = measured(difference).trace / effective_rows(difference, contents)
     traces = measured(image).trace, measured(text).trace
     return float(np.sqrt(held_out + sum(trace / rows for trace, rows in zip(traces, fitted, strict=True))))
+
+
+def gap_floor(
+    image: Array,
+    text: Array,
+    fitted: tuple[float, ...] | None = None,
+    *,
+    paired: bool,
+    contents: Array | None = None,
+) -> float:
+    """RMS gap that sampling alone gives two sets whose distributions have the same mean.
+
+    `gap_noise` is for an aligner that was fitted on unpaired rows and is measured on pairs. Here both are of one kind,
+    as they are parts of the same two sets.
+
+    Parameters
+    ----------
+    image, text : ndarray of shape (n, d) and (m, d)
+        The measured rows, after alignment.
+    fitted : tuple of float, optional
+        Effective number of pairs, or of images and of texts, that an aligner was fitted on: its own sampling error adds
+        to that of the measured rows. None: nothing was fitted.
+    paired : bool
+        Whether row i of one set is the partner of row i of the other, here and in the fit.
+    contents : ndarray of shape (n,), optional
+        What each pair shows, as for `effective_rows`.
+
+    Returns
+    -------
+    float
+        sqrt(sum_k T_k (1 / n_k + 1 / m_k)) with the trace T_k, and the effective numbers of measured rows n_k and of
+        fitted rows m_k: of the differences of pairs or, if they are not paired, of both sets.
+
+    Raises
+    ------
+    DataError
+        If the shapes do not fit, or all rows are the same.
+    """
+    same_dimension(image, text)
+    if paired:
+        same_shape(image, text)
+        difference = np.asarray(image, dtype=np.float64) - text
+        counts = {0: (measured(difference).trace, effective_rows(difference, contents))}
+    else:
+        counts = {k: (measured(rows).trace, effective_rows(rows)) for k, rows in enumerate((image, text))}
+    extra = {} if fitted is None else {k: 1 / fitted[k] for k in counts}
+    return float(np.sqrt(sum(trace * (1 / rows + extra.get(k, 0.0)) for k, (trace, rows) in counts.items())))
 
 
 @dataclass(frozen=True)

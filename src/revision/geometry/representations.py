@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from revision.embeddings.rows import Array, as_rows, measured
+from revision.embeddings.rows import Array, as_rows, measured, same_shape
 from revision.errors import DataError
 from revision.geometry.neighbours import nearest_within, shared_neighbours
 
@@ -79,6 +79,34 @@ def mutual_knn_agreement(first: Array, second: Array, k: int = 10, *, trials: in
         return shared_neighbours(of_first, np.argsort(order)[of_second[order]])
 
     return Agreement(shared_neighbours(of_first, of_second), _permutations(len(first), permuted, trials, seed))
+
+
+def pairing_score(image: Array, text: Array) -> float:
+    """Excess of the mean cosine of pairs over that of permuted pairs, in standard deviations of the permutations.
+
+    Of centred sets, the sum of x_i . y_i over permuted pairs has mean 0 and variance sum_ij (x_i . y_j)^2 / (n - 1), so
+    nothing is permuted. A modality gap does not change it.
+
+    Parameters
+    ----------
+    image, text : ndarray of shape (n, d)
+        Corresponding rows of one space, n >= 4.
+
+    Returns
+    -------
+    float
+        About standard normal if the rows are paired at random; 0 if all rows of a set are equal.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ, or there are fewer than four rows.
+    """
+    same_shape(image, text)
+    _corresponding(image, text)
+    x, y = (np.asarray(rows, dtype=np.float64) - measured(rows).mean for rows in (image, text))
+    variance = float(np.vdot(x.T @ x, y.T @ y)) / (len(x) - 1)
+    return float(np.vdot(x, y)) / float(np.sqrt(variance)) if variance > 0 else 0.0
 
 
 def linear_cka(first: Array, second: Array) -> float:

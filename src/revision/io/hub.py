@@ -7,9 +7,10 @@ import hashlib
 import importlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -113,10 +114,36 @@ def snapshot(loader: str, name: str, model: str, revision: str | None, *, code: 
     if model.startswith((".", "/", "~")):
         raise DataError(f"{where}: {model}: no such folder; give the folder of the model or its id on the hub")
     kinds = [*DESCRIPTION, *([CODE] if code else [])]
-    downloaded = _download(where, model, revision, [*kinds, WEIGHTS])
+    downloaded = download(where, model, revision, [*kinds, WEIGHTS])
     if not any(downloaded.rglob(WEIGHTS)):
-        downloaded = _download(where, model, revision, [*kinds, PICKLED])
+        downloaded = download(where, model, revision, [*kinds, PICKLED])
     return Snapshot(downloaded, downloaded.name)
+
+
+def cached_snapshot(kind: Literal["model", "dataset"], name: str, revision: str | None) -> Path | None:
+    """Find a repository in the hub's cache.
+
+    Parameters
+    ----------
+    kind : {"model", "dataset"}
+        Kind of the repository.
+    name : str
+        Its id on the hub.
+    revision : str or None
+        Commit; None for that of the default branch when it was last asked for, else any that is there.
+
+    Returns
+    -------
+    Path or None
+        Folder of its files, which may be incomplete; None if it is not in the cache.
+    """
+    folder = Path(constants.HF_HUB_CACHE, f"{kind}s--{name.replace('/', '--')}")
+    snapshots = sorted((folder / "snapshots").glob("*"))
+    if revision is None:
+        main = folder / "refs" / constants.DEFAULT_REVISION
+        revision = main.read_text(encoding="utf-8").strip() if main.is_file() else None
+    chosen = [path for path in snapshots if revision in (None, path.name)]
+    return chosen[-1] if chosen else None
 
 
 def refuse_foreign_code(folder: Path, name: str) -> None:
@@ -166,11 +193,77 @@ def checksum(folder: Path) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()[:40]
 
 
-def _download(where: str, model: str, revision: str | None, kinds: list[str]) -> Path:
+def download(where: str, model: str, revision: str | None, kinds: Sequence[str]) -> Path:
+    """Download the files of a model, or find them in the cache of the hub.
+
+    Parameters
+    ----------
+    where : str
+        Start of error messages.
+    model : str
+        Id on the hub, ``owner/name``.
+    revision : str or None
+        Commit, branch or tag; None for the default branch.
+    kinds : sequence of str
+        Patterns of file names.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    DataError
+        If there are no such files, the hub can't be reached, or access to the model is restricted.
+    """
     try:
-        return Path(huggingface_hub.snapshot_download(model, revision=revision, allow_patterns=kinds))
+        return Path(huggingface_hub.snapshot_download(model, revision=revision, allow_patterns=list(kinds)))
     except Exception as error:  # the hub's client raises errors of several libraries
         raise DataError(f"{where}: {_explain(error, model, revision)}") from error
+
+
+def upload(folder: Path, repo: str, files: Sequence[str], *, private: bool) -> str:
+    """Upload files of a folder to a repository on the hub, which is created if it does not exist.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    repo : str
+        Id of the repository, ``owner/name``.
+    files : sequence of str
+        Names of the files.
+    private : bool
+        Whether a new repository is private.
+
+    Returns
+    -------
+    str
+        Address of the commit.
+
+    Raises
+    ------
+    DataError
+        If the upload fails; the folder is complete and can be uploaded again.
+    """
+    again = f"{folder} is complete, repeat the command to upload it"
+    if constants.HF_HUB_OFFLINE:
+        raise DataError(f"{repo}: not uploaded, as HF_HUB_OFFLINE is set; {again} with HF_HUB_OFFLINE=0")
+    try:
+        client = huggingface_hub.HfApi()
+        client.create_repo(repo, private=private, exist_ok=True)
+        message = f"Upload {folder.name}"
+        return client.upload_folder(
+            repo_id=repo, folder_path=folder, allow_patterns=list(files), commit_message=message
+        ).commit_url
+    except HFValidationError as error:
+        raise DataError(f"{repo!r} is not an id on the hub; give owner/name") from error
+    except Exception as error:  # the hub's client raises errors of several libraries
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status in (401, 403) or isinstance(error, huggingface_hub.errors.LocalTokenNotFoundError):
+            raise DataError(f"{repo}: the hub refuses; log in with `hf auth login` as an owner; {again}") from error
+        raise DataError(f"{repo}: not uploaded ({type(error).__name__}: {error}); {again}") from error
 
 
 def _explain(error: Exception, model: str, revision: str | None) -> str:

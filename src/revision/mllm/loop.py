@@ -21,6 +21,7 @@ from revision.mllm.checkpoint import StateFiles, is_sharded
 from revision.mllm.prompts import batch_plan
 from revision.training.processes import Part, join, local_parts
 from revision.training.schedule import learning_rate
+from revision.training.tracking import finish, tracked
 
 Batch = tuple[Tensor | None, ...]
 Weights = dict[str, Tensor]
@@ -38,6 +39,7 @@ def run_loop(
     validate: Callable[[torch.nn.Module], float] | None = None,
     observe: Callable[[torch.nn.Module, int], None] | None = None,
     title: str = "training",
+    tracker: str | None = None,
 ) -> tuple[list[dict[str, Any]], Weights | None]:
     """Train the parameters of `model` that require gradients, with the loss `model(*batch)`.
 
@@ -66,6 +68,8 @@ def run_loop(
         Called with the prepared model and the number of steps done, before the first step and after each.
     title : str, default "training"
         Title of the progress bar.
+    tracker : str, optional
+        Experiment tracker that also receives the losses (`revision.training.tracking.tracked`).
 
     Returns
     -------
@@ -78,12 +82,13 @@ def run_loop(
     Raises
     ------
     ConfigError
-        If accelerate is configured for FSDP of version 1.
+        If accelerate is configured for FSDP of version 1, or the tracker is unknown or not installed.
     DataError
         If the stored state is not readable.
     """
     team = join()
-    accelerator = Accelerator(mixed_precision=settings.precision)
+    accelerator = Accelerator(mixed_precision=settings.precision, **tracked(tracker, Path(state).with_suffix(".logs")))
+    accelerator.init_trackers("revision", {"training": str(state), "title": title, "seed": seed} | settings.record())
     _configure(accelerator, settings)
     optimizer = torch.optim.AdamW(
         _trained(model), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=settings.fused or None
@@ -141,6 +146,9 @@ def run_loop(
                 row = {"step": progress.step, "loss": mean, "validation_loss": validate(model) if validate else None}
                 model.train()
                 progress.history.append(row | {"learning_rate": rate})
+                accelerator.log(
+                    {name: row[name] for name in ("loss", "validation_loss") if row[name] is not None}, row["step"]
+                )
             if observe:
                 observe(model, progress.step)
                 model.train()
@@ -150,6 +158,8 @@ def run_loop(
             if time.monotonic() - shown > 1 or last:
                 shown = time.monotonic()
                 bar.update(task, completed=progress.step, loss=f"loss {float(loss):.3f}")
+                accelerator.log({"loss_of_step": float(loss), "learning_rate": rate}, progress.step)
+    finish(accelerator)
     weights = accelerator.get_state_dict(model) if is_sharded(accelerator) else None
     files.remove()
     return progress.history, weights

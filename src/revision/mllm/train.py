@@ -118,6 +118,7 @@ def run(
     about: dict[str, Any],
     llm_folder: str | Path | None = None,
     finish: Callable[[ReVisionModel], None] | None = None,
+    tracker: str | None = None,
 ) -> None:
     """Train the parameters of `model` that require gradients; write checkpoint, history and manifest.
 
@@ -137,6 +138,8 @@ def run(
         Folder of the LLM, if the checkpoint shall only refer to it.
     finish : callable, optional
         Changes the trained model; the last validation loss is computed after it.
+    tracker : str, optional
+        Experiment tracker, as in `run_loop`.
 
     Raises
     ------
@@ -163,6 +166,7 @@ def run(
         state=out.with_name(f"{out.name}.state"),
         validate=validate,
         title=task.title,
+        tracker=tracker,
     )
     if finish is not None:
         finish(model)
@@ -245,7 +249,12 @@ def train_language_model(
     run(task, model, loop, out, {"stage": "language", "seed": seed, "size": size.record()})
 
 
-def train_stage1(training: Stage1Training, loop: LoopSettings, projector: ProjectorSettings | None = None) -> None:
+def train_stage1(
+    training: Stage1Training,
+    loop: LoopSettings,
+    projector: ProjectorSettings | None = None,
+    tracker: str | None = None,
+) -> None:
     """Run Stage 1, modality substitution pretraining: the visual token of row i predicts caption i (Section 5).
 
     Only the projector is trained. The validation is on images, therefore zero-shot after training on text embeddings.
@@ -258,6 +267,8 @@ def train_stage1(training: Stage1Training, loop: LoopSettings, projector: Projec
         Budget and optimiser.
     projector : ProjectorSettings, optional
         Number of visual tokens; default: one.
+    tracker : str, optional
+        Experiment tracker, as in `run_loop`.
 
     Raises
     ------
@@ -286,7 +297,7 @@ def train_stage1(training: Stage1Training, loop: LoopSettings, projector: Projec
     about = {"stage": "stage1", "seed": training.seed, "rows": len(table["id"])}
     about |= {"noise": training.noise, "corrected": training.reference is not None}
     llm_folder = training.llm if is_pretrained(training.llm) else None
-    run(task, model, loop, training.out, about, llm_folder, correct if training.reference else None)
+    run(task, model, loop, training.out, about, llm_folder, correct if training.reference else None, tracker)
 
 
 @torch.no_grad()
@@ -310,7 +321,12 @@ def correct_bias(model: ReVisionModel, text_mean: np.ndarray, image_mean: np.nda
     first.bias.sub_(model.projector.scale * first.weight @ difference)
 
 
-def train_stage2(training: Stage2Training, loop: LoopSettings, projector: ProjectorSettings | None = None) -> None:
+def train_stage2(
+    training: Stage2Training,
+    loop: LoopSettings,
+    projector: ProjectorSettings | None = None,
+    tracker: str | None = None,
+) -> None:
     """Run Stage 2, visual instruction tuning: train projector and LLM on the answers (Section 5).
 
     Questions without an image have a text embedding in its place; the validation is on images.
@@ -323,6 +339,8 @@ def train_stage2(training: Stage2Training, loop: LoopSettings, projector: Projec
         Budget and optimiser.
     projector : ProjectorSettings, optional
         Visual tokens of a new projector, if `training.start` has none; default: one.
+    tracker : str, optional
+        Experiment tracker, as in `run_loop`.
 
     Raises
     ------
@@ -355,4 +373,4 @@ def train_stage2(training: Stage2Training, loop: LoopSettings, projector: Projec
 
     task = Task("stage 2", examples_of(table), visual, examples_of(held), held_visual)
     about = {"stage": "stage2", "seed": training.seed, "rows": rows, "share": training.share, "images": training.images}
-    run(task, model, loop, training.out, about)
+    run(task, model, loop, training.out, about, tracker=tracker)

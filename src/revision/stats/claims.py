@@ -24,7 +24,6 @@ from revision.stats.criteria import (
     AbsentError,
     Better,
     Correlation,
-    Criterion,
     Difference,
     LargerGain,
     Ratio,
@@ -156,9 +155,13 @@ class Claim(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Verdict on a criterion or claim; `effect` is None if nothing was measured, for the given `reason`."""
+    """Verdict on a criterion or claim; `effect` is None if nothing was measured, for the given `reason`.
+
+    `criterion` is the one whose effect and verdict these are.
+    """
 
     verdict: str
+    criterion: AnyCriterion
     effect: Interval | None = None
     reason: str = ""
 
@@ -223,7 +226,7 @@ def judge(claim: Claim, tables: Tables, scale: str) -> Outcome:
         With the effect of the first criterion that has the verdict of the claim.
     """
     if claim.scales and scale not in claim.scales:
-        return Outcome(NOT_RUN, reason=f"needs scale {' or '.join(claim.scales)}")
+        return Outcome(NOT_RUN, claim.criteria[0], reason=f"needs scale {' or '.join(claim.scales)}")
     outcomes = [_outcome(criterion, tables) for criterion in claim.criteria]
     order = (NOT_RUN, CONTRADICTED, INCONCLUSIVE, SUPPORTED)
     return min(outcomes, key=lambda outcome: order.index(outcome.verdict))
@@ -328,9 +331,10 @@ def verdict_table(
     Returns
     -------
     pandas.DataFrame
-        One row per claim: id, statement, place, family, criterion, verdict, effect, low, high, reason,
-        verdict_without_control (by the claim's criteria alone), control (what it requires), published, p,
-        second_version_of, replaced_because, exploratory.
+        One row per claim: id, statement, place, family, criterion (all of them), quantity, bounds and source (of the
+        criterion that gave effect and verdict), verdict, effect, low, high, reason, verdict_without_control (by the
+        claim's criteria alone), control (what it requires), published, p, second_version_of, replaced_because,
+        exploratory.
     """
     rows, tables = [], Tables(sources)
     for claim in claims:
@@ -345,6 +349,9 @@ def verdict_table(
                 "place": claim.place,
                 "family": claim.family,
                 "criterion": "; ".join(criterion.describe(name_of) for criterion in claim.criteria),
+                "quantity": outcome.criterion.subject(name_of),
+                "bounds": outcome.criterion.within,
+                "source": outcome.criterion.source,
                 "verdict": outcome.verdict,
                 "effect": effect.value,
                 "low": effect.low,
@@ -367,11 +374,11 @@ def _written(effect: Interval) -> str:
     return f"{effect.value:.3g}{ends}"
 
 
-def _outcome(criterion: Criterion, tables: Tables) -> Outcome:
+def _outcome(criterion: AnyCriterion, tables: Tables) -> Outcome:
     try:
         effect = criterion.effect(tables)
     except AbsentError as absent:
-        return Outcome(NOT_RUN, reason=str(absent))
+        return Outcome(NOT_RUN, criterion, reason=str(absent))
     measured_once = not np.isfinite([effect.low, effect.high]).all()
     verdict = decide(effect, criterion.bounds, criterion.margin)
-    return Outcome(verdict, effect, "measured once: no interval" if measured_once else "")
+    return Outcome(verdict, criterion, effect, "measured once: no interval" if measured_once else "")

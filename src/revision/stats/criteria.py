@@ -127,14 +127,19 @@ class Criterion(BaseModel):
         except AbsentError as absent:
             raise AbsentError(f"{self.source}: {absent}") from None
 
-    def describe(self, name_of: Callable[[str], str] = str) -> str:
-        """Return the criterion as a sentence; `name_of` maps the key of a variant to its name."""
+    @property
+    def within(self) -> str:
+        """The bounds in words, such as "above 0" or, for a value measured once, "below 0.5 with 0.1 to spare"."""
         low, high = self.bounds
         if self.between is not None:
             side = f"between {low:g} and {high:g}"
         else:
             side = f"below {high:g}" if self.below is not None else f"above {low:g}"
-        return f"{self.subject(name_of)}: {side}" + (f", by a margin of {self.margin:g}" if self.margin else "")
+        return side + (f" with {self.margin:g} to spare" if self.margin else "")
+
+    def describe(self, name_of: Callable[[str], str] = str) -> str:
+        """Return the criterion as a sentence; `name_of` maps the key of a variant to its name."""
+        return f"{self.subject(name_of)}: {self.within}"
 
 
 class _Accuracy(Criterion):

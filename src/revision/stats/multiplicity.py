@@ -70,6 +70,31 @@ def multiplicity(verdicts: pd.DataFrame) -> list[str]:
     return sentences
 
 
+def false_discoveries(verdicts: pd.DataFrame) -> str:
+    """State how many of all decided verdicts chance could explain at most.
+
+    Parameters
+    ----------
+    verdicts : pandas.DataFrame
+        As for `count_verdicts`; second versions are left out. Verdicts are those by the criteria alone.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    first = first_versions(verdicts)
+    tested = first[first.low < first.high]
+    decided = tested.verdict_without_control.isin((SUPPORTED, CONTRADICTED)).sum()
+    chance = (1 - LEVEL) * len(tested)
+    sentence = f"{decided} of {len(tested)} tests with an interval were decided; at 5% each, chance is expected to"
+    sentence += f" decide {chance:.1f} at most" + (
+        f" ({min(chance / decided, 1):.0%} of the {decided})." if decided else "."
+    )
+    once = (first.low.isna() & first.effect.notna()).sum()
+    return sentence + (f" Effects measured once, with a margin of unknown error rate: {once}." if once else "")
+
+
 def first_versions(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Select the claims that are not second versions from a table of `verdict_table`, or read from its CSV file."""
     return verdicts[verdicts.second_version_of.fillna("") == ""]

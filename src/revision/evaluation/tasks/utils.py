@@ -51,13 +51,14 @@ def no_text(doc: Mapping[str, Any]) -> str:
 
 def score_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
     """Score a caption; its CIDEr needs the references of all images, so that `mean_cider` computes it."""
-    caption = results[0]
-    return caption_scores(caption, doc["scene"]) | {CIDER: {"caption": caption, "references": list(doc["references"])}}
+    compared = {"prediction": results[0], "caption": results[0], "references": list(doc["references"])}
+    return caption_scores(results[0], doc["scene"]) | {CIDER: compared}
 
 
-def score_photo_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Score a caption of a photograph, of which only captions that people wrote are known."""
-    return {CIDER: {"caption": plain(results[0]), "references": list(doc["references"])}}
+def score_photograph(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score a caption of a photograph, whose content is not known: by CIDEr alone."""
+    references = [plain(text) for text in doc["references"]]
+    return {CIDER: {"prediction": results[0], "caption": plain(results[0]), "references": references}}
 
 
 def mean_of_defined(values: Sequence[float]) -> float:

@@ -1,0 +1,98 @@
+"""Write a page with the answers, effects and verdicts of several scales side by side, from their tables."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from answer import sentences, span
+from exhibits import SECTIONS, effect_text, section_of, significant
+from figure_main import ALIGNERS, CEILING, FLOOR, REFERENCE, STAGE1, STAGE2
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from style import name_of, run
+
+from revision.io.files import write_text
+from revision.stats.claims import NOT_RUN
+from revision.stats.multiplicity import count_verdicts, false_discoveries
+
+COLUMNS = {
+    "fitted": "gap left, fitted",
+    "held-out": "gap left, held out",
+    STAGE1: "Stage 1, nats per token",
+    STAGE2: "Stage 2, points",
+}
+
+
+def effect_rows(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """One row per aligner with its cells by scale: the gap that is left, and the gains over No Align."""
+    rows = []
+    for method, aligner in {**ALIGNERS, CEILING: "paired", FLOOR: "blind"}.items():
+        cells = []
+        for table in tables.values():
+            part = table[table.method.eq(method) & table.reference.isin(("", REFERENCE))].set_index("what")
+            for what in COLUMNS:
+                form = {STAGE1: "+.3f", STAGE2: "+.1f"}.get(what)
+                known = what in part.index
+                cells.append("" if not known else span(part.loc[what], form) if form else significant(part.value[what]))
+        if any(cells):
+            rows.append({"name": name_of(aligner), "cells": cells})
+    return rows
+
+
+def claim_rows(claims: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """The claims that some scale ran, by section, each with its verdict and effect in every scale."""
+    by_scale = {
+        scale: {row["id"]: row for row in table.astype(object).where(table.notna(), None).to_dict("records")}
+        for scale, table in claims.items()
+    }
+    known = {id_: row for rows in by_scale.values() for id_, row in rows.items()}
+    parts: dict[str, list[dict[str, Any]]] = {section.id: [] for section in SECTIONS}
+    for id_, claim in known.items():
+        cells = [(scale, rows.get(id_)) for scale, rows in by_scale.items()]
+        if any(row and row["verdict"] != NOT_RUN for _, row in cells):
+            shown = [{"scale": scale, "text": effect_text(row) if row else "", "claim": row} for scale, row in cells]
+            parts[section_of(claim["place"])].append(claim | {"cells": shown})
+    return [section._asdict() | {"claims": parts[section.id]} for section in SECTIONS if parts[section.id]]
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, nargs="+", help="results of the scales, folders such as reference/laptop")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    claims = {path.name: pd.read_csv(path / "tables/claims.csv") for path in options.results}
+    effects = {
+        path.name: pd.read_csv(path / "figures/figure_main.csv").fillna({"reference": ""})
+        for path in options.results
+        if (path / "figures/figure_main.csv").is_file()
+    }
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("scales.html.jinja").render(
+        scales=[
+            {
+                "name": path.name,
+                "report": os.path.relpath(path / "report.html", options.out.parent),
+                "answer": sentences(effects[path.name]) if path.name in effects else [],
+                "counts": count_verdicts(claims[path.name]).sum().to_dict(),
+                "chance": false_discoveries(claims[path.name]),
+            }
+            for path in options.results
+        ],
+        columns=list(COLUMNS.values()),
+        measured=list(effects),
+        effects=effect_rows(effects),
+        sections=claim_rows(claims),
+    )
+    write_text(options.out, page)
+
+
+if __name__ == "__main__":
+    run(main)
