@@ -38,7 +38,7 @@ def _words(text: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Convert to lower case and remove punctuation, as COCO's tokenizer does before CIDEr."""
+    """Convert to lower case without punctuation, nearly as COCO's tokenizer does (it keeps hyphens)."""
     return " ".join(_words(text))
 
 
