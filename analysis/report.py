@@ -31,6 +31,7 @@ from revision.stats.multiplicity import count_verdicts, false_discoveries, multi
 from revision.stats.published import audit, read_published
 
 REFERENCE = "revision"
+PLACES = {"scenes": "images of a built-in world", "sources": "real data", "photos": "captioned images"}
 
 
 def embedded(path: Path) -> dict[str, Any]:
@@ -150,21 +151,23 @@ def world_rows(world: pd.DataFrame) -> list[dict[str, Any]]:
 def setting(config: dict[str, Any]) -> dict[str, Any]:
     """Data and encoder in words: place, parts, title of the facts, and `chance`, the accuracy of guessing in percent.
 
-    `chance` is None for published suites, whose answers are not balanced.
+    `chance` is None without generated suites: the answers of published ones are not balanced.
     """
-    real, encoder, world = config["corpus"]["kind"] == "sources", config["encoder"], World()
+    corpus, encoder, chance = config["corpus"]["kind"], config["encoder"], None
     if encoder["kind"] == "file":
         parts = f"The encoder of {encoder['path']}"
     elif encoder["kind"] == "pretrained_heads":
         parts = "Trained heads on frozen pretrained towers"
     else:
         parts = "A dual encoder trained from scratch"
-    published = config["evaluation"]["suites"]["kind"] == "published"
+    if config["evaluation"]["suites"]["kind"] == "scenes":
+        world = World()
+        chance = 100 * float(np.mean([world.chance(suite) for suite in world.suites()]))
     return {
-        "place": "real data" if real else "images of a built-in world",
+        "place": PLACES[corpus],
         "parts": parts,
-        "facts": "Held-out pairs" if real else "The built-in world",
-        "chance": None if published else 100 * float(np.mean([world.chance(suite) for suite in world.suites()])),
+        "facts": "The built-in world" if corpus == "scenes" else "Held-out pairs",
+        "chance": chance,
     }
 
 
@@ -212,10 +215,11 @@ def main() -> None:
     """Write the page."""
     options = arguments(
         __doc__,
-        *("config", "table_1", "losses", "claims", "world", "published", "comparisons"),
+        *("config", "losses", "claims", "world", "published", "comparisons"),
         main={"type": Path, "nargs": "*", "help": "CSV of the main figure, of a run that trains No Align"},
         figures={"type": Path, "nargs": "+", "help": "CSV of each figure, with image and sidecar in the same folder"},
-        tables={"type": Path, "nargs": "+", "help": "CSV of each table of variants, likewise"},
+        tables={"type": Path, "nargs": "*", "help": "CSV of each table of variants, likewise"},
+        table_1={"type": Path, "nargs": "*", "help": "table 1, of a scale with Stage 2"},
         alignment={"type": Path, "nargs": "*", "help": "when alignment matters, of a scale with the study of doses"},
         bed={"type": Path, "nargs": "*", "help": "table test_bed, of a scale with generated suites"},
         identity={"type": Path, "nargs": "+", "help": "files and folders of weights to list with their checksums"},
@@ -223,11 +227,11 @@ def main() -> None:
     (out,), config = options.out, read_yaml(options.config)
     for table in config["tables"].values():
         NAMES.update(table.get("labels", {}))
-    first, claims = pd.read_csv(options.table_1), pd.read_csv(options.claims)
+    claims = pd.read_csv(options.claims)
     zero_shot = {
         "id": ZERO_SHOT,
         "place": "section 5",
-        "stage1": accuracy_rows(first, "stage1"),
+        "stage1": [row for path in options.table_1 for row in accuracy_rows(pd.read_csv(path), "stage1")],
         "losses": loss_rows(pd.read_csv(options.losses)),
     }
     families, checked = count_verdicts(claims), audit(read_published(options.published))
@@ -245,6 +249,7 @@ def main() -> None:
         **setting(config),
         encoder_seeds=config["encoder_seeds"],
         seeds=config["seeds"],
+        tuned=config["stage2"] is not None,
         answer=[pair for path in options.main for pair in sentences(pd.read_csv(path))],
         main=[described(path) for path in options.main],
         families=families.to_dict("index"),
@@ -257,7 +262,7 @@ def main() -> None:
         changes=[change_rows(pd.read_csv(path)) for path in options.alignment],
         world=world_rows(pd.read_csv(options.world)),
         checks=len(checked),
-        intervals=intervals_of(first.encoders.iloc[0], first.seeds.iloc[0]),
+        intervals=intervals_of(len(config["encoder_seeds"]), len(config["seeds"])),
         wrong=checked[~checked.holds].to_dict("records"),
         config=yaml.safe_dump(config, sort_keys=True),
         versions=versions(),

@@ -84,7 +84,7 @@ def verdicts(claims: pd.DataFrame) -> str:
 
 
 def accuracies(folder: Path) -> str:
-    """The average accuracy of each row of each table, beside the paper's."""
+    """The average accuracy of each row of each table, beside the paper's; nothing for a scale without questions."""
     rows, design = [], ""
     for path in sorted(folder.glob("table_*.csv")):
         scores = pd.read_csv(path)
@@ -95,6 +95,8 @@ def accuracies(folder: Path) -> str:
             ours = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
             paper = "–" if pd.isna(row.published_average) else f"{row.published_average:.2f}"
             rows.append([path.stem.replace("_", " "), name_of(row.method), ours, paper])
+    if not rows:
+        return ""
     head = ["table", "row", "accuracy, % [95%]", "paper's average (its own suites)"]
     return f"### Accuracy after Stage 2\n\n{design}" + table(head, rows)
 

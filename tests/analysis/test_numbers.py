@@ -143,6 +143,25 @@ def test_captioning_has_a_row_per_replicate_and_its_caption_states_intervals(wor
     assert "after Stage 1 ReVision 0.25 [0.20, 0.30], -0.25 [-0.50, +0.10] to no visual token." in caption
 
 
+def test_captions_of_photographs_are_judged_by_cider_alone(work, tmp_path):
+    captions = pd.concat(map(pd.read_parquet, sorted((work / "captions").glob("*.parquet"))))
+    captions = captions[captions.method.str.startswith("stage1")]
+    captions[list(captioning.METRICS)] = None  # contents of photographs are not known
+    table = captioning.measure(captions)
+    assert set(table.metric) == {"cider"}
+    captioning.draw(captioning.summarise(table, "stage1"), "paired", tmp_path / "captioning.csv")
+    assert (tmp_path / "captioning.png").is_file()
+    findings = captioning.findings(table)
+    own = table[(table.condition == "own") & (table.method == "revision")].value.mean()
+    assert findings["stage1"][0]["own"].value == pytest.approx(own)
+    assert len(findings["stage1"]) == 2 and findings["stage2"] == [] and not findings["scenes"]
+    caption = style.fill_template("captioning", findings | {"images": 4, "paired": "paired"})["caption"]
+    assert caption.startswith(
+        f"**After Stage 1, {findings['above']} of 2 methods write captions of held-out images with a CIDEr-D above"
+    )
+    assert "object" not in caption and "After Stage 2" not in caption
+
+
 def trade(steps, other):
     """The retrieval figure's table if ReAlign's steps change R@1 by `steps` and one other method by `other`."""
     methods = dict(zip(figure_retrieval.STEPS[1:], np.cumsum(steps), strict=True)) | {"other": other}

@@ -53,6 +53,14 @@ def test_a_bad_assumption_and_a_wrong_folder(checkout, monkeypatch):
     assert "no folder config here" in str(run("plan").exception)
 
 
+def test_photographs_that_are_missing_are_named_with_both_ways_to_get_them(checkout):
+    message = str(run("preflight", "--scale", "photos").exception)
+    assert "no folder data/openclipart: `make setup SCALE=photos` makes the default" in message
+    assert "for your own images add ROOT=FOLDER" in message
+    (checkout / "data/openclipart").mkdir(parents=True)
+    assert "data/openclipart" not in str(run("preflight", "--scale", "photos").exception)
+
+
 def test_everything_that_is_missing_is_listed_at_once(checkout):
     result = run("preflight", "--scale", "paper")
     message = str(result.exception)

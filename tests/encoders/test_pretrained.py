@@ -1,48 +1,23 @@
 """Frozen towers with trained heads, on packages with random weights that the tests create."""
 
 import json
-import zipfile
 
 import numpy as np
 import pytest
 import torch
+from packages_in_small import make_packages
 from PIL import Image
-from safetensors.torch import save
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
-from transformers import BertConfig, BertModel
 from typer.testing import CliRunner
 
 from revision.cli import app
 from revision.contrastive.heads import FeatureBatches, pair_features, train_heads
 from revision.contrastive.loop import fit
+from revision.contrastive.pairs import ScenePairs
 from revision.data.scenes import World
 from revision.encoders import load_encoder
-from revision.encoders.efficientnet_lite0 import FEATURES, EfficientNetLite0
+from revision.encoders.efficientnet_lite0 import FEATURES
 from revision.encoders.pretrained_heads import Heads, HeadSettings, Towers, package_file
 from revision.errors import DataError
-
-SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-
-
-def make_packages(folder, seed=0):
-    """Write two packages with the layout of the real ones: a .pth of EfficientNet-Lite0, a zip of a tiny BERT."""
-    torch.manual_seed(seed)
-    vision, text = folder / "small_vision", folder / "small_text"
-    (vision / "models").mkdir(parents=True, exist_ok=True)
-    text.mkdir(exist_ok=True)
-    for package in (vision, text):
-        (package / "__init__.py").touch()
-    torch.save(EfficientNetLite0().state_dict(), vision / "models/lite0.pth")
-    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", *World().vocabulary()])}
-    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = WhitespaceSplit()
-    config = BertConfig(vocab_size=len(vocabulary), **SMALL)
-    with zipfile.ZipFile(text / "model.zip", "w") as archive:
-        archive.writestr("config.json", config.to_json_string())
-        archive.writestr("tokenizer.json", tokenizer.to_str())
-        archive.writestr("model.safetensors", save(BertModel(config).state_dict()))
 
 
 @pytest.fixture
@@ -57,7 +32,7 @@ def settings(tmp_path, monkeypatch):
 
 def test_heads_train_and_load_from_their_folder(settings, tmp_path):
     world = World()
-    trained = train_heads(world, settings, tmp_path / "encoder", seed=0, show_progress=False)
+    trained = train_heads(ScenePairs(world, 64), settings, tmp_path / "encoder", seed=0, show_progress=False)
     scenes = world.scenes("encoder", 0, 64)
     images = [Image.fromarray(pixels) for pixels in world.images(scenes)]
     loaded = load_encoder(tmp_path / "encoder")
@@ -70,7 +45,7 @@ def test_heads_train_and_load_from_their_folder(settings, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_bytes(settings, tmp_path):
-    train_heads(World(), settings, tmp_path / "a", seed=3, show_progress=False)
+    train_heads(ScenePairs(World(), 64), settings, tmp_path / "a", seed=3, show_progress=False)
     (tmp_path / "encoder.json").write_text(json.dumps({"encoder": settings.model_dump()}))
     command = ["train-encoder", "--config", str(tmp_path / "encoder.json"), "--seed", "3", "--out", str(tmp_path / "b")]
     assert CliRunner().invoke(app, command).exit_code == 0
@@ -80,13 +55,14 @@ def test_the_same_seed_gives_the_same_bytes(settings, tmp_path):
 
 def test_features_are_cached_for_one_configuration(settings, tmp_path, monkeypatch):
     towers, cache = Towers(settings), tmp_path / "features.npz"
-    first = pair_features(World(), settings, towers, cache)
+    pairs = ScenePairs(World(), 64)
+    first = pair_features(pairs, settings, towers, cache)
     assert first["images"].shape == (64, FEATURES) and first["texts"].shape == (3, 64, 16)
     monkeypatch.setattr(towers, "encode_images", None)
-    np.testing.assert_array_equal(pair_features(World(), settings, towers, cache)["texts"], first["texts"])
+    np.testing.assert_array_equal(pair_features(pairs, settings, towers, cache)["texts"], first["texts"])
     towers.revision = "other"
     with pytest.raises(TypeError):
-        pair_features(World(), settings, towers, cache)
+        pair_features(pairs, settings, towers, cache)
 
 
 def test_false_pairs_are_the_fraction_in_the_settings():
@@ -108,7 +84,7 @@ def test_a_missing_package_is_reported_with_its_fix(tmp_path):
 
 
 def test_other_towers_than_those_of_the_training_are_rejected(settings, tmp_path):
-    train_heads(World(), settings, tmp_path / "encoder", seed=0, show_progress=False)
+    train_heads(ScenePairs(World(), 64), settings, tmp_path / "encoder", seed=0, show_progress=False)
     make_packages(tmp_path, seed=1)
     with pytest.raises(DataError, match="the heads were trained on towers"):
         load_encoder(tmp_path / "encoder")

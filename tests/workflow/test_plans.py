@@ -18,8 +18,8 @@ def checkout(tmp_path_factory):
     return folder
 
 
-def plan(checkout, *words):
-    command = [sys.executable, "-m", "snakemake", "-n", "-p", "--config", "scale=pretrained", *words]
+def plan(checkout, *words, scale="pretrained"):
+    command = [sys.executable, "-m", "snakemake", "-n", "-p", "--config", f"scale={scale}", *words]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
@@ -40,6 +40,27 @@ def test_the_scale_pretrained_is_planned_with_packaged_parts_and_chosen_figures(
     assert "--other-gap reference/laptop/figures/figure_3.csv --scales pretrained laptop" in said
 
 
+def test_the_scale_photos_is_planned_without_questions(checkout):
+    for name in ("tables/world.csv", "figures/figure_3.csv"):
+        path = checkout / "reference/pretrained" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    code, said = plan(checkout, "corpus={root: /some/where}", scale="photos")
+    assert code == 0, said
+    work = "results/photos/work"
+    settings = (checkout / work / "config/corpus.yaml").read_text()
+    assert "kind: photos\n  root: /some/where" in settings
+    for command in (
+        f"revision train-encoder --config {work}/config/encoder.yaml --table {work}/data/encoder.parquet",
+        f"revision tasks --config {work}/config/tasks.yaml --table {work}/data/evaluation.parquet",
+        f"--tables {work}/data/encoder.parquet {work}/data/probe.parquet",
+        f"--captions {work}/captions/encoder0_seed0.parquet",
+    ):
+        assert command in said, command
+    for absent in ("revision finetune", "instruct.parquet", "answers.parquet", "scan_text", "figure_12"):
+        assert absent not in said, absent
+
+
 def test_a_figure_that_does_not_exist_is_named(checkout):
     code, said = plan(checkout, "figures=[figure_33]")
     assert (
@@ -56,7 +77,7 @@ def test_a_report_without_its_table_is_refused_and_figures_are_not(checkout):
     assert plan(checkout, "run=[paired]", "--", "figure_5")[0] == 0
 
 
-@pytest.mark.parametrize("scale", ["tiny", "paper"])
+@pytest.mark.parametrize("scale", ["tiny", "photos", "paper"])
 def test_snakemakes_linter_has_no_complaint(checkout, scale):
     command = [sys.executable, "-m", "snakemake", "--lint", "--config", f"scale={scale}"]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)

@@ -210,17 +210,16 @@ def test_the_suites_and_captions_are_scored(prepared, tmp_path):
     save_language_model("Qwen2", tmp_path / "Qwen2")
     link_language_model(str(tmp_path / "Qwen2"), None, tmp_path / "llm")
     stage1(prepared, tmp_path / "llm", tmp_path / "stage1")
-    captions = None if shutil.which("java") is None else settings.captions.model_copy(update={"count": 2})
+    captions = settings.captions.model_copy(update={"count": 2})
     data = suites(tmp_path / "suites")
     tasks = write_published(used_suites(settings), tmp_path / "tasks", data, settings.answer_tokens, captions)
     encoder = load_encoder(prepared / Path(CONFIG.encoder.path).name)
-    written = {"captions": tmp_path / "captions.parquet"} if captions else {}
     checkpoint = Checkpoint("stage1/revision", 0, 0, tmp_path / "stage1")
-    answers = evaluate([checkpoint], tasks, encoder, tmp_path / "answers.parquet", precision="bf16", **written)
+    answers = evaluate([checkpoint], tasks, encoder, tmp_path / "answers.parquet",
+                       captions=tmp_path / "captions.parquet", precision="bf16")  # fmt: skip
     assert sorted(set(answers["suite"].to_pylist())) == sorted(settings.names) and len(answers) == 12
-    if captions:
-        scored = pq.read_table(tmp_path / "captions.parquet").to_pandas()
-        assert scored.groupby("condition").size().tolist() == [2] * 4 and scored.cider.between(0, 10).all()
+    scored = pq.read_table(tmp_path / "captions.parquet").to_pandas()
+    assert scored.groupby("condition").size().tolist() == [2] * 4 and scored.cider.between(0, 10).all()
 
 
 def test_what_is_missing_is_listed_with_the_command_to_get_it(tmp_path, monkeypatch):
@@ -256,7 +255,7 @@ def test_the_whole_graph_is_planned(tmp_path):
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-3000:]
     for rule, jobs in (("evaluate", 3), ("finetune", 60), ("language_model", 3), ("pretrain", 48),
-                       ("photograph_captions", 1)):  # fmt: skip
+                       ("captioning", 1)):  # fmt: skip
         assert any(line.split() == [rule, str(jobs)] for line in said.splitlines()), (rule, said[-3000:])
     assert "figure_8" not in said and "figure_1 " not in said and "dynamics" not in said
     assert "tables/table_8.csv" in said and "scan_" not in said

@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import shlex
 import sys
@@ -10,13 +9,14 @@ import yaml
 from snakemake.utils import min_version
 
 from revision.config import CaptionSet, TableName, load
-from revision.config.corpus import CorpusSections, SourcesCorpus
+from revision.config.corpus import CorpusSections, PhotosCorpus, ScenesCorpus, SourcesCorpus
 from revision.config.dose import DoseInputs, DoseSections
 from revision.config.dynamics import CausesSections, DynamicsSections
 from revision.config.encoders import EncoderFile, EncoderSections
 from revision.config.evaluation import (
     Checkpoint,
     EvaluationSections,
+    PhotoCaptions,
     PublishedSuites,
     SceneSuites,
     TaskSections,
@@ -40,9 +40,9 @@ try:
 except RevisionError as error:
     sys.exit(f"error: {error}")
 
-# An environment variable, and not an option of the rules, because another tracker must not repeat finished trainings.
+# Set for all commands, and not an option of the rules, because another tracker must not repeat finished trainings.
 if CONFIG.tracker:
-    os.environ["REVISION_TRACKER"] = CONFIG.tracker
+    shell.prefix(f"set -euo pipefail; export REVISION_TRACKER={shlex.quote(CONFIG.tracker)}; ")
 
 RESULTS = f"results/{CONFIG.scale}"
 WORK = f"{RESULTS}/work"
@@ -52,6 +52,8 @@ REPEATS = max(ENCODER_SEEDS, SEEDS, key=len)[:3]  # seeds of what needs no more:
 REPLICATE = "encoder{draw}_seed{seed}"  # a training is repeated for every encoder and seed
 VARIANTS = CONFIG.trained
 TABLES_OF_CORPUS = "|".join(CONFIG.corpus_tables)
+PHOTOS = isinstance(CONFIG.corpus, PhotosCorpus)  # such a corpus has no questions and no second domain
+TABLE = " --table {input.table}" if PHOTOS else ""  # of commands that generate scenes or read photographs
 
 
 wildcard_constraints:
@@ -73,7 +75,7 @@ def settings_file(name, settings):
 
 
 def corpus_settings(table):
-    """Return the settings file of a corpus table: the world, or the source of the table."""
+    """Return the settings file of a corpus table: the world, the source of the table, or the photographs."""
     if isinstance(CONFIG.corpus, SourcesCorpus):
         return settings_file(f"corpus/{table}", CorpusSections(corpus=CONFIG.corpus.only(table)))
     return settings_file("corpus", CorpusSections(corpus=CONFIG.corpus, world=CONFIG.world))
@@ -162,7 +164,10 @@ def checkpoint(stage, name, draw, seed):
 
 
 # Trainings of each stage. Variants may share a Stage 1; a stage is one job for a replicate, or one for each training.
-TRAINED = {"stage1": list(dict.fromkeys(filter(None, map(CONFIG.stage1_of, VARIANTS)))), "stage2": VARIANTS}
+TRAINED = {
+    "stage1": list(dict.fromkeys(filter(None, map(CONFIG.stage1_of, VARIANTS)))),
+    "stage2": VARIANTS if CONFIG.stage2 else [],
+}
 TOGETHER = CONFIG.trainings_together
 JOB = REPLICATE if TOGETHER else f"{{variant}}_{REPLICATE}"
 
@@ -223,7 +228,8 @@ def claim_sources(wildcards):
     """Return the tables that the claims read and that this scale makes."""
     further = [path for name in {DRAWN[name] for name in CHOSEN} for path in FIGURES[name].also.values()]
     figures = [f"{RESULTS}/figures/{panel}.csv" for panel, name in PANELS.items() if {panel, name} & {*CHOSEN}]
-    made = {*figures, *further, *TABLES.values(), LOSSES, WORLD_FACTS, f"{RESULTS}/tables/pairs.csv"}
+    made = {*figures, *further, *TABLES.values(), LOSSES, WORLD_FACTS}
+    made |= {f"{RESULTS}/tables/pairs.csv"} if ANSWERS else set()
     claims = yaml.safe_load(Path("config/claims.yaml").read_text(encoding="utf-8"))
     criteria = [one for claim in claims for one in [*claim["criteria"], *claim.get("requires", [])]]
     read = [criterion.get("source", "tables/pairs.csv") for criterion in criteria]
@@ -231,9 +237,15 @@ def claim_sources(wildcards):
 
 
 def needed_table(wildcards):
-    """Return table 1, or refuse a report without it."""
+    """Return table 1, or refuse a report without it; without Stage 2, there are no tables."""
+    table = CONFIG.tables["table_1"]
+    if CONFIG.stage2 is None:
+        if table.reference not in VARIANTS:
+            sys.exit(
+                f"error: run: the report compares with {table.reference!r}; add it, or name targets (`revision reproduce --list`)"
+            )
+        return []
     if "table_1" not in TABLES:
-        table = CONFIG.tables["table_1"]
         others = [row for row in table.rows if row != table.reference]
         sys.exit(
             f"error: run: the report needs table_1; add {table.reference!r} and at least one of {', '.join(others)}; "

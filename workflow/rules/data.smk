@@ -1,13 +1,13 @@
-# With published data sets, list everything that is missing before the first job starts.
+# With data that are not generated, list everything that is missing before the first job starts.
 onstart:
-    if isinstance(CONFIG.corpus, SourcesCorpus):
+    if not isinstance(CONFIG.corpus, ScenesCorpus):
         from revision.planning.preflight import missing
 
         if problems := missing(CONFIG):
             sys.exit("error: missing for this scale:\n- " + "\n- ".join(problems))
 
 
-# Corpus tables, from generated scenes or published data sets, and the evaluation suites.
+# Corpus tables, from generated scenes, published data sets or photographs, and the evaluation suites.
 
 CORPUS_SETTINGS = {table: corpus_settings(table) for table in CONFIG.corpus_tables}
 
@@ -34,6 +34,7 @@ rule tasks:
     input:
         settings=settings_file("tasks", TaskSections(suites=CONFIG.evaluation.suites, world=CONFIG.world)),
         suites=(CONFIG.evaluation.suites.file if isinstance(CONFIG.evaluation.suites, PublishedSuites) else []),
+        table=f"{WORK}/data/evaluation.parquet" if PHOTOS else [],
     output:
         tasks=directory(f"{WORK}/tasks"),
     log:
@@ -41,7 +42,7 @@ rule tasks:
     benchmark:
         f"{WORK}/benchmarks/tasks.tsv"
     shell:
-        "revision tasks --config {input.settings} --out {output.tasks} > {log} 2>&1"
+        f"revision tasks --config {{input.settings}}{TABLE} --out {{output.tasks}} > {{log}} 2>&1"
 
 
 # Texts without images: the language model continues the first words of each caption.

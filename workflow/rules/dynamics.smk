@@ -38,6 +38,7 @@ rule gap_causes:
             "gap_causes",
             CausesSections(causes=CONFIG.dynamics.causes, world=CONFIG.world),
         ),
+        tables=[f"{WORK}/data/{table}.parquet" for table in ("encoder", "probe")] if PHOTOS else [],
     output:
         table=f"{WORK}/gap_causes/seed{{seed}}.csv",
     log:
@@ -45,4 +46,6 @@ rule gap_causes:
     benchmark:
         f"{WORK}/benchmarks/gap_causes/seed{{seed}}.tsv"
     shell:
-        "revision gap-causes --config {input.settings} --seed {wildcards.seed} --out {output.table} > {log} 2>&1"
+        "revision gap-causes --config {input.settings}"
+        + (" --tables {input.tables}" if PHOTOS else "")
+        + " --seed {wildcards.seed} --out {output.table} > {log} 2>&1"

@@ -5,6 +5,7 @@ if not isinstance(CONFIG.encoder, EncoderFile):
     rule encoder:
         input:
             settings=settings_file("encoder", EncoderSections(encoder=CONFIG.encoder, world=CONFIG.world)),
+            table=f"{WORK}/data/encoder.parquet" if PHOTOS else [],
         output:
             encoder=directory(f"{WORK}/encoder/{{draw}}"),
         log:
@@ -13,7 +14,7 @@ if not isinstance(CONFIG.encoder, EncoderFile):
             f"{WORK}/benchmarks/encoder/{{draw}}.tsv"
         priority: 100
         shell:
-            "revision train-encoder --config {input.settings} --seed {wildcards.draw} --out {output.encoder}"
+            f"revision train-encoder --config {{input.settings}}{TABLE} --seed {{wildcards.draw}} --out {{output.encoder}}"
             " > {log} 2>&1"
 
 

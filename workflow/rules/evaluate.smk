@@ -1,7 +1,7 @@
 # Score all checkpoints of one replicate with lmms-eval in one process, after Stage 1 (zero-shot) and after Stage 2:
-# suites and captions.
+# suites and captions. Photographs have captions alone.
 
-SCORED = {"answers": f"{WORK}/answers/{REPLICATE}.parquet"}
+SCORED = {} if PHOTOS else {"answers": f"{WORK}/answers/{REPLICATE}.parquet"}
 if CONFIG.evaluation.suites.captions:
     SCORED["captions"] = f"{WORK}/captions/{REPLICATE}.parquet"
 

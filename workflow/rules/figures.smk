@@ -133,7 +133,7 @@ FIGURES = {
     "figure_12": Figure(
         "Questions with the trained model's answers.",
         "figure_12_answers",
-        {"answers": ANSWERS[0], "tasks": f"{WORK}/tasks"},
+        {"answers": ANSWERS[:1], "tasks": f"{WORK}/tasks"},
         {"method": "stage2/revision"},
     ),
     "captioning": Figure(
@@ -197,13 +197,14 @@ FIGURES = {
     ),
 }
 
-# Figures that a scale cannot make. Non-visual phrases (figure 11) and contents of images (captioning) are known only
-# for generated scenes; published data may have no second domain (figure 8).
+# Figures that a scale cannot make. Non-visual phrases (figure 11) are known only for generated scenes; other data may have
+# no second domain (figure 8).
 IMPOSSIBLE = {
     "figure_8": "scan_probe" not in CONFIG.corpus_tables,
-    "figure_11": isinstance(CONFIG.corpus, SourcesCorpus),
-    "captioning": not isinstance(CONFIG.evaluation.suites, SceneSuites),
-    "scaling": len(SCALING) < 2 or CONFIG.scaling.paired not in VARIANTS,
+    "figure_11": not isinstance(CONFIG.corpus, ScenesCorpus),
+    "figure_12": not ANSWERS,
+    "captioning": not CAPTIONS,
+    "scaling": len(SCALING) < 2 or not ANSWERS or CONFIG.scaling.paired not in VARIANTS,
     "dose_response": not DOSE_RESPONSES,
     "real_parts": CONFIG.beside is None,
 }

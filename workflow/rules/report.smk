@@ -39,8 +39,7 @@ rule records:
         checkpoints=RECORDED,
         config=settings_file("report", CONFIG),
     output:
-        [f"{RESULTS}/records/captions.parquet"] if CAPTIONS else [],
-        answers=f"{RESULTS}/records/answers.parquet",
+        [f"{RESULTS}/records/{name}.parquet" for name in SCORED],
         histories=f"{RESULTS}/records/histories.parquet",
         config=f"{RESULTS}/records/config.yaml",
         versions=f"{RESULTS}/records/versions.json",
@@ -48,7 +47,7 @@ rule records:
         f"{WORK}/logs/records.log",
     shell:
         "python analysis/records.py --answers {input.answers} --captions {input.captions} --checkpoints {input.checkpoints}"
-        " --config {input.config} --out $(dirname {output.answers}) > {log} 2>&1"
+        " --config {input.config} --out $(dirname {output.config}) > {log} 2>&1"
 
 
 # The main figure compares with No Align.
@@ -56,11 +55,12 @@ MAIN = [f"{RESULTS}/figures/figure_main.csv"] if {"no_align", "revision"} <= set
 
 
 rule figure_main:
-    """What each aligner does to the gap, after Stage 1 and after Stage 2."""
+    """What each aligner does to the gap and to training."""
     input:
         gap=f"{RESULTS}/figures/figure_3.csv",
         losses=LOSSES,
-        pairs=f"{RESULTS}/tables/pairs.csv",
+        pairs=f"{RESULTS}/tables/pairs.csv" if ANSWERS else [],
+        captions=[] if ANSWERS else f"{RESULTS}/tables/captioning.csv",
     output:
         table=f"{RESULTS}/figures/figure_main.csv",
         beside=expand(f"{RESULTS}/figures/figure_main.{{ending}}", ending=("png", "pdf", "json")),
@@ -70,6 +70,7 @@ rule figure_main:
         f"{WORK}/benchmarks/figure_main.tsv"
     shell:
         "python analysis/figure_main.py --gap {input.gap} --losses {input.losses} --pairs {input.pairs}"
+        " --captions {input.captions}"
         " --out {output.table} > {log} 2>&1"
 
 
@@ -89,7 +90,8 @@ rule report:
         published="config/published.yaml",
         config=settings_file("report", CONFIG),
         identity=[
-            *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe", "instruct")),
+            *(f"{WORK}/data/{table}.parquet" for table in ("text", "reference", "probe")),
+            *([] if PHOTOS else [f"{WORK}/data/instruct.parquet"]),
             encoder_of(FIRST),
             *ANSWERS,
         ],

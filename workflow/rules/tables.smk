@@ -2,7 +2,7 @@
 
 SCORE_TABLES = CONFIG.filled_tables()
 TABLES = {name: f"{RESULTS}/tables/{name}.csv" for name in SCORE_TABLES}
-ANSWERS = expand(f"{WORK}/answers/{REPLICATE}.parquet", draw=ENCODER_SEEDS, seed=SEEDS)
+ANSWERS = expand(SCORED["answers"], draw=ENCODER_SEEDS, seed=SEEDS) if "answers" in SCORED else []
 CAPTIONS = expand(SCORED["captions"], draw=ENCODER_SEEDS, seed=SEEDS) if "captions" in SCORED else []
 LOSSES = f"{RESULTS}/tables/stage1_caption_loss.csv"
 WORLD_FACTS = f"{RESULTS}/tables/world.csv"
@@ -71,25 +71,6 @@ rule stage1_losses:
         f"{WORK}/benchmarks/stage1_losses.tsv"
     shell:
         "python analysis/stage1_losses.py --checkpoints {input} --out {output} > {log} 2>&1"
-
-
-# CIDEr of photographs. The captions of generated scenes have a figure.
-PHOTOGRAPHS = []
-if CAPTIONS and isinstance(CONFIG.evaluation.suites, PublishedSuites):
-    PHOTOGRAPHS = [f"{RESULTS}/tables/photograph_captions.csv"]
-
-    rule photograph_captions:
-        """CIDEr of zero-shot captions of photographs, with floors."""
-        input:
-            CAPTIONS,
-        output:
-            PHOTOGRAPHS,
-        log:
-            f"{WORK}/logs/photograph_captions.log",
-        benchmark:
-            f"{WORK}/benchmarks/photograph_captions.tsv"
-        shell:
-            "python analysis/photograph_captions.py --captions {input} --out {output} > {log} 2>&1"
 
 
 rule world_facts:

@@ -10,7 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import typer
 
-from revision.cli import align, dose, dynamics, gap, plan, reproduce, share, stages
+from revision.cli import align, dose, dynamics, gap, photos, plan, reproduce, share, stages
 from revision.cli.messages import FAILED
 from revision.errors import RevisionError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 reproduce.register(app)
 gap.register(app)
 stages.register(app)
+photos.register(app)
 plan.register(app)
 dynamics.register(app)
 dose.register(app)

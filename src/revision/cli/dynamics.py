@@ -2,6 +2,8 @@
 
 import glob
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -32,10 +34,19 @@ def dynamics_command(out: Out, config: Config = None, seed: Seed = 0, threads: T
     observe_training(World(sections.world), training, monitor, out, seed=seed, threads=threads)
 
 
-def causes_command(config: NeededConfig, out: Out, seed: Seed = 0, threads: Threads = 1) -> None:
+def causes_command(
+    config: NeededConfig,
+    out: Out,
+    tables: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Corpus tables of captioned images: training and held-out pairs; without: generated scenes."),
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = 1,
+) -> None:
     """Train one small encoder per point of each cause of the gap, and write the remaining gaps as a tidy CSV.
 
-    Sections of the settings: causes, world.
+    Sections of the settings: causes, world. With tables, the causes have a base of kind pretrained_heads.
 
     Example: revision gap-causes --config causes.yaml --out causes.csv
     """
@@ -43,7 +54,14 @@ def causes_command(config: NeededConfig, out: Out, seed: Seed = 0, threads: Thre
     from revision.dynamics.causes import study_causes
 
     sections = settings(config, CausesSections)
-    study_causes(sections.causes, sections.world, out, seed=seed, threads=threads, progress=typer.echo)
+    further: dict[str, Any] = {}
+    if tables:
+        from revision.config import parse
+        from revision.config.encoders import HeadSettings
+        from revision.dynamics.head_causes import HeadStudy
+
+        further["heads"] = HeadStudy(*tables, parse(HeadSettings, sections.causes.base, "causes.base"))
+    study_causes(sections.causes, sections.world, out, seed=seed, threads=threads, progress=typer.echo, **further)
 
 
 def register(app: typer.Typer) -> None:

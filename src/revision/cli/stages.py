@@ -30,6 +30,14 @@ def settings(path: Path | None, kind: type[T]) -> T:
     return kind() if path is None else read(path, kind)
 
 
+def _needed(table: Path | None, for_what: str) -> Path:
+    from revision.errors import ConfigError
+
+    if table is None:
+        raise ConfigError(f"{for_what} needs a corpus table; give --table")
+    return table
+
+
 def _threads(count: int) -> None:
     import torch
 
@@ -42,7 +50,7 @@ def corpus_command(
     out: Out,
     config: Config = None,
 ) -> None:
-    """Write a corpus table of generated scenes, or of a data set that the settings describe.
+    """Write a corpus table of generated scenes, or of a data set or folder of captioned images.
 
     Sections of the settings: corpus, world.
 
@@ -54,7 +62,7 @@ def corpus_command(
     """
     import json
 
-    from revision.config.corpus import CorpusSections, SourcesCorpus
+    from revision.config.corpus import CorpusSections, PhotosCorpus, SourcesCorpus
 
     sections = settings(config, CorpusSections)
     if isinstance(sections.corpus, SourcesCorpus):
@@ -68,6 +76,13 @@ def corpus_command(
         left = json.dumps(dict(written.skipped)) if written.skipped else "nothing"
         typer.echo(f"{written.rows} rows from {written.used} of the source; left out: {left}")
         return
+    if isinstance(sections.corpus, PhotosCorpus):
+        from revision.data.photos import write_photos
+
+        written = write_photos(sections.corpus, table, count, out)
+        left = json.dumps(dict(written.skipped)) if written.skipped else "nothing"
+        typer.echo(f"{written.rows} rows of {written.used} images; left out: {left}")
+        return
     from revision.data.corpus import write_corpus
     from revision.data.scenes import World
 
@@ -75,16 +90,25 @@ def corpus_command(
     write_corpus(World(sections.world), scenes.kind, scenes.split, count, out, scenes.domain)
 
 
-def tasks_command(out: Out, config: Config = None) -> None:
-    """Write evaluation suites, generated or published ones, as a folder of lmms-eval tasks.
+def tasks_command(
+    out: Out,
+    config: Config = None,
+    table: Annotated[Path | None, typer.Option(help="Corpus table `evaluation`; required for kind photos.")] = None,
+) -> None:
+    """Write evaluation suites, generated or published ones, or captioning, as a folder of lmms-eval tasks.
 
     Sections of the settings: suites, world.
 
     Example: revision tasks --out tasks
     """
-    from revision.config.evaluation import PublishedSuites, TaskSections
+    from revision.config.evaluation import PhotoCaptions, PublishedSuites, TaskSections
 
     sections = settings(config, TaskSections)
+    if isinstance(sections.suites, PhotoCaptions):
+        from revision.evaluation.suites import write_photographs
+
+        write_photographs(_needed(table, "evaluation.suites: kind photos"), out)
+        return
     if isinstance(sections.suites, PublishedSuites):
         from revision.evaluation.published_suites import used_suites, write_published
 
@@ -97,8 +121,16 @@ def tasks_command(out: Out, config: Config = None) -> None:
     write_tasks(World(sections.world), out, sections.suites.questions, captions=sections.suites.captions)
 
 
-def encoder_command(out: Out, config: Config = None, seed: Seed = 0, threads: Threads = 1) -> None:
-    """Train a dual encoder on generated scenes with InfoNCE, from scratch or as heads on frozen pretrained towers.
+def encoder_command(
+    out: Out,
+    config: Config = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Corpus table `encoder` of captioned images; without: generated scenes.")
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = 1,
+) -> None:
+    """Train a dual encoder with InfoNCE, from scratch or as heads on frozen pretrained towers.
 
     Sections of the settings: encoder, world.
 
@@ -111,8 +143,10 @@ def encoder_command(out: Out, config: Config = None, seed: Seed = 0, threads: Th
     world = World(sections.world)
     if isinstance(sections.encoder, HeadSettings):
         from revision.contrastive.heads import train_heads
+        from revision.contrastive.pairs import ScenePairs, TablePairs
 
-        train_heads(world, sections.encoder, out, seed=seed, threads=threads)
+        pairs = TablePairs(table) if table else ScenePairs(world, sections.encoder.images)
+        train_heads(pairs, sections.encoder, out, seed=seed, threads=threads)
         return
     from revision.contrastive.loop import train
 
@@ -133,7 +167,6 @@ def language_model_command(
     Example: revision language-model --config llm.yaml --table reading.parquet --out llm
     """
     from revision.config.language_models import HubModel, LanguageModelSections, PackagedModel
-    from revision.errors import ConfigError
 
     sections = settings(config, LanguageModelSections)
     model = sections.llm
@@ -145,9 +178,8 @@ def language_model_command(
         from revision.mllm.language_models.packaged import write_packaged_llm
 
         write_packaged_llm(model.package, out)
-    elif table is None:
-        raise ConfigError(f"{config}, llm: kind trained needs a corpus table; give --table")
     else:
+        table = _needed(table, f"{config}, llm: kind trained")
         from revision.data.scenes import World
         from revision.mllm.train import train_language_model
 
@@ -211,7 +243,9 @@ def finetune_command(config: NeededConfig, threads: Threads = 1, tracker: Tracke
 def evaluate_command(
     config: NeededConfig,
     tasks: Annotated[Path, typer.Option(help="Folder of lmms-eval tasks, from `revision tasks`.")],
-    answers: Annotated[Path, typer.Option(help="Parquet file of answers to write.")],
+    answers: Annotated[
+        Path | None, typer.Option(help="Parquet file of answers to write; without: no questions.")
+    ] = None,
     encoder: Annotated[
         Path | None, typer.Option(help="Folder of the encoder, or its YAML; not needed for text-only models.")
     ] = None,

@@ -6,11 +6,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from revision.config.base import Natural, Settings, Unique, unknown_name
-from revision.config.corpus import LONG, SCENE_TABLES, SECOND_DOMAIN, Corpus, RowCounts, SourcesCorpus
+from revision.config.corpus import (
+    LONG,
+    PHOTO_TABLES,
+    SCENE_TABLES,
+    SECOND_DOMAIN,
+    Corpus,
+    PhotosCorpus,
+    RowCounts,
+    SourcesCorpus,
+)
 from revision.config.dose import DoseSettings
 from revision.config.dynamics import DynamicsSettings
-from revision.config.encoders import Encoder, EncoderFile
-from revision.config.evaluation import EvaluationSettings
+from revision.config.encoders import Encoder, EncoderFile, EncoderSettings, PairTraining
+from revision.config.evaluation import EvaluationSettings, PhotoCaptions
 from revision.config.language_models import LanguageModel
 from revision.config.names import CaptionSet, TableName
 from revision.config.training import LoopSettings, ProjectorSettings
@@ -37,7 +46,7 @@ class Configuration(Settings):
         The generated scenes.
     data : RowCounts
         Rows of each corpus table.
-    corpus : ScenesCorpus or SourcesCorpus
+    corpus : ScenesCorpus, SourcesCorpus or PhotosCorpus
         Origin of the corpus tables.
     encoder : EncoderSettings, HeadSettings or EncoderFile
         The dual encoder whose embeddings are aligned.
@@ -46,7 +55,7 @@ class Configuration(Settings):
     llm : dict of str to LanguageModel
         Language models by the name that variants refer to.
     stage1, stage2 : LoopSettings
-        Training budgets of the two stages (Section 5).
+        Training budgets of the two stages (Section 5); `stage2` is None for none.
     projector : ProjectorSettings
         Visual tokens of an embedding.
     trainings_together : bool
@@ -96,7 +105,7 @@ class Configuration(Settings):
     dynamics: DynamicsSettings
     llm: dict[str, LanguageModel]
     stage1: LoopSettings
-    stage2: LoopSettings
+    stage2: LoopSettings | None
     projector: ProjectorSettings
     trainings_together: bool
     dose: DoseSettings | None
@@ -138,6 +147,21 @@ class Configuration(Settings):
             for name in self.trained:
                 if name in self.variants and self.variants[name].images < 1:
                     yield f"variants.{name}.images: published questions have no full captions; set it to 1"
+        photos = isinstance(self.corpus, PhotosCorpus)
+        if photos != isinstance(self.evaluation.suites, PhotoCaptions):
+            yield "evaluation.suites.kind: photos belongs to a corpus of kind photos; set both or neither"
+        if not photos:
+            if self.stage2 is None:
+                yield "stage2: null only with a corpus of kind photos; give the settings of the training loop"
+            return
+        if isinstance(self.encoder, EncoderSettings):
+            yield "encoder.kind: scenes reads generated scenes; set pretrained_heads or file"
+        for name in ("stage2", "dose"):
+            if getattr(self, name) is not None:
+                yield f"{name}: needs questions, which a corpus of kind photos does not have; set it to null"
+        for name in self.trained:
+            if name in self.variants and self.stage1_of(name) is None:
+                yield f"run: {name} has no Stage 1, the only stage of a corpus of kind photos; leave it out"
 
     def _unknown_names(self) -> Iterator[str]:
         yield from unknown_name("base.aligner", self.base.aligner, self.aligners)
@@ -175,6 +199,8 @@ class Configuration(Settings):
     @property
     def corpus_tables(self) -> list[str]:
         """Names of the corpus tables, without factors."""
+        if isinstance(self.corpus, PhotosCorpus):
+            return list(PHOTO_TABLES)
         return list(self.corpus.tables if isinstance(self.corpus, SourcesCorpus) else SCENE_TABLES)
 
     def stage1_of(self, name: str) -> str | None:
@@ -199,8 +225,13 @@ class Configuration(Settings):
         )
 
     def filled_tables(self) -> dict[str, ScoreTable]:
-        """Return the tables whose reference and at least one other row are trained, without their untrained rows."""
-        filled = {}
+        """Return the tables whose reference and at least one other row are trained, without their untrained rows.
+
+        There are none without Stage 2, whose questions they score.
+        """
+        filled: dict[str, ScoreTable] = {}
+        if self.stage2 is None:
+            return filled
         for name, table in self.tables.items():
             rows = [row for row in table.rows if row in self.trained]
             if table.reference in rows and len(rows) > 1:
@@ -249,5 +280,9 @@ class Configuration(Settings):
         return CaptionSet(table.table, "image", table.factor)
 
     def row_count(self, table: TableName) -> int:
-        """Return the number of rows of a corpus table."""
+        """Return the number of rows of a corpus table; a table of photographs may have fewer."""
+        if table.table == "encoder" and isinstance(self.encoder, PairTraining):
+            return self.encoder.images
+        if table.table == "evaluation" and isinstance(self.evaluation.suites, PhotoCaptions):
+            return self.evaluation.suites.captions
         return round(getattr(self.data, table.table.removesuffix(LONG)) * table.factor)

@@ -1,9 +1,9 @@
-"""Corpus tables, either from generated scenes or from published data sets."""
+"""Corpus tables from generated scenes, from published data sets, or from a folder of captioned images."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -221,7 +221,44 @@ class SourcesCorpus(Settings):
         return self.model_copy(update={"sources": sources, "tables": {table: self.tables[table]}})
 
 
-Corpus = Annotated[ScenesCorpus | SourcesCorpus, ByKind()]
+PhotoTable = Literal["encoder", "text", "reference", "probe", "validation", "evaluation"]
+PHOTO_TABLES: tuple[PhotoTable, ...] = get_args(PhotoTable)
+"""Pairs that train the encoder, unpaired captions, unpaired images, held-out pairs, and images to caption."""
+
+
+class PhotosCorpus(Settings):
+    """Tables of captioned images in a folder, in a layout of `revision.data.captions`; no two tables share an image.
+
+    Attributes
+    ----------
+    root : str
+        The folder.
+    files : list of str
+        Patterns of the files with captions inside the folder; empty: the usual names of every layout.
+    shares : dict of str to float
+        Fraction of the images of each table, at most 1 in all. Where the captions name splits, the fractions apply
+        within the training images and within the others.
+    skip : list of str
+        Problems whose images are left out and counted, instead of raising an error.
+    """
+
+    kind: Literal["photos"]
+    root: str
+    files: list[str] = Field(default_factory=list)
+    shares: dict[PhotoTable, Annotated[Fraction, Field(gt=0)]]
+    skip: list[Literal["missing_image", "no_caption"]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        missing = [name for name in PHOTO_TABLES if name not in self.shares]
+        if missing:
+            raise ValueError(f"shares: no share of {', '.join(missing)}; each table needs one")
+        if sum(self.shares.values()) > 1 + 1e-9:
+            raise ValueError(f"shares: they sum to {sum(self.shares.values()):g}; lower them to 1 in all")
+        return self
+
+
+Corpus = Annotated[ScenesCorpus | SourcesCorpus | PhotosCorpus, ByKind()]
 
 
 class CorpusSections(Settings):

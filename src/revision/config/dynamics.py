@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from revision.config.base import ByKind, Count, Fraction, Natural, NonNegative, Positive, Settings, parse
-from revision.config.encoders import EncoderSettings
+from revision.config.encoders import EncoderSettings, HeadSettings
 from revision.config.world import WorldSettings
 
 
@@ -134,7 +134,7 @@ class CausesSettings(Settings):
     Attributes
     ----------
     base : dict
-        Encoder settings that every point starts from.
+        Encoder settings that every point starts from; with `kind: pretrained_heads`, of trained heads.
     studies : list of Study
         Causes, one varied at a time.
     probe : int
@@ -150,9 +150,16 @@ class CausesSettings(Settings):
         for study in self.studies:
             for point in study.points:
                 where = f"studies.{study.cause}.{point.at}"
-                parse(EncoderSettings, self.base | point.encoder, f"{where}.encoder")
+                self.encoder(point, where)
                 parse(WorldSettings, point.world, f"{where}.world")
         return self
+
+    def encoder(self, point: Point, where: str) -> EncoderSettings | HeadSettings:
+        """Return the complete encoder settings of a point; errors begin with `where`."""
+        values = self.base | point.encoder
+        if values.get("kind") == "pretrained_heads":
+            return parse(HeadSettings, values, f"{where}.encoder")
+        return parse(EncoderSettings, values, f"{where}.encoder")
 
 
 class DynamicsSettings(Settings):

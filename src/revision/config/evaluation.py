@@ -1,4 +1,4 @@
-"""Evaluation suites, generated or published, and the checkpoints to score."""
+"""Evaluation suites, generated or published, captioning, and the checkpoints to score."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,14 @@ class PublishedSuites(Settings):
     captions: PhotographCaptions | None = None
 
 
-Suites = Annotated[SceneSuites | PublishedSuites, ByKind()]
+class PhotoCaptions(Settings):
+    """No questions: captioning of at most `captions` images of the corpus table `evaluation`."""
+
+    kind: Literal["photos"]
+    captions: Annotated[int, Field(ge=2)]
+
+
+Suites = Annotated[SceneSuites | PublishedSuites | PhotoCaptions, ByKind()]
 
 
 class EvaluationSettings(Settings):

@@ -6,26 +6,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from revision.config.encoders import HeadSettings
 from revision.contrastive.loop import fit
-from revision.data.scenes import World
+from revision.contrastive.pairs import Pairs
 from revision.encoders.efficientnet_lite0 import FEATURES
 from revision.encoders.pretrained_heads import Heads, PretrainedEncoder, Towers
+from revision.errors import ConfigError
 from revision.io.files import atomic_file
 
-BLOCK = 1024
 
-
-def pair_features(world: World, settings: HeadSettings, towers: Towers, cache: Path) -> dict[str, np.ndarray]:
+def pair_features(pairs: Pairs, settings: HeadSettings, towers: Towers, cache: Path) -> dict[str, np.ndarray]:
     """Compute the towers' features of the training pairs, or read them from a cache.
 
     Parameters
     ----------
-    world : World
-        Source of images and captions.
+    pairs : Pairs
+        Images and captions.
     settings : HeadSettings
         Number of images and captions per image.
     towers : Towers
@@ -39,25 +37,17 @@ def pair_features(world: World, settings: HeadSettings, towers: Towers, cache: P
         `images`, float16, of shape (n, f), and `texts`, float16, of shape (captions + 1, n, h). The last caption is
         the long one.
     """
-    identity = {"world": world.settings.record(), "towers": towers.revision}
+    identity = pairs.identity | {"towers": towers.revision}
     identity |= {name: getattr(settings, name) for name in ("images", "captions", "side", "max_tokens")}
     key = json.dumps(identity, sort_keys=True)
     if cache.is_file():
         with np.load(cache) as stored:
             if str(stored["identity"]) == key:
                 return {name: stored[name] for name in ("images", "texts")}
-    scenes = world.scenes("encoder", 0, settings.images)
-    pixels = world.images(scenes)
-    images = [
-        towers.encode_images([Image.fromarray(image) for image in pixels[start : start + BLOCK]])
-        .numpy()
-        .astype(np.float16)
-        for start in range(0, len(scenes), BLOCK)
-    ]
-    kinds = [("short", variant) for variant in range(settings.captions)] + [("long", 0)]
+    images = [towers.encode_images(block).numpy().astype(np.float16) for block in pairs.images()]
     texts = [
-        towers.encode_texts(world.captions(scenes, kind, variant=variant)).numpy().astype(np.float16)
-        for kind, variant in kinds
+        towers.encode_texts(pairs.captions(variant)).numpy().astype(np.float16)
+        for variant in (*range(settings.captions), None)
     ]
     features: dict[str, Any] = {"images": np.concatenate(images), "texts": np.stack(texts)}
     cache.parent.mkdir(parents=True, exist_ok=True)
@@ -77,12 +67,21 @@ class FeatureBatches:
         Batch size and fractions of false pairs and long captions.
     seed : int
         Seed of order, captions and false pairs.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer pairs than a batch has.
     """
 
     def __init__(self, features: dict[str, np.ndarray], settings: HeadSettings, seed: int) -> None:
         self.images, self.texts = features["images"], features["texts"]
         self.settings, self.seed = settings, seed
-        self.per_epoch = settings.images // settings.batch
+        if len(self.images) < settings.batch:
+            raise ConfigError(
+                f"encoder.batch: {settings.batch} is more than the {len(self.images)} training images; lower it"
+            )
+        self.per_epoch = len(self.images) // settings.batch
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the batch of a training step.
@@ -113,7 +112,7 @@ class FeatureBatches:
 
 
 def train_heads(
-    world: World,
+    pairs: Pairs,
     settings: HeadSettings,
     out_dir: str | Path,
     *,
@@ -127,8 +126,8 @@ def train_heads(
 
     Parameters
     ----------
-    world : World
-        Source of images and captions.
+    pairs : Pairs
+        Images and captions.
     settings : HeadSettings
         Shape and training of the heads.
     out_dir : path
@@ -149,15 +148,53 @@ def train_heads(
     ------
     DataError
         If a package of a tower is not installed, or a checkpoint in `out_dir` is of another configuration.
+    ConfigError
+        If there are fewer pairs than a batch has.
     """
     torch.set_num_threads(threads)
     out_dir = Path(out_dir)
     towers = Towers(settings)
-    features = pair_features(world, settings, towers, out_dir.with_name(out_dir.name + ".features.npz"))
+    features = pair_features(pairs, settings, towers, out_dir.with_name(out_dir.name + ".features.npz"))
+    identity = {"encoder": settings.record()} | pairs.identity | {"towers": towers.revision, "seed": seed}
+    fit_heads(features, towers.revision, settings, out_dir, identity, show_progress=show_progress)
+    return PretrainedEncoder.load(out_dir)
+
+
+def fit_heads(
+    features: dict[str, np.ndarray],
+    towers: str,
+    settings: HeadSettings,
+    out_dir: str | Path,
+    identity: dict[str, Any],
+    **options: Any,
+) -> None:
+    """Train the heads on features and save them.
+
+    Parameters
+    ----------
+    features : dict
+        The result of `pair_features`.
+    towers : str
+        Revision of the towers.
+    settings : HeadSettings
+        Shape and training of the heads.
+    out_dir : path
+        Folder of the encoder.
+    identity : dict
+        Description of the training run, with its "seed".
+    **options
+        Further arguments of `revision.contrastive.loop.fit`, such as its monitor.
+
+    Raises
+    ------
+    DataError
+        If a checkpoint in `out_dir` is of another configuration.
+    ConfigError
+        If there are fewer pairs than a batch has.
+    """
+    seed = identity["seed"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        heads = Heads(settings, FEATURES, towers.text_features)
-    heads.towers_revision = towers.revision
-    identity = {"encoder": settings.record(), "world": world.settings.record(), "towers": towers.revision, "seed": seed}
-    fit(heads, FeatureBatches(features, settings, seed), settings, out_dir, identity, show_progress=show_progress)
-    return PretrainedEncoder.load(out_dir)
+        heads = Heads(settings, FEATURES, features["texts"].shape[-1])
+    heads.towers_revision = towers
+    fit(heads, FeatureBatches(features, settings, seed), settings, out_dir, identity, **options)

@@ -19,12 +19,11 @@ from torch import Tensor
 
 from revision.config import parse
 from revision.config.dynamics import CausesSettings
-from revision.config.encoders import EncoderSettings
+from revision.config.encoders import EncoderSettings, HeadSettings
 from revision.config.world import WorldSettings
 from revision.contrastive.loop import train
 from revision.data.scenes import World
 from revision.dynamics.monitor import Probe
-from revision.encoders.scenes_encoder import DualEncoder
 from revision.errors import DataError
 from revision.geometry.gap import effective_rows
 from revision.geometry.neighbours import pair_cosine, retrieval
@@ -42,7 +41,7 @@ class Point:
         Name of the study.
     at : str
         Value of the setting, for tables and plots.
-    encoder, world : EncoderSettings, WorldSettings
+    encoder, world : EncoderSettings or HeadSettings, WorldSettings
         Complete settings.
     base : bool
         Whether the point changes nothing.
@@ -50,7 +49,7 @@ class Point:
 
     cause: str
     at: str
-    encoder: EncoderSettings
+    encoder: EncoderSettings | HeadSettings
     world: WorldSettings
     base: bool
 
@@ -79,7 +78,7 @@ def points(settings: CausesSettings, world: WorldSettings) -> list[Point]:
         Point(
             study.cause,
             str(point.at),
-            parse(EncoderSettings, settings.base | point.encoder, f"causes.{study.cause}.{point.at}.encoder"),
+            settings.encoder(point, f"causes.{study.cause}.{point.at}"),
             parse(WorldSettings, world.record() | point.world, f"causes.{study.cause}.{point.at}.world"),
             base=not (point.encoder or point.world),
         )
@@ -93,15 +92,15 @@ class StartEndMonitor:
 
     Parameters
     ----------
-    probe : Probe
+    probe : Probe or FeatureProbe
         Held-out pairs.
     """
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Any) -> None:
         self.probe, self.start = probe, float("nan")
         self.end: dict[str, float] = {}
 
-    def __call__(self, step: int, model: DualEncoder, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+    def __call__(self, step: int, model: Any, batches: Callable[[int], tuple[Tensor, Tensor]]) -> None:
         """Measure the untrained model, then the trained one."""
         images, texts = self.probe.embed(model)
         if step == 0:
@@ -167,6 +166,7 @@ def measure(point: Point, probe: int, *, seed: int, threads: int = 1) -> dict[st
     dict of float
         gap_start (before training), temperature, and `pair_metrics` after training.
     """
+    assert isinstance(point.encoder, EncoderSettings)
     world = World(point.world)
     monitor = StartEndMonitor(Probe.of_world(world, probe))
     steps = point.encoder.steps
@@ -192,6 +192,7 @@ def study_causes(
     *,
     seed: int,
     threads: int = 1,
+    heads: Callable[..., dict[str, float]] | None = None,
     progress: Callable[[str], Any] = lambda text: None,
 ) -> pd.DataFrame:
     """Measure every point with a seed and write a tidy table.
@@ -210,6 +211,8 @@ def study_causes(
         Seed of all trainings.
     threads : int
         Threads of PyTorch.
+    heads : HeadStudy, optional
+        Trains and measures each point in place of `measure`, where the encoders are trained heads.
     progress : callable
         Called with a description of each point before it is trained.
 
@@ -231,7 +234,7 @@ def study_causes(
         path = finished / f"{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}.json"
         if not path.is_file():
             progress(f"seed {seed}, {point.cause} {point.at}")
-            write_json(path, measure(point, settings.probe, seed=seed, threads=threads))
+            write_json(path, (heads or measure)(point, settings.probe, seed=seed, threads=threads))
         metrics = json.loads(path.read_text(encoding="utf-8"))
         rows += [
             {

@@ -1,7 +1,6 @@
 """Metrics of a caption of a generated scene, whose content is known, or of a photograph, and the table of captions."""
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from revision.data.scenes.lexicon import DOMAINS
-from revision.errors import ConfigError
 from revision.io.files import atomic_file
 
 KINDS = ("object", "colour", "pair", "place")
@@ -29,7 +27,7 @@ CAPTIONS = pa.schema(
         *[pa.field(name, pa.float64()) for name in (*METRICS, CIDER)],
     ]
 )
-"""One row per checkpoint, condition and image."""
+"""One row per checkpoint, condition and image. For photographs, whose content is not known, `CIDER` alone is given."""
 
 _WORD = re.compile(r"\w+")
 _GENERAL = DOMAINS["general"]
@@ -37,6 +35,11 @@ _GENERAL = DOMAINS["general"]
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
+
+
+def plain(text: str) -> str:
+    """Convert to lower case without punctuation, nearly as COCO's tokenizer does (it keeps hyphens)."""
+    return " ".join(_words(text))
 
 
 def content(text: str) -> dict[str, set[str]]:
@@ -123,40 +126,8 @@ def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> np.nd
     return scorer.compute_score()[1]
 
 
-def coco_tokens(captions: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
-    """Separate words by spaces with the tokenizer of COCO's evaluation, which is a Java program in pycocoevalcap.
-
-    Parameters
-    ----------
-    captions : sequence of str
-        One caption per image.
-    references : sequence of sequence of str
-        Reference captions of each image.
-
-    Returns
-    -------
-    captions : list of str
-    references : list of list of str
-        In lower case and without punctuation.
-
-    Raises
-    ------
-    ConfigError
-        If there is no Java runtime.
-    """
-    if shutil.which("java") is None:
-        raise ConfigError("java: not found; the tokenizer of COCO's captions needs it: install a Java runtime")
-    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
-
-    def tokens(texts: Sequence[Sequence[str]]) -> list[list[str]]:
-        numbered = {row: [{"caption": text} for text in of_image] for row, of_image in enumerate(texts)}
-        return list(PTBTokenizer().tokenize(numbered).values())
-
-    return [text for (text,) in tokens([[caption] for caption in captions])], tokens(references)
-
-
 def caption_rows(
-    samples: Mapping[str, Sequence[Mapping[str, Any]]], conditions: Mapping[str, str], *, photographs: bool = False
+    samples: Mapping[str, Sequence[Mapping[str, Any]]], conditions: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     """Turn lmms-eval's logs of the captioning tasks into rows of the table.
 
@@ -166,8 +137,6 @@ def caption_rows(
         Logged images by task, with the values of the metrics.
     conditions : mapping of str to str
         Name of the task of each condition; conditions whose task has no log are left out.
-    photographs : bool, default False
-        Whether CIDEr uses COCO's tokenizer; the other metrics, which need known contents, are then empty.
 
     Yields
     ------
@@ -179,12 +148,10 @@ def caption_rows(
             continue
         logged = samples[task]
         parts = [sample[CIDER] for sample in logged]
-        texts = [part["caption"] for part in parts], [part["references"] for part in parts]
-        scores = cider(*(coco_tokens(*texts) if photographs else texts))
+        scores = cider([part["caption"] for part in parts], [part["references"] for part in parts])
         for sample, score in zip(logged, scores, strict=True):
-            metrics = {} if photographs else {name: sample[name] for name in METRICS}
-            metrics[CIDER] = float(score)
-            about = {"condition": condition, "image": sample["doc"]["id"], "prediction": sample[CIDER]["caption"]}
+            metrics = {name: sample.get(name) for name in METRICS} | {CIDER: float(score)}
+            about = {"condition": condition, "image": sample["doc"]["id"], "prediction": sample[CIDER]["prediction"]}
             yield about | metrics
 
 

@@ -23,13 +23,12 @@ from revision.config import Settings, parse, read_yaml
 from revision.config.base import unknown_name
 from revision.config.evaluation import PhotographCaptions, PublishedSuites
 from revision.errors import ConfigError, DataError
-from revision.evaluation.suites import CAPTIONING, task_name, write_captioning
+from revision.evaluation.suites import CAPTIONING, PHOTOGRAPHS, photograph_table, task_name, write_captioning
 from revision.io.files import atomic_folder, write_json
 from revision.io.hub import cached_snapshot
 
 LISTING = "published.json"
 OWN = "revision:"
-PHOTOGRAPHS = "photographs.yaml"
 
 
 class Correct(Settings):
@@ -318,8 +317,6 @@ def photographs(paths: Sequence[Path], captions: PhotographCaptions) -> pa.Table
     DataError
         If there are too few photographs.
     """
-    import datasets
-
     tables = [pq.read_table(path, columns=["question_id", "image", "answer"]) for path in paths]
     rows = pa.concat_tables(tables).slice(0, captions.count).to_pylist() if tables else []
     if len(rows) < captions.count:
@@ -327,13 +324,7 @@ def photographs(paths: Sequence[Path], captions: PhotographCaptions) -> pa.Table
             f"{captions.file}: {len(rows)} photographs in {len(paths)} files, but {captions.count} to caption; "
             "download the data set (`revision preflight` prints the command) or lower `captions.count`"
         )
-    renamed = [
-        {"id": str(row["question_id"]), "image": row["image"], "suite": CAPTIONING, "references": row["answer"]}
-        for row in rows
-    ]
-    text = datasets.Value("string")
-    features = {"id": text, "image": datasets.Image(), "suite": text, "references": [text]}
-    return pa.Table.from_pylist(renamed, schema=datasets.Features(features).arrow_schema)
+    return photograph_table((str(row["question_id"]), row["image"], row["answer"]) for row in rows)
 
 
 def data_files(suite: PublishedSuite, data: str | Path | None = None) -> list[Path]:

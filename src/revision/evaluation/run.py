@@ -41,7 +41,7 @@ def evaluate(
     checkpoints: Sequence[Checkpoint],
     tasks: str | Path,
     encoder: Encoder | str | Path | None,
-    answers: str | Path,
+    answers: str | Path | None,
     *,
     captions: str | Path | None = None,
     suites: Sequence[str] | None = None,
@@ -61,8 +61,8 @@ def evaluate(
         Task folder of `write_tasks` or `write_published`.
     encoder : Encoder or str or Path or None
         Encoder of the images, or its folder or YAML file; None if all checkpoints are text-only.
-    answers : str or Path
-        Parquet file to write, atomically.
+    answers : str or Path or None
+        Parquet file to write, atomically; None for a task folder that has captioning only.
     captions : str or Path, optional
         Parquet file of scored captions (`captioning.CAPTIONS`) to write, atomically: those of the folder's captioning
         tasks under each condition, a text-only model's without an image only. Default: no captions.
@@ -82,7 +82,7 @@ def evaluate(
     Returns
     -------
     pyarrow.Table
-        The table that was written, one row per checkpoint and question: method, encoder, seed, suite, group, question,
+        The answers, one row per checkpoint and question: method, encoder, seed, suite, group, question,
         correct (0 or 1), prediction.
 
     Raises
@@ -93,7 +93,10 @@ def evaluate(
         If the task folder, a checkpoint or an image is not readable.
     """
     chosen: Sequence[AnySuite]
-    chosen = read_written_suites(tasks, suites) if is_published(tasks) else read_suites(tasks, suites)
+    if answers is None:
+        chosen = []
+    else:
+        chosen = read_written_suites(tasks, suites) if is_published(tasks) else read_suites(tasks, suites)
     _check(checkpoints, limit)
     captioning = {} if captions is None else captioning_tasks(tasks)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -106,14 +109,14 @@ def evaluate(
         results = _score(checkpoint, objects, images, limit, batch_size, device, precision)
         labels = {"method": checkpoint.method, "encoder": checkpoint.encoder, "seed": checkpoint.seed}
         rows += [labels | row for row in _answer_rows(results, chosen, objects)]
-        written = caption_rows(results["samples"], captioning, photographs=is_published(tasks))
-        captioned += [labels | row for row in written]
+        captioned += [labels | row for row in caption_rows(results["samples"], captioning)]
         if progress:
             counted = f"{len(rows)} answers" + (f" and {len(captioned)} captions" if captioning else "")
             progress(f"{checkpoint.method}, encoder {checkpoint.encoder}, seed {checkpoint.seed}: {counted} so far")
     table = pa.Table.from_pylist(rows, schema=ANSWERS)
-    with atomic_file(answers) as temporary:
-        pq.write_table(table, temporary, write_page_checksum=True)
+    if answers is not None:
+        with atomic_file(answers) as temporary:
+            pq.write_table(table, temporary, write_page_checksum=True)
     if captions is not None:
         write_captions(captions, captioned)
     return table

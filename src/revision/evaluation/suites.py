@@ -1,6 +1,9 @@
-"""Suites and captioning of generated scenes as an lmms-eval task folder: Parquet files, task YAMLs, group YAMLs."""
+"""Suites and captioning as an lmms-eval task folder: Parquet files, task YAMLs, group YAMLs.
 
-from collections.abc import Mapping, Sequence
+Questions are about generated scenes; captioning is also of photographs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +15,7 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
+from revision.data.corpus import read_columns, stream
 from revision.data.images import encode_image
 from revision.data.scenes import World
 from revision.errors import ConfigError, DataError
@@ -23,6 +27,8 @@ ALL = "revision"
 """Name of the lmms-eval group of all suites, and prefix of the names of tasks and other groups."""
 CAPTIONING = "captioning"
 """Name of the subfolder, the data file and the first task of captioning."""
+PHOTOGRAPHS = "photographs.yaml"
+"""Shared part of the tasks that caption photographs."""
 CONDITIONS = {name: f"{ALL}_{CAPTIONING}" + ("" if name == "own" else f"_{name}") for name in VISUAL}
 """Task of each condition of captioning: the image, and the floors (another image, the mean image, no image)."""
 REFERENCES = 5
@@ -178,8 +184,6 @@ def captioning_table(world: World, count: int) -> pa.Table:
     pyarrow.Table
         Columns id, image (PNG), suite, references (short captions) and scene (the full caption).
     """
-    import datasets
-
     scenes = world.scenes("evaluation", 0, count)
     texts = zip(*(world.captions(scenes, "short", variant) for variant in range(REFERENCES)), strict=True)
     rows = [
@@ -188,8 +192,63 @@ def captioning_table(world: World, count: int) -> pa.Table:
             zip(world.images(scenes), texts, world.captions(scenes, "full"), strict=True)
         )
     ]
+    return _captioning_rows(rows)
+
+
+def write_photographs(table: str | Path, folder: str | Path) -> Path:
+    """Write captioning of the photographs of a corpus table as an lmms-eval task folder without suites, atomically.
+
+    Parameters
+    ----------
+    table : path
+        Corpus table of captioned images (`revision.data.photos`).
+    folder : path
+        Folder to write.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    DataError
+        If the table or an image cannot be read.
+    """
+    texts = read_columns(table, ("id", "captions"))
+    images = (image for block in stream(table, ("image",)) for image in block["image"])
+    layout = ({"bytes": one if isinstance(one, bytes) else one.read_bytes(), "path": None} for one in images)
+    photographs = photograph_table(zip(texts["id"], layout, texts["captions"], strict=True))
+    with atomic_folder(folder) as temporary:
+        write_captioning(photographs, PHOTOGRAPHS, temporary / CAPTIONING)
+    return Path(folder)
+
+
+def photograph_table(photographs: Iterable[tuple[str, dict[str, Any], Sequence[str]]]) -> pa.Table:
+    """Tabulate photographs to caption, with `PHOTOGRAPHS` as the YAML file of `write_captioning`.
+
+    Parameters
+    ----------
+    photographs : iterable of (str, dict, sequence of str)
+        Id, image in the layout of `datasets.Image`, and captions that people wrote.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns id, image, suite and references.
+    """
+    rows = [
+        {"id": name, "image": image, "suite": CAPTIONING, "references": list(captions)}
+        for name, image, captions in photographs
+    ]
+    return _captioning_rows(rows)
+
+
+def _captioning_rows(rows: list[dict[str, Any]]) -> pa.Table:
+    import datasets
+
     text = datasets.Value("string")
-    features = {"id": text, "image": datasets.Image(), "suite": text, "references": [text], "scene": text}
+    features = {name: text for name in rows[0]} | {"image": datasets.Image(), "references": [text]}
     return pa.Table.from_pylist(rows, schema=datasets.Features(features).arrow_schema)
 
 

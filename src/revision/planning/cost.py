@@ -287,6 +287,7 @@ def _counts(config: Configuration, given: Assumptions) -> dict[tuple[str, str], 
     for variant in starts:
         texts = replicates * config.stage1.epochs * data.text * variant.texts
         add("Stage 1", variant, given.stage1_tokens(texts, visual, variant.caption), starting(config.stage1, texts))
+    assert config.stage2 is not None  # only a corpus of kind photos has no Stage 2
     for variant in variants:
         conversations = replicates * config.stage2.epochs * data.instruct * variant.share
         seconds = starting(config.stage2, conversations * given.exchanges)

@@ -1,7 +1,6 @@
 """Check before any job that the data, packages and models of a scale are on this machine."""
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Literal
 import huggingface_hub
 
 from revision.config import Configuration
-from revision.config.corpus import Source, SourcesCorpus
+from revision.config.corpus import PhotosCorpus, Source, SourcesCorpus
 from revision.config.dynamics import ShardTraining
 from revision.config.encoders import EncoderFile, HeadSettings
 from revision.config.evaluation import PublishedSuites
 from revision.config.language_models import HubModel, PackagedModel
+from revision.data.openclipart import PACKAGE
 from revision.data.sources import files_of
 from revision.encoders import registry
 from revision.errors import RevisionError
@@ -59,6 +59,11 @@ def _data(config: Configuration) -> Iterator[str]:
                     yield f"{name}: no folder of images {Path(source.path, folder)}: {get}"
         except RevisionError as error:
             yield f"{name}: {error}: {get}"
+    if isinstance(config.corpus, PhotosCorpus) and not Path(config.corpus.root).is_dir():
+        yield (
+            f"captioned images: no folder {config.corpus.root}: `make setup SCALE={config.scale}` makes the default "
+            f"from Debian's {PACKAGE}; for your own images add ROOT=FOLDER to the command of make (docs/photos.md)"
+        )
     training = config.dynamics.training
     if isinstance(training, ShardTraining) and not any(Path().glob(training.files)):
         yield (
@@ -86,7 +91,7 @@ def _packages(config: Configuration) -> Iterator[str]:
         packages += [config.encoder.vision_package, config.encoder.text_package]
     for package in packages:
         if find_spec(package) is None:
-            yield f"package {package}: not installed: `make setup SCALE=pretrained`"
+            yield f"package {package}: not installed: `make setup SCALE={config.scale}`"
 
 
 def _models(config: Configuration) -> Iterator[str]:
@@ -124,8 +129,6 @@ def _suites(config: Configuration) -> Iterator[str]:
             continue
         for problem in _download("dataset", name, known, suite.files, streamed=suite is not photographs):
             yield f"suite {suite.name}: {problem}"
-    if suites.captions and shutil.which("java") is None:
-        yield "java: not found; CIDEr of photographs needs it for the tokenizer of COCO: install a Java runtime"
 
 
 def _offline() -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from revision.data.images import decode_image
-from revision.evaluation.captioning import CIDER, caption_scores, cider, coco_tokens
+from revision.evaluation.captioning import CIDER, caption_scores, cider, plain
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _NOT_WORD = re.compile(r"[^\w\s]")
@@ -51,12 +51,14 @@ def no_text(doc: Mapping[str, Any]) -> str:
 
 def score_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
     """Score a caption; its CIDEr needs the references of all images, so that `mean_cider` computes it."""
-    return caption_scores(results[0], doc["scene"]) | keep_caption(doc, results)
+    compared = {"prediction": results[0], "caption": results[0], "references": list(doc["references"])}
+    return caption_scores(results[0], doc["scene"]) | {CIDER: compared}
 
 
-def keep_caption(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
-    """Return the caption of an image with its references, from which the CIDEr of all images is computed."""
-    return {CIDER: {"caption": results[0], "references": list(doc["references"])}}
+def score_photograph(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    """Score a caption of a photograph, whose content is not known: by CIDEr alone."""
+    references = [plain(text) for text in doc["references"]]
+    return {CIDER: {"prediction": results[0], "caption": plain(results[0]), "references": references}}
 
 
 def mean_of_defined(values: Sequence[float]) -> float:
@@ -68,12 +70,6 @@ def mean_of_defined(values: Sequence[float]) -> float:
 def mean_cider(values: Sequence[Mapping[str, Any]]) -> float:
     """Return the mean CIDEr-D of the captions of a task."""
     return float(np.mean(cider([value["caption"] for value in values], [value["references"] for value in values])))
-
-
-def mean_coco_cider(values: Sequence[Mapping[str, Any]]) -> float:
-    """Return the mean CIDEr-D of the captions of photographs, with COCO's tokenizer."""
-    texts = coco_tokens([value["caption"] for value in values], [value["references"] for value in values])
-    return float(np.mean(cider(*texts)))
 
 
 def one_image(docs: Any) -> Any:
