@@ -98,8 +98,9 @@ def measure(
 
 def gained(axes: Axes, table: pd.DataFrame, y: dict[str, int], form: str, floor: str) -> None:
     """Draw differences from No Align as dots with intervals; a floor beyond the other rows becomes an arrow."""
+    table = table.fillna({"low": table.value, "high": table.value})  # a single training has no interval
     inner = table[table.method != floor]
-    span = max(inner.high.max(), 0) - min(inner.low.min(), 0)
+    span = max(inner.high.max(), 0) - min(inner.low.min(), 0) or 1
     left, right = min(inner.low.min(), 0) - 0.12 * span, max(inner.high.max(), 0) + 0.12 * span
     axes.axvline(0, color=colour_of(REFERENCE), linewidth=1)
     for row in table.itertuples():

@@ -71,7 +71,8 @@ def test_the_answer_says_where_the_gap_stays_open_and_where_a_control_is_missing
     ]
 
 
-def test_the_main_figure_has_gains_with_the_sign_that_more_is_better(tmp_path, monkeypatch):
+def main_figure(folder, monkeypatch, **further):
+    """Draw the main figure from made-up gaps, losses and further tables; its table by what, method and reference."""
     gap = pd.DataFrame(
         [
             (caption, method, sample, seed, value)
@@ -89,6 +90,20 @@ def test_the_main_figure_has_gains_with_the_sign_that_more_is_better(tmp_path, m
             for seed in (0, 1)
         ]
     )
+    words = ["figure_main", "--out", folder / "figure_main.csv"]
+    for name, frame in {"gap": gap, "losses": losses, "pairs": None, "captions": None, **further}.items():
+        words.append(f"--{name}")
+        if frame is not None:
+            words.append(folder / f"{name}.csv")
+            frame.to_csv(words[-1], index=False)
+    monkeypatch.setattr(sys, "argv", [*map(str, words)])
+    figure_main.main()
+    table = pd.read_csv(folder / "figure_main.csv")
+    sidecar = json.loads((folder / "figure_main.json").read_text())
+    return table, table.set_index(["what", "method", "reference"]).value.sort_index(), sidecar
+
+
+def test_the_main_figure_has_gains_with_the_sign_that_more_is_better(tmp_path, monkeypatch):
     pairs = pd.DataFrame(
         [
             ("stage2", first, second, "all", difference, difference - 1, difference + 1)
@@ -99,23 +114,40 @@ def test_the_main_figure_has_gains_with_the_sign_that_more_is_better(tmp_path, m
         ],
         columns=["stage", "first", "second", "group", "difference", "low", "high"],
     )
-    for name, frame in (("gap", gap), ("losses", losses), ("pairs", pairs)):
-        frame.to_csv(tmp_path / f"{name}.csv", index=False)
-    words = [word for name in ("gap", "losses", "pairs") for word in (f"--{name}", tmp_path / f"{name}.csv")]
-    monkeypatch.setattr(sys, "argv", ["figure_main", *map(str, words), "--out", str(tmp_path / "figure_main.csv")])
-    figure_main.main()
-    table = pd.read_csv(tmp_path / "figure_main.csv").set_index(["what", "method", "reference"]).value.sort_index()
+    _, table, sidecar = main_figure(tmp_path, monkeypatch, pairs=pairs)
     assert table["fitted", "revision"].item() == 0.001 and table["held-out", "c3"].item() == 0.02
     assert table["stage1", "revision", "no_align"] == pytest.approx(0.3)
     assert table["stage1", figure_main.NO_IMAGE, "no_align"] == pytest.approx(-0.5)
     assert table["stage2", "blind", "no_align"] == -30 and table["stage2", "paired", "blind"] == 32
     assert table["text only", "text_revision", "text_no_align"] == 7
-    caption = json.loads((tmp_path / "figure_main.json").read_text())["caption"]
-    assert caption.startswith(
+    assert sidecar["caption"].startswith(
         "**ReAlign leaves a gap of 0.001 of 0.8; the caption loss after Stage 1 changes by -0.300 ["
     )
-    assert "the accuracy after Stage 2 by +0.5 [-0.5, +1.5] points.**" in caption
+    assert "the accuracy after Stage 2 by +0.5 [-0.5, +1.5] points.**" in sidecar["caption"]
     assert (tmp_path / "figure_main.png").is_file()
+
+
+def test_the_main_figure_and_the_answer_of_a_run_without_stage_2_are_about_captions(tmp_path, monkeypatch):
+    scores = {"no_align": 0.02, "revision": 0.05, "paired": 0.12}
+    captions = pd.DataFrame(
+        [
+            (method, "stage1", condition, 0, seed, "cider", score if condition == "own" else 0.01)
+            for method, score in scores.items()
+            for condition in ("own", "mean")
+            for seed in (0, 1)
+        ],
+        columns=["method", "stage", "condition", "encoder", "seed", "metric", "value"],
+    )
+    rows, table, sidecar = main_figure(tmp_path, monkeypatch, captions=captions)
+    assert table["captions", "revision", "no_align"] == pytest.approx(0.03)
+    assert table["captions", figure_main.NO_IMAGE, "no_align"] == pytest.approx(-0.01)
+    assert "nats per token, the CIDEr-D of captions by +0.03 [" in sidecar["caption"]
+    assert not any("Stage 2" in sidecar[key] for key in ("alt", "caption"))
+    _, loss, cider = answer.sentences(rows)
+    assert loss[0] == "After Stage 1 alignment helps" and cider[0] == "In captions after Stage 1, alignment helps"
+    assert cider[1].startswith("ReAlign raises the quality of captions of held-out images by 0.03 [0.03, 0.03] CIDEr-D")
+    worse = rows.assign(low=rows.low.mask((rows.what == "captions") & (rows.method == "paired"), -0.01))
+    assert answer.sentences(worse)[2][0] == "In captions after Stage 1, this run shows no room for an aligner"
 
 
 def test_every_claim_reads_alone():
