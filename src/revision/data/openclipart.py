@@ -22,7 +22,7 @@ from revision.errors import DataError
 from revision.io.files import atomic_folder, digest, write_json
 
 PACKAGE = "openclipart-svg"
-PAGE = "https://packages.debian.org/openclipart-svg"
+PAGE = "the page of that package at Debian or Ubuntu"
 DRAWINGS = "usr/share/openclipart/svg"  # in the package
 CAPTIONS = "captions.csv"
 SIDE = 224  # of the images, in pixels
