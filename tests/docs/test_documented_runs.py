@@ -22,7 +22,7 @@ from datasets_in_small import bunny
 TUTORIALS = ("new-encoder.md", "new-aligner.md")  # test_tutorials.py runs all of their blocks
 TESTED = {  # lines, and the test that runs them
     r"revision import (image|text).npy .*|revision gap --image image.npy .*|revision align text aligned .*"
-    r"|revision verify image text aligned": (
+    r"|revision verify image text aligned|revision stats image --save .*": (
         "tests/docs/test_documented_commands.py",
         "test_the_readmes_own_embeddings_run_as_written",
     ),
@@ -37,6 +37,30 @@ TESTED = {  # lines, and the test that runs them
     r"revision preflight( --scale paper)?": (
         "tests/cli/test_cost_commands.py",
         "test_everything_that_is_missing_is_listed_at_once",
+    ),
+    r"revision preflight --scale single_gpu": (
+        "tests/workflow/test_single_gpu.py",
+        "test_what_is_missing_is_listed_with_the_command_to_get_it",
+    ),
+    r"revision preflight --pin": (
+        "tests/planning/test_pinning.py",
+        "test_preflight_asks_for_commits_first_and_then_for_the_data",
+    ),
+    r"(make reproduce SCALE|snakemake --cores 1 --config scale)=single_gpu .*": (
+        "tests/workflow/test_single_gpu.py",
+        "test_the_whole_graph_is_planned",
+    ),
+    r"revision pretrain --config stage1.yaml --tracker tensorboard": (
+        "tests/mllm/test_tracking.py",
+        "test_the_command_takes_the_tracker_as_an_option_or_from_the_environment",
+    ),
+    r"(make reproduce SCALE|snakemake --cores 2 --config scale)=photos.*": (
+        "tests/workflow/test_plans.py",
+        "test_the_scale_photos_is_planned_without_questions",
+    ),
+    r"revision openclipart --deb .*": (
+        "tests/data/test_photos.py",
+        "test_drawings_of_the_package_become_a_folder_in_the_csv_layout",
     ),
     r"revision reproduce --scale tiny|make reproduce SCALE=tiny": ("tests/workflow/test_tiny.py", "finished"),
     r"snakemake --profile workflow/profiles/slurm .*": (
