@@ -66,7 +66,7 @@ coverage: setup
 
 docs: setup
 	python analysis/status.py reference --out docs/status.md
-	python analysis/scales.py reference/laptop reference/pretrained --out reference/scales.html
+	python analysis/scales.py reference/laptop reference/photos reference/pretrained --out reference/scales.html
 	mkdocs build --strict
 
 lint: setup
