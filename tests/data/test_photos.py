@@ -268,7 +268,7 @@ def test_drawings_of_the_package_become_a_folder_in_the_csv_layout(tmp_path, ren
 
 def test_a_file_that_is_no_package_and_a_machine_without_apt(tmp_path, renderer, monkeypatch):
     (tmp_path / "a.deb").write_bytes(b"PK")
-    with pytest.raises(DataError, match="not a Debian package; download openclipart-svg from https"):
+    with pytest.raises(DataError, match="not a Debian package; download openclipart-svg from the page"):
         openclipart.write_openclipart(tmp_path / "a.deb", tmp_path / "set")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(

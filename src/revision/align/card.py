@@ -31,7 +31,7 @@ revision align texts.npy aligned --fitted {repo}
 
 ```python
 from huggingface_hub import snapshot_download
-from revision.align import load_aligner
+from revision.align.serialization import load_aligner
 
 aligner = load_aligner(snapshot_download("{repo}"))
 aligned = aligner.transform(texts)  # of shape (n, {dimension})
