@@ -21,9 +21,12 @@ export HF_HUB_OFFLINE = 1
 # Two test files at a time; each file runs in one process, so its fixtures are made once.
 PARALLEL = -n2 --dist=loadfile
 
-.PHONY: setup reproduce test coverage docs lint lock clean
+.PHONY: scale setup reproduce test coverage docs lint lock clean
 
-setup: $(STAMP)$(EXTRA:%=-%) $(DATA)
+scale:
+	@test -f config/scales/$(SCALE).yaml || { echo "error: no scale '$(SCALE)'; the scales are: $(basename $(notdir $(wildcard config/scales/*.yaml)))"; exit 1; }
+
+setup: scale $(STAMP)$(EXTRA:%=-%) $(DATA)
 
 $(STAMP):
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or pass PYTHON=/path/to/python3.11"; exit 1; }

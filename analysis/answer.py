@@ -81,7 +81,7 @@ def stage_sentence(table: pd.DataFrame, what: str) -> tuple[str, str]:
         control = (
             f"even training on pairs is not clearly better than no alignment ({span(ceiling, signed)} {stage.unit})"
         )
-        head = f"{stage.opening} this run shows no room for an aligner"
+        head = f"{stage.opening} this run cannot rank aligners"
         return head, f"Its positive control fails: {control}. {effect}."
     if aligned.low > 0:
         gains = f"ReAlign {stage.gain} the {stage.measure} by {span(aligned, stage.form)} {stage.unit}"

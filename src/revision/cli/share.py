@@ -134,10 +134,12 @@ def push_command(
     """
     with reported(as_json):
         from revision.align.serialization import FILES, write_card
-        from revision.io.hub import upload
 
-        card = write_card(fitted, repo)
-        address = "" if card_only else upload(fitted, repo, FILES, private=private)
+        card, address = write_card(fitted, repo), ""
+        if not card_only:
+            from revision.io.hub import upload
+
+            address = upload(fitted, repo, FILES, private=private)
         show("Card" if card_only else "Uploaded", [{"card": str(card), "address": address}], as_json)
 
 
