@@ -65,14 +65,14 @@ def verdicts(claims: pd.DataFrame) -> str:
     summary = ", ".join(f"{count} {name}" for name, count in counts.sum().items())
     families = table(["claims about", *counts], [[name, *map(str, row)] for name, *row in counts.itertuples()])
     tests = "".join(f"- {sentence}\n" for sentence in multiplicity(claims))
-    rows = [[row.statement, row.place, verdict(row), effect(row)] for row in first.itertuples()]
+    rows = [[f"{row.statement} `{row.id}`", row.place, verdict(row), effect(row)] for row in first.itertuples()]
     parts = f"{len(first)} claims: {summary}.\n\n{families}\n{tests}\n"
     parts += table(["claim", "in the paper", "verdict", "effect [95%]"], rows)
     second = claims.drop(first.index)
     if len(second):
         rows = [
             [
-                row.statement,
+                f"{row.statement} `{row.id}`",
                 f"`{row.second_version_of}`: {row.replaced_because}",
                 verdict(row) + (", exploratory" if row.exploratory else ""),
                 effect(row),
