@@ -195,7 +195,7 @@ def test_the_status_page_lists_verdicts_and_accuracies(tmp_path, monkeypatch):
         "3 claims: 1 supported, 1 not testable here, 1 not run.",
         "| training | 0 | 1 | 1 |",
         "- Training: 1 tests. With a p-value: 1, of which 0 decided by the criteria alone and 0 after Holm's",
-        "| No control. `c` | table 1 | not testable here (inconclusive) | 0.5 [-1, 2]; paper 2.66 (above the interval) |",
+        "| No control. `c` | table 1 | not testable here (inconclusive) | 0.5 [-1, 2]; paper 2.66 (above the interval)",
         "| Anew. `d` | `a`: In sample. | contradicted, exploratory | 0.9 [0.8, 1] |",
         "| It holds. `a` | figure 3 | supported | 0.5 [0.4, 0.6] |",
         "| Not yet. `b` | table 8 | not run | –; paper 2.17 |",
