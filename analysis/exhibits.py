@@ -1,10 +1,12 @@
-"""The report's sections, and which figure or table each claim is shown with."""
+"""What pages share: their sections, which figure or table each claim is shown with, and their templates."""
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from style import name_of, number
 
 from revision.stats.claims import ARITHMETIC, NOT_RUN
@@ -44,6 +46,17 @@ SECTIONS = (
     Section("beyond", "Beyond the paper", "Beyond", "questions that the paper does not ask", ""),
 )
 FORMS = {"points": "+.1f", "percentage points": "+.1f", "percent": ".1f", "nats per token": "+.3f"}
+
+
+def pages() -> Environment:
+    """The templates of pages, in this folder."""
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def anchor(name: str) -> str:

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from figure_inputs import arguments
 from matplotlib.axes import Axes
-from style import colour_of, describe, name_of, number, run, save, save_table
+from style import PAGE, colour_of, describe, name_of, number, run, save, save_table
 
 from revision.evaluation.captioning import CIDER
 from revision.stats.intervals import Interval, over_seeds, over_trainings
@@ -62,6 +62,13 @@ def measure(
     def add(what: str, method: str, effect: Interval, reference: str = "") -> None:
         rows.append({"what": what, "method": method, "reference": reference} | effect.ends())
 
+    def gains(what: str, own: pd.DataFrame, mean_image: pd.DataFrame) -> None:
+        for method in [*ALIGNERS, CEILING]:
+            if method in own and method != REFERENCE:
+                add(what, method, over_trainings(own[method]), REFERENCE)
+        if CEILING in mean_image:
+            add(what, NO_IMAGE, over_trainings(mean_image[CEILING]), REFERENCE)
+
     short = gap[gap.caption == "short"]
     for method, aligner in ALIGNERS.items():
         for sample in GAP:
@@ -69,21 +76,13 @@ def measure(
             if len(values):
                 add(sample, method, over_seeds(values.to_numpy()))
     wide = losses.pivot(index=["encoder", "seed"], columns="method", values=["caption_loss", "mean_image_loss"])
-    loss = wide["caption_loss"]
-    for method in [*ALIGNERS, CEILING]:
-        if method in loss and method != REFERENCE:
-            add(STAGE1, method, over_trainings(loss[REFERENCE] - loss[method]), REFERENCE)
-    if CEILING in loss:
-        add(STAGE1, NO_IMAGE, over_trainings(loss[REFERENCE] - wide["mean_image_loss", CEILING]), REFERENCE)
+    reference = wide["caption_loss", REFERENCE]
+    gains(STAGE1, wide["caption_loss"].rsub(reference, axis=0), wide["mean_image_loss"].rsub(reference, axis=0))
     if captions is not None:
         scores = captions[(captions.stage == STAGE1) & (captions.metric == CIDER)]
         scores = scores.pivot(index=["encoder", "seed"], columns=["condition", "method"], values="value")
         reference = scores["own", REFERENCE]
-        for method in [*ALIGNERS, CEILING]:
-            if ("own", method) in scores and method != REFERENCE:
-                add(CAPTIONS, method, over_trainings(scores["own", method] - reference), REFERENCE)
-        if ("mean", CEILING) in scores:
-            add(CAPTIONS, NO_IMAGE, over_trainings(scores["mean", CEILING] - reference), REFERENCE)
+        gains(CAPTIONS, scores["own"].sub(reference, axis=0), scores["mean"].sub(reference, axis=0))
     if pairs is None:
         return pd.DataFrame(rows)
     final = pairs[(pairs.stage == STAGE2) & (pairs.group == "all")].set_index(["first", "second"])
@@ -127,7 +126,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     rows = [*shown, *([CEILING] if CEILING in set(differences.method) else []), FLOOR]
     y = {name: index for index, name in enumerate(rows)} | {NO_IMAGE: len(rows) - 1}
     panels = {what: panel for what, panel in PANELS.items() if what in set(table.what)}
-    figure, (first, *others) = plt.subplots(1, 1 + len(panels), figsize=(6.75, 1.35 + 0.28 * len(rows)), sharey=True)
+    figure, (first, *others) = plt.subplots(1, 1 + len(panels), figsize=(PAGE, 1.35 + 0.28 * len(rows)), sharey=True)
     for row in table[table.what.isin(GAP) & table.method.isin(shown)].itertuples():
         fill = "full" if row.what == GAP[0] else "none"
         first.plot(row.value, y[row.method], "o", color=colour_of(row.method), markersize=5, fillstyle=fill)

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import yaml
 from answer import sentences
-from exhibits import SECTIONS, ZERO_SHOT, anchor, placed, places_of, section_of
+from exhibits import SECTIONS, ZERO_SHOT, anchor, pages, placed, places_of, section_of
 from figure_inputs import arguments
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 from style import NAMES, intervals_of, name_of, number, run
@@ -236,13 +235,7 @@ def main() -> None:
     }
     families, checked = count_verdicts(claims), audit(read_published(options.published))
     exhibits = [*map(table_of, options.tables), zero_shot, *map(described, options.figures)]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages()
     environment.filters |= {"number": number, "linked": lambda place: linked(place, {one["id"] for one in exhibits})}
     page = environment.get_template("report.html.jinja").render(
         scale=config["scale"],

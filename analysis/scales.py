@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 from answer import sentences, span
-from exhibits import SECTIONS, effect_text, section_of, significant
+from exhibits import SECTIONS, effect_text, pages, section_of, significant
 from figure_main import ALIGNERS, CEILING, FLOOR, REFERENCE, STAGE1, STAGE2
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from style import name_of, run
 
 from revision.io.files import write_text
@@ -68,28 +67,25 @@ def main() -> None:
         for path in options.results
         if (path / "figures/figure_main.csv").is_file()
     }
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("scales.html.jinja").render(
-        scales=[
-            {
-                "name": path.name,
-                "report": os.path.relpath(path / "report.html", options.out.parent),
-                "answer": sentences(effects[path.name]) if path.name in effects else [],
-                "counts": count_verdicts(claims[path.name]).sum().to_dict(),
-                "chance": false_discoveries(claims[path.name]),
-            }
-            for path in options.results
-        ],
-        columns=list(COLUMNS.values()),
-        measured=list(effects),
-        effects=effect_rows(effects),
-        sections=claim_rows(claims),
+    page = (
+        pages()
+        .get_template("scales.html.jinja")
+        .render(
+            scales=[
+                {
+                    "name": path.name,
+                    "report": os.path.relpath(path / "report.html", options.out.parent),
+                    "answer": sentences(effects[path.name]) if path.name in effects else [],
+                    "counts": count_verdicts(claims[path.name]).sum().to_dict(),
+                    "chance": false_discoveries(claims[path.name]),
+                }
+                for path in options.results
+            ],
+            columns=list(COLUMNS.values()),
+            measured=list(effects),
+            effects=effect_rows(effects),
+            sections=claim_rows(claims),
+        )
     )
     write_text(options.out, page)
 
