@@ -46,7 +46,8 @@ def test_every_part_is_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(single_gpu, "SHAPES", shapes)
     monkeypatch.setattr(single_gpu, "ENCODER", {"text_config": TOWER | {"vocab_size": 300, "projection_size": 32},
                                                 "vision_config": TOWER | {"image_size": 32}})  # fmt: skip
-    for name, value in (("WARM_UP", 1), ("TIMED", 1), ("PROMPTS", 3), ("IMAGES", 4), ("LONG", 30)):
+    for name, value in (("WARM_UP", 0), ("TIMED", 1), ("REPEATED", 1), ("PROMPTS", 3), ("IMAGES", 4), ("LONG", 30),
+                        ("MICRO", {"stage1": 256, "stage2": 128})):  # fmt: skip
         monkeypatch.setattr(single_gpu, name, value)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     out = tmp_path / "single_gpu.csv"
@@ -58,7 +59,7 @@ def test_every_part_is_measured(tmp_path, monkeypatch):
     assert (table[table.part == "encoder"].groupby("metric").size() == 1).sum() == 7
     measured = table[table.metric != "share of the peak"]  # a CPU's peak is not known
     assert np.isfinite(measured.value).all() and (measured.value > 0).all()
-    assert set(table[table.part == "stage1"].micro_batch) == {20, 128}
+    assert set(table[table.part == "stage1"].micro_batch) == {20, 256}
 
 
 def test_without_a_gpu_it_ends_with_advice(monkeypatch):
