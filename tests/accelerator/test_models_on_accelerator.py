@@ -70,8 +70,9 @@ def test_embeddings_are_those_of_the_cpu_and_of_any_batch(kind, described):
         np.testing.assert_allclose(rows[1], rows[0], atol=1e-5)
         np.testing.assert_allclose(rows[2], rows[1], atol=1e-5)
         np.testing.assert_array_equal(getattr(device, method)(items), rows[1])
-        half = getattr(described(kind, DEVICE, dtype="bfloat16"), method)(items)
-        np.testing.assert_allclose(half, rows[0], atol=0.1)
+        if kind in ("clip", "siglip"):
+            half = getattr(described(kind, DEVICE, dtype="bfloat16"), method)(items)
+            np.testing.assert_allclose(half, rows[0], atol=0.1)
 
 
 def test_an_embedding_set_names_the_device(described, tmp_path):
@@ -181,7 +182,7 @@ def test_answers_and_captions_of_the_evaluation_are_those_of_the_cpu(written, tm
 SMALL = EncoderSettings(dim=16, vision_width=8, text_width=8, images=64, batch=16, steps=8)
 CLIP = ClipSettings(
     steps=10, dim=16, image_size=32, patch=8, vision_width=16, vision_layers=1, text_width=16, text_layers=1, heads=2,
-    context=24, vocabulary=400, batch=8, peak_lr=1e-3,
+    context=24, vocabulary=400, batch=8, peak_lr=5e-3,
 )  # fmt: skip
 MONITOR = MonitorSettings(every=2, probe=60, gradient_batches=1, freeze_at=2, late_from=6)
 

@@ -147,14 +147,16 @@ def first_gradient(world, out, monkeypatch, device=DEVICE, **changes):
     return kept[0]
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("no", 1e-5), ("bf16", 0.02)])
-def test_micro_batches_give_the_gradient_of_the_whole_batch(world, tmp_path, monkeypatch, precision, tolerance):
+@pytest.mark.parametrize(("precision", "tolerance", "of_host"), [("no", 1e-5, 1e-4), ("bf16", 0.02, 0.05)])
+def test_micro_batches_give_the_gradient_of_the_whole_batch(
+    world, tmp_path, monkeypatch, precision, tolerance, of_host
+):
     whole = first_gradient(world, tmp_path / "whole", monkeypatch, precision=precision)
     for size in (1, 3):
         parts = first_gradient(world, tmp_path / f"{size}", monkeypatch, precision=precision, micro_batch_size=size)
         assert (parts - whole).norm() < tolerance * whole.norm()
-    host = first_gradient(world, tmp_path / "host", monkeypatch, "cpu")
-    assert (whole - host).norm() < 2 * tolerance * host.norm()
+    host = first_gradient(world, tmp_path / "host", monkeypatch, "cpu", precision=precision)
+    assert (whole - host).norm() < of_host * host.norm()
 
 
 def test_an_observer_may_generate_answers_between_two_steps(world, tmp_path):
@@ -172,7 +174,7 @@ def test_an_observer_may_generate_answers_between_two_steps(world, tmp_path):
             model, examples.lengths, examples.targets, batch_maker(examples, rows),
             LOOP.model_copy(update={"epochs": 1}), seed=0, state=tmp_path / "state", observe=observe,
         )  # fmt: skip
-    assert len(captions) == 7 and all(map(all, captions)) and next(model.parameters()).device.type == DEVICE
+    assert [len(texts) for texts in captions] == [2] * 7 and next(model.parameters()).device.type == DEVICE
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="the CPU's memory is not counted")
