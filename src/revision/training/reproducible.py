@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch.utils import deterministic
 
 
 @contextmanager
@@ -29,11 +29,12 @@ def reproducible(device: torch.device) -> Iterator[None]:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic  # its properties have no types
+    fill = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    deterministic.fill_uninitialized_memory = False  # a check for reads of empty memory, which takes time
+    memory.fill_uninitialized_memory = False  # a check for reads of empty memory, which takes time
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        deterministic.fill_uninitialized_memory = fill
+        memory.fill_uninitialized_memory = fill
