@@ -21,6 +21,7 @@ from revision.errors import DataError
 from revision.io.files import atomic_file, atomic_folder, load_state
 from revision.io.manifest import write_manifest
 from revision.training.processes import average_gradients, gather, join
+from revision.training.reproducible import reproducible
 from revision.training.schedule import learning_rate
 
 CHECKPOINT = "checkpoint.pt"
@@ -241,7 +242,10 @@ def fit(
     )
     start = _resume(checkpoint, identity, model, optimizer, monitor)
     losses: list[float] = []
-    with Progress(disable=not (show_progress and team.is_main_process), transient=True) as progress:
+    with (
+        Progress(disable=not (show_progress and team.is_main_process), transient=True) as progress,
+        reproducible(model.log_scale.device),
+    ):
         bar = progress.add_task("training the encoder", total=settings.steps, completed=start)
         for step in range(start, settings.steps):
             if monitor is not None and step % monitor_every == 0:

@@ -76,6 +76,8 @@ class BatchEncoder(ABC):
     def __init__(self, name: str, revision: str, settings: ModelSettings) -> None:
         self.name, self.revision, self.settings = name, revision, settings
         self.device, self.dtype = settings.torch_device(), DTYPES[settings.dtype]
+        # By default, convolutions of float32 on a GPU round to 10 bits, unlike matrix products.
+        torch.backends.cudnn.allow_tf32 = False
 
     @abstractmethod
     def prepare_images(self, images: list[Image.Image]) -> Mapping[str, Tensor]:

@@ -71,6 +71,9 @@ def embed_corpus(
         "table": digest(table),
         "encoder": {"name": encoder.name, "revision": encoder.revision},
     }
+    device = getattr(encoder, "device", None)
+    if device is not None and device.type != "cpu":
+        about["device"] = device.type  # rows differ from those of a CPU by rounding
     start, stop = 0, count
     if part is not None:
         start, stop = part_range(count, *part)

@@ -76,6 +76,7 @@ class StateFiles:
                 "optimizer": self.optimizer.state_dict(),
                 "history": progress.history,
                 "losses": progress.losses,
+                "scaler": None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
             }
             with atomic_file(self.file) as temporary:
                 torch.save(state, temporary)
@@ -92,6 +93,8 @@ class StateFiles:
             for parameter, value in zip(self._parameters(), state["parameters"], strict=True):
                 parameter.copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         return Progress(state["step"], state["history"], self._to_device(state["losses"]))
 
     def remove(self) -> None:

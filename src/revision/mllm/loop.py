@@ -20,6 +20,7 @@ from revision.errors import ConfigError
 from revision.mllm.checkpoint import StateFiles, is_sharded
 from revision.mllm.prompts import batch_plan
 from revision.training.processes import Part, join, local_parts
+from revision.training.reproducible import reproducible
 from revision.training.schedule import learning_rate
 from revision.training.tracking import finish, tracked
 
@@ -118,7 +119,8 @@ def run_loop(
         return loss.detach() / team.num_processes
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[loss]}"))
-    with Bar(TextColumn(title), *columns, disable=not accelerator.is_main_process) as bar:
+    shown_by_main = Bar(TextColumn(title), *columns, disable=not accelerator.is_main_process)
+    with shown_by_main as bar, reproducible(accelerator.device):
         task = bar.add_task(title, total=steps, completed=progress.step, loss="")
         if observe and progress.step == 0:
             observe(model, 0)
