@@ -70,19 +70,19 @@ def stage_sentence(table: pd.DataFrame, what: str) -> tuple[str, str]:
     aligned = part.loc[stage.pair]
     order = "No Align minus ReAlign" if stage.measure == LOSS else "ReAlign minus No Align"
     effect = f"{order}, {stage.measure}: {span(aligned, signed)} {stage.unit}"
+    alone = ", clear by itself" if aligned.low > 0 or aligned.high < 0 else ""
     if (CEILING, stage.pair[1]) not in part.index:
         return f"{stage.opening} this run cannot tell", f"It has no training on pairs as a positive control. {effect}."
     if (CEILING, FLOOR) in part.index and not part.loc[(CEILING, FLOOR)].low > 0:
         control = f"{span(part.loc[(CEILING, FLOOR)], signed)} {stage.unit}"
         control = f"training on pairs is not clearly better than training without images ({control})"
-        return f"{stage.opening} this run decides nothing", f"Its positive control fails: {control}. {effect}."
+        return f"{stage.opening} this run decides nothing", f"Its positive control fails: {control}. {effect}{alone}."
     ceiling = part.loc[(CEILING, stage.pair[1])]
     if not ceiling.low > 0:
-        control = (
-            f"even training on pairs is not clearly better than no alignment ({span(ceiling, signed)} {stage.unit})"
-        )
+        than = "training on pairs is worse" if ceiling.high < 0 else "even training on pairs is not clearly better"
+        control = f"{than} than no alignment ({span(ceiling, signed)} {stage.unit})"
         head = f"{stage.opening} this run cannot rank aligners"
-        return head, f"Its positive control fails: {control}. {effect}."
+        return head, f"Its positive control fails: {control}. {effect}{alone}."
     if aligned.low > 0:
         gains = f"ReAlign {stage.gain} the {stage.measure} by {span(aligned, stage.form)} {stage.unit}"
         return (

@@ -51,6 +51,13 @@ def test_the_answer_says_what_the_controls_allow(changes, stage1, stage2):
         assert ("Its positive control fails" in text) == ("cannot rank" in head or "decides nothing" in head)
 
 
+def test_an_answer_without_a_control_says_how_it_fails_and_whether_the_difference_is_clear():
+    cases = [((0.1, -0.5, 0.7), (-3, -4, -2)), ((1, 0.5, 1.5), (0.1, -0.5, 0.7))]  # aligned, ceiling
+    worse, unclear = (answer.sentences(main_table(aligned=one, ceiling=two))[2][1] for one, two in cases)
+    assert "training on pairs is worse than no alignment (-3.0" in worse and "clear by itself" not in worse
+    assert "even training on pairs is not clearly better" in unclear and unclear.endswith("clear by itself.")
+
+
 def test_the_answer_includes_training_on_text_alone_where_a_run_has_it():
     rows = [
         ("text only", "text_revision", "text_no_align", 6, 4, 8),
