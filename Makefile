@@ -1,4 +1,4 @@
-# make reproduce [SCALE=tiny|laptop|pretrained|photos] [CORES=2]: set up, run the workflow, print the path of the report.
+# make reproduce [SCALE=tiny|laptop|pretrained|pretrained_gpu|photos] [CORES=2]: set up, run the workflow, print the path of the report.
 # With SCALE=photos, ROOT=/data/flickr8k names a folder of captioned images (docs/photos.md).
 # make test: set up, lint, run the tests. make coverage: run the tests and measure their coverage of src.
 # make lint: check style, types, spelling and the workflow. make docs: build the site of docs/ in build/site.
@@ -10,7 +10,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 STAMP = $(VENV)/installed-$(shell cat pyproject.toml requirements.lock 2>/dev/null | sha256sum | cut -c1-16)
 # The extra packages of a scale go into the same environment and have a stamp of their own.
-EXTRA = $(filter pretrained photos,$(SCALE))
+EXTRA = $(patsubst pretrained_gpu,pretrained,$(filter pretrained pretrained_gpu photos,$(SCALE)))
 # Scale photos runs on the drawings of a Debian package where ROOT names no folder of captioned images.
 DATA = $(if $(ROOT),,$(patsubst photos,data/openclipart,$(filter photos,$(SCALE))))
 # -qq: print errors only.
@@ -69,7 +69,7 @@ coverage: setup
 
 docs: setup
 	python analysis/status.py reference --out docs/status.md
-	python analysis/scales.py reference/laptop reference/photos reference/pretrained --out reference/scales.html
+	python analysis/scales.py reference/laptop reference/photos reference/pretrained reference/pretrained_gpu --out reference/scales.html
 	mkdocs build --strict
 
 lint: setup

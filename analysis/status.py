@@ -89,8 +89,7 @@ def accuracies(folder: Path) -> str:
     for path in sorted(folder.glob("table_*.csv")):
         scores = pd.read_csv(path)
         whole = scores[(scores.stage == "stage2") & (scores.suite == "average") & (scores.group == "all")]
-        if "encoders" in whole:  # tables of version 0.2 lack it
-            design = f"{intervals_of(whole.encoders.iloc[0], whole.seeds.iloc[0])}\n\n"
+        design = f"{intervals_of(whole.encoders.iloc[0], whole.seeds.iloc[0])}\n\n"
         for row in whole.itertuples():
             ours = f"{row.value:.1f} [{row.low:.1f}, {row.high:.1f}]"
             paper = "–" if pd.isna(row.published_average) else f"{row.published_average:.2f}"

@@ -280,7 +280,7 @@ def test_the_criteria_of_figure_1_are_those_written_before_the_results():
     assert sides == FIGURE_1 and len(criteria) == len(FIGURE_1)
 
 
-@pytest.mark.parametrize("scale", ["laptop", "pretrained"])
+@pytest.mark.parametrize("scale", ["laptop", "photos", "pretrained", "pretrained_gpu"])
 def test_the_committed_verdicts_follow_from_the_committed_tables(scale):
     results = ROOT / "reference" / scale
     committed = pd.read_csv(results / "tables/claims.csv")

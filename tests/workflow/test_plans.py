@@ -77,7 +77,7 @@ def test_a_report_without_its_table_is_refused_and_figures_are_not(checkout):
     assert plan(checkout, "run=[paired]", "--", "figure_5")[0] == 0
 
 
-@pytest.mark.parametrize("scale", ["tiny", "photos", "paper"])
+@pytest.mark.parametrize("scale", ["tiny", "photos", "pretrained_gpu", "paper"])
 def test_snakemakes_linter_has_no_complaint(checkout, scale):
     command = [sys.executable, "-m", "snakemake", "--lint", "--config", f"scale={scale}"]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
