@@ -1,4 +1,4 @@
-"""Measure on a GPU what the scale `single_gpu` assumes: `python benchmarks/single_gpu.py`, about four minutes.
+"""Measure on a GPU what the scale `single_gpu` assumes: `python benchmarks/single_gpu.py`, a few minutes.
 
 Models of the real shapes with random weights run through the code of training and evaluation, without a network.
 Operations are those that `revision plan` counts (`revision.planning.cost`). If a part fails, the others still run.

@@ -66,7 +66,8 @@ def plan_command(
     table.loc[len(table)] = {"stage": "all", "model": "", "gpu_hours": table.gpu_hours.sum()}
     table[["tokens", "memory"]] /= [1e6, 1e9]
     table.columns = ["stage", "model", "tokens, M", "FLOPs", "GPU hours", "memory, GB", "GPUs"]
-    _show(f"Scale {scale}, {used:.1%} of the GPUs' peak", table.round({"tokens, M": 1, "GPU hours": 2, "memory, GB": 1}))
+    table = table.round({"tokens, M": 1, "GPU hours": 2, "memory, GB": 1})
+    _show(f"Scale {scale}, {used:.1%} of the GPUs' peak", table)
     cards.memory /= 1e9
     cards.columns = ["card", "memory, GB", "hours", "does not fit, not in the hours"]
     _show("On one card", cards.round(1))

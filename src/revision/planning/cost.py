@@ -180,7 +180,8 @@ def on_one_card(table: pd.DataFrame, used: float) -> pd.DataFrame:
     for name, (peak, memory) in CARDS.items():
         large = table[table.memory > USED_MEMORY * memory]
         fits = table.drop(large.index)
-        rows.append((name, memory, _hours(fits, peak * used).sum(), ", ".join(f"{row.stage} {row.model}" for row in large.itertuples())))
+        hours = _hours(fits, peak * used).sum()
+        rows.append((name, memory, hours, ", ".join(f"{row.stage} {row.model}" for row in large.itertuples())))
     return pd.DataFrame(rows, columns=["card", "memory", "hours", "too_large"])
 
 
