@@ -109,6 +109,11 @@ def test_rows_do_not_depend_on_the_batch_and_no_images_give_no_rows(load, saved,
     np.testing.assert_array_equal(encoder.encode_images(grey), encoder.encode_images([i.convert("RGB") for i in grey]))
 
 
+def test_rows_do_not_depend_on_the_number_of_threads_that_prepare_images(load):
+    images = IMAGES * 5  # seven batches
+    np.testing.assert_array_equal(load("siglip", workers=4).encode_images(images), load("siglip").encode_images(images))
+
+
 def test_dtype_and_lower_case_are_read_from_the_yaml(load):
     half, full = load("clip", dtype="bfloat16"), load("clip")
     assert half.model.dtype == torch.bfloat16

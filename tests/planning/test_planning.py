@@ -122,27 +122,44 @@ def test_the_utilisation_is_that_of_the_published_run():
     assert hours["Stage 1"] == pytest.approx(4 * 8e9 * 1e6 * 593.15 / (989e12 * used) / 3600)
 
 
-def test_starting_kernels_takes_time():
-    slow = GIVEN.model_copy(update={"pass_seconds": 0.5, "decoding_steps": 10, "step_seconds": 0.1})
-    loops = {"stage1": PAPER.stage1.model_copy(update={"micro_batch_size": None}), "stage2": SMALL.stage2}
+def test_the_start_of_kernels_counts_where_it_takes_longer_than_the_operations():
+    slow = GIVEN.model_copy(update={"pass_seconds": 1, "decoding_steps": 10, "step_seconds": 30})
+    loops = {"stage1": PAPER.stage1.model_copy(update={"micro_batch_size": 3}), "stage2": SMALL.stage2}
     config = SMALL.model_copy(update=loops)
     table, fast = (work(config, PUBLISHED, given).set_index(["stage", "model"]) for given in (slow, GIVEN))
-    # 6000 rows in batches of 256; 7000 conversations of 2 exchanges in micro-batches of 4; 12 checkpoints x 10 steps.
-    seconds = {"Stage 1": 6000 / 256 * 0.5, "Stage 2": 14_000 / 4 * 0.5, "evaluation": 12}
-    for stage, expected in seconds.items():
-        assert 3600 * table.start_hours[stage, "base"] == pytest.approx(expected)
-        assert table.gpu_hours[stage, "base"] == pytest.approx(fast.gpu_hours[stage, "base"] + expected / 3600)
-    assert (fast.start_hours == 0).all()
+    # 6000 rows in batches of 256, each 85 micro-batches of 3 and one of 1; 7000 conversations of 2 exchanges in
+    # micro-batches of 4; 12 checkpoints x 10 steps.
+    fixed = {"Stage 1": 6000 / 256 * 86, "Stage 2": 14_000 / 4, "evaluation": 12 * 10 * 30}
+    computing = {"Stage 1": 90_000 * 4 * N, "Stage 2": 1_470_000 * 6 * N, "evaluation": 34_320 * 2 * N}
+    computing = {stage: operations / 0.5e12 for stage, operations in computing.items()}
+    assert [stage for stage in fixed if fixed[stage] > computing[stage]] == ["Stage 1", "evaluation"]
+    for stage, seconds in fixed.items():
+        assert 3600 * table.fixed_hours[stage, "base"] == pytest.approx(seconds)
+        assert 3600 * table.gpu_hours[stage, "base"] == pytest.approx(max(seconds, computing[stage]))
+        assert 3600 * fast.gpu_hours[stage, "base"] == pytest.approx(computing[stage])
+    assert (fast.fixed_hours == 0).all()
+
+
+def test_measured_rates_of_embedding_take_precedence_over_operations():
+    given = GIVEN.model_copy(update={"image_seconds": 2.0, "text_seconds": 0.5})
+    hours = work(SMALL, PUBLISHED, given).set_index(["stage", "model"]).gpu_hours
+    # Rows as above: 735 images, 3075 short and 1050 long captions.
+    assert 3600 * hours["embedding", "image"] == pytest.approx(2 * 735)
+    assert 3600 * hours["embedding", "text"] == pytest.approx((3075 + 1050) / 2)
 
 
 def test_one_card_runs_what_fits_its_memory():
     config = load(CONFIG, "single_gpu")
     given = parse(Assumptions, config.assumptions, "assumptions")
     table = work(config, PUBLISHED, given)
+    assert (table.gpus.dropna() == 1).all()
     cards = on_one_card(table, 0.25).set_index("card")
-    assert list(cards.too_large) == ["Stage 2 large", "", ""]  # 1.5e9 x 16 bytes
-    assert cards.hours["RTX 4090"] == pytest.approx(table[table.memory.fillna(0) < 19e9].gpu_hours.sum())
-    assert cards.hours["H200"] < cards.hours["A100"] < 30
+    assert list(cards.too_large) == ["Stage 2 large", "", "", ""]  # 1.5e9 x 16 bytes
+    fits = table[table.memory.fillna(0) < 0.8 * 24e9]
+    hours = sum(max(row.flops / (165e12 / 4) / 3600, row.fixed_hours) for row in fits.itertuples())
+    assert cards.hours["RTX 4090"] == pytest.approx(hours)
+    assert cards.hours["H200"] == pytest.approx(table.gpu_hours.sum())
+    assert cards.hours["H200"] <= cards.hours["H100"] <= cards.hours["A100"] < 30
 
 
 def test_errors_report_why_a_scale_cannot_be_planned():

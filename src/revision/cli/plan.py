@@ -62,20 +62,21 @@ def plan_command(
     given = parse(Assumptions, config.assumptions | changes, "assumptions")
     table, used, costs = work(config, published, given), utilisation(published, given), published["costs"]
     cards = on_one_card(table, used)
-    table = table.drop(columns="start_hours")
+    table = table.drop(columns="fixed_hours")
     table.loc[len(table)] = {"stage": "all", "model": "", "gpu_hours": table.gpu_hours.sum()}
     table[["tokens", "memory"]] /= [1e6, 1e9]
     table.columns = ["stage", "model", "tokens, M", "FLOPs", "GPU hours", "memory, GB", "GPUs"]
+    table = table.round({"tokens, M": 1, "GPU hours": 2, "memory, GB": 1})
     _show(f"Scale {scale}, {used:.1%} of the GPUs' peak", table)
     cards.memory /= 1e9
     cards.columns = ["card", "memory, GB", "hours", "does not fit, not in the hours"]
-    _show("On one card", cards)
+    _show("On one card", cards.round(1))
     assert isinstance(config.corpus, SourcesCorpus)  # `work` refuses others
     sources = [(name, one.hub, one.gigabytes or math.nan, one.licence) for name, one in config.corpus.sources.items()]
     _show("Data sets", pd.DataFrame(sources, columns=["name", "hub", "download, GB", "licence"]))
     stored = disk(config, given)
     rows = [(name, size / 1e9) for name, size in (stored | {"all": sum(stored.values())}).items()]
-    _show("Disk, without images and downloads", pd.DataFrame(rows, columns=["artefact", "GB"]))
+    _show("Disk, without images and downloads", pd.DataFrame(rows, columns=["artefact", "GB"]).round(1))
     rows = [(row, cost_usd(tokens["input"], tokens["output"], costs["price"])) for row, tokens in costs["rows"].items()]
     _show("Captions bought from a language model (appendix H.4)", pd.DataFrame(rows, columns=["data", "USD"]))
     assumed = [(name, getattr(given, name), field.description) for name, field in Assumptions.model_fields.items()]
