@@ -72,8 +72,8 @@ TESTED = {  # lines, and the test that runs them
 }
 # Set-up, and what takes hours, an account or too much disk; only their options are checked.
 NOT_HERE = (
-    r"pip install .*|make (setup.*|test|lint|coverage|reproduce( (SCALE=pretrained(_gpu CORES=15)?|PYTHON=.*))?)|hf .*|torchrun .*"
-    r"|HF_HUB_OFFLINE=0 .*|python benchmarks/.*"
+    r"pip install .*|make (setup.*|test|lint|coverage|reproduce( (SCALE=pretrained(_gpu CORES=15)?|PYTHON=.*))?)|hf .*"
+    r"|torchrun .*|HF_HUB_OFFLINE=0 .*|python benchmarks/.*"
 )
 DRY = r"revision reproduce .*|snakemake (?!--profile).*"
 
