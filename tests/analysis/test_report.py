@@ -255,3 +255,7 @@ def test_scales_stand_side_by_side(tmp_path, monkeypatch):
     assert 'href="tiny/report.html#claim-same_method_twice">inconclusive</a><small>+0.5 [-3.0, +4.0]</small>' in row
     assert page.count('<tr id="claim-') == 1, "claims that no scale ran are left out"
     assert "After Stage 2 alignment helps" in page and "nothing in its columns is a finding" in page
+    effects = page[page.index('id="effects"') :].split("</section>")[0]
+    assert effects.count("</th></tr>\n<tr><td>No Align</td><td>0.700</td></tr>") == 2, "fitted and held out, one scale"
+    after = effects[effects.index("after Stage 2 on images") :]
+    assert "<td>ReAlign</td><td>+1.0 [+0.5, +1.5]</td>" in after and "both stages on text" not in after
