@@ -1,5 +1,6 @@
 """Small sets of embeddings for several packages, generated and real ones, and the layout of figures."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,16 @@ LIANG = Path(__file__).parent / "data/liang2022"
 
 def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def own_precision() -> Iterator[None]:
+    """accelerate has one precision per process; the test begins and ends without one."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
 
 
 @pytest.fixture(scope="session")

@@ -7,25 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import transformers as hf
-from accelerate.state import AcceleratorState
 
 from revision.config import load
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import single_gpu
 
+pytestmark = pytest.mark.usefixtures("own_precision")
 ROOT = Path(__file__).parents[2]
 TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4,
         "num_key_value_heads": 2, "vocab_size": 320, "tie_word_embeddings": True}  # fmt: skip
 TOWER = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-
-
-@pytest.fixture(autouse=True)
-def own_precision():
-    """accelerate has one precision per process."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 def test_the_shapes_have_the_parameters_of_the_models():

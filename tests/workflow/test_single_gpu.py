@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import transformers as hf
-from accelerate.state import AcceleratorState
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -38,7 +37,7 @@ from revision.mllm.language_models.hub import link_language_model
 from revision.mllm.train import train_stage1, train_stage2
 from revision.planning.preflight import missing
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_precision")]
 ROOT = Path(__file__).parents[2]
 CONFIG = load(ROOT / "config", "single_gpu")
 SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -99,14 +98,6 @@ def language_model(request, prepared):
         save_language_model(request.param, folder)
         link_language_model(str(folder), None, prepared / f"llm_{request.param}")
     return prepared / f"llm_{request.param}"
-
-
-@pytest.fixture(autouse=True)
-def own_precision():
-    """accelerate has one precision per process."""
-    AcceleratorState._reset_state()
-    yield
-    AcceleratorState._reset_state()
 
 
 def loop(stage, **changes):
