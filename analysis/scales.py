@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from answer import sentences, span
+from answer import STAGES, sentences, span
 from exhibits import SECTIONS, effect_text, pages, section_of, significant
 from figure_main import ALIGNERS, CEILING, FLOOR, REFERENCE, STAGE1, STAGE2, TEXT, TEXT_ONLY
 from style import name_of, run
@@ -31,7 +31,7 @@ def effects_of(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     methods = {**ALIGNERS, TEXT_ONLY[0]: ALIGNERS["revision"], CEILING: "paired", FLOOR: "blind"}
     effects = []
     for what, title in QUANTITIES.items():
-        form, rows = {STAGE1: "+.3f", STAGE2: "+.1f", TEXT: "+.1f"}.get(what), []
+        form, rows = "+" + STAGES[what].form if what in STAGES else None, []
         for method, aligner in methods.items():
             cells = [part.loc[what, method] if (what, method) in part.index else None for part in parts]
             if any(cell is not None for cell in cells):

@@ -62,7 +62,7 @@ class Experiment:
         return (self.out if own else self.work) / stage / name / self.name
 
     def token(self, model: ReVisionModel) -> tuple[np.ndarray, float]:
-        """Mean of the visual token over the images of Stage 2, and its spread over the norm of that mean."""
+        """Visual tokens of the images of Stage 2, and their spread over the norm of their mean."""
         with torch.inference_mode():
             tokens = model.projector(self.images)[:, 0].numpy()
         mean = tokens.mean(axis=0, dtype=np.float64)
